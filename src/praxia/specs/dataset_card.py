@@ -1,0 +1,42 @@
+"""DatasetCard: what the columns of a dataset mean (`dataset.yaml` beside any dataset)."""
+
+from dataclasses import dataclass, field
+
+from praxia.registry import register
+from praxia.specs.dims import ActionSpec, StateSpec
+
+
+@dataclass(frozen=True)
+class ViewKeys:
+    """Where one view lives in the dataset's features. Empty key = the dataset has none."""
+
+    role: str
+    image: str
+    depth: str = ""
+    mask: str = ""
+    intrinsics: str = ""  # per-frame [4] fx fy cx cy (or 3x3)
+    extrinsics: str = ""  # per-frame [16] row-major T_base_cam
+    K: tuple[float, ...] | None = None  # constant fx, fy, cx, cy in pixels of the stored image
+    T_base_cam: tuple[float, ...] | None = None  # constant, row-major 4x4
+    depth_unit: str = "m"  # unit of the stored depth: "m" or "mm"
+    depth_scale: float = 1.0  # stored code * scale = depth in depth_unit
+    rotate180: bool = False  # the stored picture is upside down; the camera model turns with it
+
+
+@register("spec/dataset_card")
+@dataclass(frozen=True)
+class DatasetCard:
+    """Meaning of one dataset; drafted by `praxia data inspect ROOT --write-card`, completed by its owner."""
+
+    name: str
+    embodiment: str
+    fps: float
+    views: tuple[ViewKeys, ...]
+    action: ActionSpec
+    state: StateSpec
+    action_key: str = "action"
+    state_key: str = "observation.state"
+    tool_keys: dict[str, str] = field(default_factory=dict)  # arm -> per-frame [16] row-major T_base_tool
+    licence: str = "unknown"
+    source: str = ""
+    notes: str = ""
