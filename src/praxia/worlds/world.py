@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from praxia.data.sample import ObjectTruth, View
+from praxia.geometry.scene import ObjectTruth, View
 from praxia.specs import ActionSpec, CameraSpec, StateSpec
 
 
