@@ -1,0 +1,41 @@
+"""Head: turns prefix states (and a condition) into an action chunk; the same seam for every recipe."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from praxia.data.batch import Batch, Draws
+from praxia.models.states import HeadOutput, PrefixStates, Want
+
+
+class Head(nn.Module, ABC):
+    """An action head. `want` says what it needs of the prefix run."""
+
+    want: Want = Want()
+    steps: int = 1  # default number of integration steps at sampling
+
+    @abstractmethod
+    def draw(self, batch_size: int, generator: torch.Generator) -> Draws:
+        """All randomness of one training forward."""
+
+    @abstractmethod
+    def forward(self, prefix: PrefixStates | None, condition: Tensor | None, batch: Batch, draws: Draws) -> HeadOutput:
+        """Prediction, target and validity for the batch's action chunk. condition: [B, Z] or None."""
+
+    @abstractmethod
+    def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
+        """What sampling starts from: float32 [B, H, A]."""
+
+    @abstractmethod
+    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
+        """Normalised actions float32 [B, H, A] from noise, deterministic. state: [B, Ds] or None."""
+
+
+def chunk_validity(batch: Batch) -> Tensor:
+    """bool [B, 1, H, A]: steps inside the episode and dims the robot has."""
+    assert batch.future is not None
+    steps = batch.future.valid[:, None, :, None]
+    width = batch.future.actions.shape[-1]
+    dims = torch.ones(batch.size, width, dtype=torch.bool, device=steps.device) if batch.action_dims is None else batch.action_dims
+    return steps & dims[:, None, None, :]

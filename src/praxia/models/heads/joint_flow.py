@@ -1,0 +1,141 @@
+"""Joint flow expert (pi0 form, arXiv 2410.24164): a Gemma expert whose layers read the prefix's keys and values; flow time 1 = noise.
+
+x_t = t * noise + (1 - t) * actions, target = noise - actions; one state token, then the chunk; integration from t = 1 to 0.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import DynamicCache, GemmaConfig, GemmaModel
+
+from praxia.data.batch import Batch, Draws
+from praxia.errors import ConfigError
+from praxia.models.backbones.backbone import Attention, additive_mask
+from praxia.models.heads.head import Head, chunk_validity
+from praxia.models.heads.time_embedding import time_embedding
+from praxia.models.layout import Group
+from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates, Want
+from praxia.registry import register
+
+
+@register("head/joint_flow")
+@dataclass(frozen=True)
+class JointFlow:
+    """Sizes of the expert and of the chunk; heads and head_dim come from the backbone, defaults are Gemma-300M.
+
+    action_width, state_width: widths of the number vectors the expert sees (published: both padded to 32).
+    draws: (noise, time) pairs per prefix in one step. insulate: detach the prefix's keys and values (knowledge insulation).
+    time_alpha: t = 0.001 + 0.999 * Beta(time_alpha, 1), skewed towards noise; Beta(a, 1) is u ** (1 / a) for uniform u.
+    """
+
+    horizon: int = 50
+    action_width: int = 32
+    state_width: int = 32
+    width: int = 1024
+    mlp: int = 4096
+    draws: int = 1
+    steps: int = 10
+    insulate: bool = False
+    time_alpha: float = 1.5
+    attention: Attention = "sdpa"
+
+    def build(self, geometry: AttentionGeometry | None, prefix_width: int) -> "JointFlowHead":
+        """The module, matched to the backbone's attention geometry."""
+        if geometry is None:
+            raise ConfigError("head 'joint_flow' reads a backbone's keys and values; this model has no backbone. Use head 'prior_decoder'")
+        if geometry.rotary != "gemma":
+            raise ConfigError(f"head 'joint_flow' is a Gemma expert and needs a Gemma backbone, got rotary form {geometry.rotary!r}")
+        return JointFlowHead(self, geometry)
+
+
+class JointFlowHead(Head):
+    """The expert. Parameter names follow the library's pi0 (`dit`, `embed_action_time.*`, `action_out_proj`)."""
+
+    want = Want(key_values=True)
+
+    def __init__(self, spec: JointFlow, geometry: AttentionGeometry):
+        super().__init__()
+        self.spec, self.steps = spec, spec.steps
+        config = GemmaConfig(
+            hidden_size=spec.width,
+            num_hidden_layers=geometry.layers,
+            intermediate_size=spec.mlp,
+            num_attention_heads=geometry.heads,
+            num_key_value_heads=geometry.kv_heads,
+            head_dim=geometry.head_dim,
+            vocab_size=1,
+            pad_token_id=0,
+        )
+        config._attn_implementation = "eager" if spec.attention == "plain" else spec.attention
+        self.dit = GemmaModel(config)
+        del self.dit.embed_tokens  # the expert never sees token ids
+        self.state_proj = nn.Linear(spec.state_width, spec.width)
+        self.action_in_proj = nn.Linear(spec.action_width, spec.width)
+        self.action_time_mlp_in = nn.Linear(2 * spec.width, spec.width)
+        self.action_time_mlp_out = nn.Linear(spec.width, spec.width)
+        self.action_out_proj = nn.Linear(spec.width, spec.action_width)
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> Draws:
+        spec = self.spec
+        noise = torch.randn(batch_size, spec.draws, spec.horizon, spec.action_width, generator=generator)
+        uniform = torch.rand(batch_size, spec.draws, generator=generator)
+        return Draws(noise=noise, time=0.001 + 0.999 * uniform ** (1 / spec.time_alpha))
+
+    def forward(self, prefix: PrefixStates | None, condition: Tensor | None, batch: Batch, draws: Draws) -> HeadOutput:
+        assert prefix is not None and batch.future is not None and draws.noise is not None and draws.time is not None
+        actions = batch.future.actions[:, None]
+        time = draws.time[:, :, None, None]
+        noisy = time * draws.noise + (1 - time) * actions
+        velocity = self.velocity(prefix, batch.state, noisy, draws.time)
+        return HeadOutput(velocity, draws.noise - actions, chunk_validity(batch))
+
+    def velocity(self, prefix: PrefixStates, state: Tensor | None, noisy: Tensor, time: Tensor) -> Tensor:
+        """dx/dt at flow time `time` [B, K] for noisy chunks [B, K, H, A] -> [B, K, H, A]."""
+        assert prefix.key_values is not None
+        b, k, h, _ = noisy.shape
+        if state is None:
+            raise ConfigError("head 'joint_flow' needs the robot's state; the batch has none. Add state to the dataset card")
+        chunk = self.action_in_proj(noisy.flatten(0, 1))
+        moment = time_embedding(time.flatten(), self.spec.width).to(chunk.dtype)[:, None].expand_as(chunk)
+        chunk = self.action_time_mlp_out(F.silu(self.action_time_mlp_in(torch.cat([chunk, moment], dim=-1))))
+        proprioception = self.state_proj(state)[:, None].repeat_interleave(k, dim=0)
+        rows = torch.cat([proprioception.to(chunk.dtype), chunk], dim=1)
+
+        block = max(g.block for g in prefix.layout.groups)
+        groups = (Group("state", 1, block + 1), Group("action", h, block + 2))
+        valid = prefix.layout.valid.new_ones(b * k, 1 + h)
+        layout = prefix.layout.repeated(k).extended(groups, valid)
+        mask = layout.mask(("state", "action"))
+        positions = prefix.next_position.repeat_interleave(k)[:, None] + torch.arange(1 + h, device=rows.device)
+        out = self.dit(
+            inputs_embeds=rows,
+            attention_mask=additive_mask(mask, torch.bfloat16) if self.spec.attention == "plain" else mask,
+            position_ids=positions,
+            past_key_values=self._cache(prefix, k),
+        )
+        return self.action_out_proj(out.last_hidden_state[:, 1:]).float().unflatten(0, (b, k))
+
+    def _cache(self, prefix: PrefixStates, times: int) -> DynamicCache:
+        """A fresh library cache holding the prefix (each expert call appends its own rows to it)."""
+        assert prefix.key_values is not None
+        cache = DynamicCache()
+        for layer, (key, value) in enumerate(prefix.key_values):
+            if self.spec.insulate:
+                key, value = key.detach(), value.detach()
+            if times > 1:
+                key, value = key.repeat_interleave(times, dim=0), value.repeat_interleave(times, dim=0)
+            cache.update(key, value, layer)
+        return cache
+
+    def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(batch_size, self.spec.horizon, self.spec.action_width, generator=generator)
+
+    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
+        assert prefix is not None
+        chunk = noise[:, None]
+        for i in range(steps):
+            time = torch.full((len(noise), 1), 1.0 - i / steps, device=noise.device)
+            chunk = chunk - self.velocity(prefix, state, chunk, time) / steps
+        return chunk[:, 0]

@@ -1,0 +1,69 @@
+"""ModelSpec: which parts make a model. Frozen data; `VLA(spec)` builds it, the registry reads it back from JSON."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from praxia.registry import register
+
+
+@register("tokens/learned")
+@dataclass(frozen=True)
+class LearnedTokens:
+    """A group of learned embeddings in the prefix: action queries, a latent query, registers, soft prompts.
+
+    per_embodiment: one table per embodiment (soft prompts). scale: initial standard deviation relative to the embedding RMS of the backbone.
+    """
+
+    name: str
+    count: int
+    block: int = 1
+    causal: bool = False
+    per_embodiment: bool = False
+    scale: float = 1.0
+
+
+@register("tokens/special")
+@dataclass(frozen=True)
+class SpecialToken:
+    """A group of one vocabulary token that is added to the tokenizer, e.g. `<SEG>`."""
+
+    name: str
+    token: str
+    block: int = 1
+    causal: bool = False
+
+
+@register("tokens/history")
+@dataclass(frozen=True)
+class HistoryToken:
+    """One token made by the action encoder from past states and actions (Action Priors §III-E); dropped by pass or mask `history`."""
+
+    name: str = "history"
+    block: int = 0
+
+
+TokenGroup = LearnedTokens | SpecialToken | HistoryToken
+
+
+@register("model")
+@dataclass(frozen=True)
+class ModelSpec:
+    """The composition. A part that is None or empty does not exist.
+
+    backbone, head, conditioner, encoder: spec dataclasses with `build(...)`. adapters: vision adapters in order.
+    tokens: further prefix groups. order: sequence order of the prefix; `views` stands for all views.
+    readouts: name -> module spec that reads prefix states (mask decoder, geometry projector, positions).
+    vocabulary: number tokens added to the tokenizer. action_width, state_width: widths of the normalised vectors.
+    """
+
+    backbone: Any = None
+    adapters: tuple[Any, ...] = ()
+    tokens: tuple[TokenGroup, ...] = ()
+    order: tuple[str, ...] = ("views", "prompt", "target")
+    prefix_attention: Literal["block", "causal"] = "block"
+    vocabulary: Any = None
+    encoder: Any = None
+    conditioner: Any = None
+    head: Any = None
+    readouts: dict[str, Any] = field(default_factory=dict)
+    embodiments: tuple[str, ...] = ()

@@ -1,0 +1,106 @@
+"""What flows between the parts of a model: visual tokens, prefix states, head outputs, outputs of one forward."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from praxia.models.layout import TokenLayout
+
+
+@dataclass(frozen=True)
+class AttentionGeometry:
+    """Key/value geometry of a language model; a joint expert must match it. rotary: name of the rotary form."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    rotary: str
+
+
+@dataclass(frozen=True)
+class VisualTokens:
+    """Pictures as the language model takes them.
+
+    embeddings: [B, V, N, D]; valid: bool [B, V]; grid: (rows, columns) of the N tokens of a view;
+    patches: [B, V, P, Dv] tower output after the adapters, before merging and projection; patch_grid: (rows, columns) of the P patches;
+    extra: what a family needs besides (Qwen3-VL: DeepStack features, a list of [B, V, N, D]).
+    """
+
+    embeddings: Tensor
+    valid: Tensor
+    grid: tuple[int, int]
+    patches: Tensor
+    patch_grid: tuple[int, int]
+    extra: Any = None
+
+
+@dataclass(frozen=True)
+class Want:
+    """What a run must return. hidden: last states are always returned; layers: also those of every layer; key_values: K/V per layer."""
+
+    layers: bool = False
+    key_values: bool = False
+
+
+@dataclass(frozen=True)
+class PrefixStates:
+    """What the backbone made of the prefix.
+
+    hidden: [B, N, D] after the final norm; layers: tuple of L+1 [B, N, D], index 0 = embeddings, the last one after the final norm
+    (earlier ones before it); key_values: per layer (key, value), each [B, kv_heads, N, head_dim], keys after rotation, before head
+    repetition; next_position: int64 [B]; grid: token grid of one view.
+    """
+
+    layout: TokenLayout
+    hidden: Tensor
+    layers: tuple[Tensor, ...] | None
+    key_values: tuple[tuple[Tensor, Tensor], ...] | None
+    next_position: Tensor
+    geometry: AttentionGeometry
+    grid: tuple[int, int] | None = None
+
+    def group(self, name: str, layer: int = -1) -> Tensor:
+        """States [B, n, D] of one group at a layer (-1 = last, after the final norm; others need `Want.layers`)."""
+        states = self.hidden if layer == -1 else _layers(self)[layer]
+        return states[:, self.layout.slice(name)]
+
+    def views(self, layer: int = -1) -> Tensor:
+        """States [B, V, N, D] of all views, in slot order."""
+        names = [n for n in self.layout.names if n.startswith("view:")]
+        return torch.stack([self.group(n, layer) for n in names], dim=1)
+
+
+def _layers(prefix: PrefixStates) -> tuple[Tensor, ...]:
+    if prefix.layers is None:
+        raise RuntimeError("the run was not asked for per-layer states: pass Want(layers=True)")
+    return prefix.layers
+
+
+@dataclass(frozen=True)
+class HeadOutput:
+    """What a head predicted and what it should have. prediction, target: [B, K, H, A]; valid: bool broadcastable to them."""
+
+    prediction: Tensor
+    target: Tensor
+    valid: Tensor
+
+
+@dataclass
+class Outputs:
+    """Result of one forward. Objectives read it; nothing writes to it afterwards.
+
+    heads: by condition name ("action"; Action Priors adds "reconstruction"); latents: [B, Z] by name;
+    target_hidden: [B, T, D] rows that predict the target tokens; logits(rows) maps hidden rows to vocabulary scores;
+    readouts: further predictions by name (masks, projected features, positions).
+    """
+
+    prefix: PrefixStates | None = None
+    visual: VisualTokens | None = None
+    heads: dict[str, HeadOutput] = field(default_factory=dict)
+    latents: dict[str, Tensor] = field(default_factory=dict)
+    target_hidden: Tensor | None = None
+    logits: Any = None
+    readouts: dict[str, Tensor] = field(default_factory=dict)

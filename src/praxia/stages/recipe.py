@@ -1,0 +1,122 @@
+"""Recipe and Stage: the whole composition as frozen data. A recipe reads like the paper's method section."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from praxia.models.spec import ModelSpec
+from praxia.registry import register
+
+
+@register("schedule/constant")
+@dataclass(frozen=True)
+class Constant:
+    """The same weight at every step."""
+
+    value: float = 1.0
+
+    def __call__(self, step: int) -> float:
+        """Weight at a step."""
+        return self.value
+
+
+@register("schedule/linear_decay")
+@dataclass(frozen=True)
+class LinearDecay:
+    """start * max(0, 1 - step / steps) (Action Priors Eq. 10)."""
+
+    steps: int
+    start: float = 1.0
+
+    def __call__(self, step: int) -> float:
+        """Weight at a step."""
+        return self.start * max(0.0, 1.0 - step / self.steps)
+
+
+@register("stage/source")
+@dataclass(frozen=True)
+class Source:
+    """One entry of a mixture: data, what is drawn of it, what is said of it, its share of every step.
+
+    data: a dataset spec with `open(context) -> SampleSource`. transforms: sample transforms in order. supervision: Sample -> Example.
+    weight: share of the samples of a step, relative to the other sources. Sources with the same supervision and views share micro-batches.
+    """
+
+    data: Any
+    supervision: Any
+    transforms: tuple[Any, ...] = ()
+    weight: float = 1.0
+
+
+@register("stage/objective")
+@dataclass(frozen=True)
+class Weighted:
+    """An objective, its weight over time, and the supervision kinds it applies to (empty = all whose outputs it can read)."""
+
+    objective: Any
+    weight: Any = field(default_factory=Constant)
+    on: tuple[str, ...] = ()
+
+
+@register("stage/init")
+@dataclass(frozen=True)
+class InitFrom:
+    """Weights a stage starts from. stage: earlier stage of the run, or checkpoint: a folder; parts: which parts (part -> part) are copied.
+
+    missing, unexpected: key patterns that may be absent or left over; all other misses are an error that lists them.
+    """
+
+    stage: str = ""
+    checkpoint: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+
+
+@register("stage")
+@dataclass(frozen=True)
+class Stage:
+    """One training stage.
+
+    parts: parts of the model that are built (empty = all). trainable / frozen: name patterns (fnmatch) of parameters; frozen wins.
+    passes: token groups dropped in each pass over a batch; objectives are averaged over the passes.
+    minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are re-planned once, after
+    a short measurement, and the plan is written to the run so that a resumed run keeps it).
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    objectives: tuple[Weighted, ...]
+    steps: int
+    batch: int
+    optimiser: Any
+    parts: tuple[str, ...] = ()
+    trainable: tuple[str, ...] = ("*",)
+    frozen: tuple[str, ...] = ()
+    init_from: tuple[InitFrom, ...] = ()
+    passes: tuple[tuple[str, ...], ...] = ((),)
+    accumulate: int = 1
+    ema: float = 0.0
+    teachers: tuple[tuple[str, Any], ...] = ()
+    validate_every: int = 0
+    validation_batches: int = 8
+    minutes: float = 0.0
+
+
+@register("recipe")
+@dataclass(frozen=True)
+class Recipe:
+    """A composition: model and stages, plus how the policy acts.
+
+    replan: executed steps before the next look. precision: compute dtype. seed: of everything that is drawn.
+    """
+
+    name: str
+    model: ModelSpec
+    stages: tuple[Stage, ...]
+    preset: str = "tiny"
+    tokenizer: Any = None
+    numbers: Any = None
+    replan: int = 8
+    precision: Literal["bf16", "fp32"] = "bf16"
+    seed: int = 0
+    licences: tuple[tuple[str, str], ...] = ()
