@@ -68,9 +68,7 @@ def _intrinsics(K: np.ndarray, where: str) -> np.ndarray:
     if abs(np.linalg.det(numbers)) < 1e-9:
         raise DataError(f"{where}: K is not invertible, {numbers.tolist()}; {fix}")
     if numbers[0, 0] <= 0 or numbers[1, 1] <= 0 or numbers[1, 0] != 0:
-        raise DataError(
-            f"{where}: K is {numbers.tolist()}: expected fx > 0, fy > 0 and K[1][0] = 0; {fix}; turns belong into T_base_cam, not into K"
-        )
+        raise DataError(f"{where}: K is {numbers.tolist()}: expected fx > 0, fy > 0 and K[1][0] = 0; {fix}; turns belong into T_base_cam, not into K")
     return numbers
 
 

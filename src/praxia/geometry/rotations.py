@@ -90,9 +90,7 @@ def _checked(name: str, value: np.ndarray, tail: tuple[int, ...]) -> np.ndarray:
 def _checked_matrix(R: np.ndarray) -> np.ndarray:
     R = _checked("rotation matrix", R, (3, 3))
     if not (np.linalg.det(R) > 0).all():
-        raise DataError(
-            "rotation matrix has determinant <= 0: expected a right-handed rotation; fix: one axis is mirrored or the matrix is empty"
-        )
+        raise DataError("rotation matrix has determinant <= 0: expected a right-handed rotation; fix: one axis is mirrored or the matrix is empty")
     return R
 
 
