@@ -1,0 +1,5 @@
+"""Sample transforms draw geometry first and apply it to labels; importing this package registers them."""
+
+from praxia.data.sample_transforms.shift import RandomShift
+
+__all__ = ["RandomShift"]

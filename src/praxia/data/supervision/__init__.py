@@ -1,0 +1,8 @@
+"""What a sample must say. Importing this package registers every supervision."""
+
+from praxia.data.supervision.action_chunk import ActionChunk
+from praxia.data.supervision.scene_questions import SceneQuestions
+from praxia.data.supervision.state_action_chunk import StateActionChunk
+from praxia.data.supervision.supervision import Example, Needs, Supervision
+
+__all__ = ["ActionChunk", "Example", "Needs", "SceneQuestions", "StateActionChunk", "Supervision"]

@@ -1,0 +1,54 @@
+"""SampleSource: an indexed, map-style source of samples, and what a run gives to open one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from praxia.data.sample import Sample
+from praxia.data.supervision.supervision import Needs
+from praxia.specs import CameraSpec
+from praxia.specs.dims import ActionSpec, StateSpec
+
+
+@dataclass(frozen=True)
+class OpenContext:
+    """What a dataset spec needs to open: where caches live, whether progress is shown, which part of the episodes."""
+
+    cache: Path
+    progress: bool = True
+    workers: int = 0  # processes for making data; 0 = all cores
+
+
+class SampleSource(Protocol):
+    """Samples by index. `episodes[i]` is the episode of sample i (held-out splits are by episode)."""
+
+    name: str
+    licence: str
+    embodiment: str
+    action_spec: ActionSpec
+    state_spec: StateSpec
+    cameras: tuple[CameraSpec, ...]
+    episodes: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def sample(self, index: int, needs: Needs) -> Sample:
+        """The sample with the parts `needs` names."""
+        ...
+
+    def statistics(self) -> dict[str, dict[str, np.ndarray]]:
+        """{"action": {...}, "state": {...}} with `min max mean std q01 q99` [D] each, from numbers only."""
+        ...
+
+
+def held_out_split(episodes: Sequence[int] | np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of training and of held-out samples; whole episodes are held out, at least one if fraction > 0 and there are two."""
+    episodes = np.asarray(episodes)
+    names = np.unique(episodes)
+    count = 0 if fraction <= 0 or len(names) < 2 else max(1, round(fraction * len(names)))
+    held = np.random.Generator(np.random.Philox(seed)).permutation(names)[:count]
+    out = np.isin(episodes, held)
+    return np.flatnonzero(~out), np.flatnonzero(out)

@@ -1,0 +1,29 @@
+"""state_action_chunk: states and actions alone, no pixels and no text (Action Priors stage 1)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from praxia.data.sample import Sample
+from praxia.data.supervision.supervision import Example, Needs
+from praxia.registry import register
+
+
+@register("supervision/state_action_chunk")
+@dataclass(frozen=True)
+class StateActionChunk:
+    """The chunk is input and target at once."""
+
+    horizon: int = 15
+    name: str = "state_action_chunk"
+
+    @property
+    def needs(self) -> Needs:
+        """Only the chunk."""
+        return Needs(horizon=self.horizon)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
+        """None if no step of the chunk is inside the episode."""
+        if sample.future is None or not sample.future.valid.any():
+            return None
+        return Example(sample, "")

@@ -1,0 +1,43 @@
+"""Supervision: a pure function Sample -> Example; what a sample must say."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from praxia.data.sample import Sample
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the model is asked and must answer. dense: further targets by name (arrays of one shape per name)."""
+
+    sample: Sample
+    prompt: str
+    target: str | None = None
+    dense: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a supervision needs of a sample: chunk and history length in steps, and optional parts."""
+
+    horizon: int = 0
+    history: int = 0
+    depth: bool = False
+    masks: bool = False
+    objects: bool = False
+    tool_path: bool = False
+
+
+class Supervision(Protocol):
+    """A registered frozen dataclass. `name` groups micro-batches: examples of one name have the same parts."""
+
+    name: str
+
+    @property
+    def needs(self) -> Needs: ...
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
+        """The example, or None if this sample has nothing to say (it is skipped and counted)."""
+        ...
