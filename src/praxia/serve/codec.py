@@ -14,6 +14,7 @@ import numpy as np
 from praxia.errors import PraxiaError
 
 _DTYPE = re.compile(r"[<>|=]?([biufSU])[0-9]{1,9}")
+_FIX = "fix: pack messages as openpi_client.msgpack_numpy does"
 _MAX_DEPTH = 16  # an observation nests three deep; a bound far below Python's recursion limit
 _MAX_ITEMS = 1 << 14  # per list or map: msgpack reserves a list before it reads it, so nested headers could ask for gigabytes
 
@@ -37,8 +38,7 @@ def unpack(data: bytes) -> Any:
     except (msgpack.exceptions.UnpackException, ValueError, TypeError) as error:
         detail = str(error) or type(error).__name__
         raise WireError(
-            f"message of {len(data)} bytes is not msgpack as openpi speaks it ({detail}); "
-            f"fix: send one map packed with openpi_client.msgpack_numpy.packb, text keys, images as uint8 arrays"
+            f"message of {len(data)} bytes is not msgpack as openpi speaks it ({detail}); {_FIX}: one map with text keys, images as uint8 arrays"
         ) from error
     return _from_wire(value, "message", 0)
 
@@ -82,8 +82,11 @@ def _array(fields: dict[Any, Any], path: str) -> np.ndarray:
         raise WireError(f"{path} is a broken array: expected binary 'data' and a 'shape' of at most 32 whole numbers")
     needed = math.prod(shape) * dtype.itemsize
     if needed != len(data) or dtype.itemsize == 0:
-        raise WireError(f"{path} is a broken array: shape {shape} of {dtype.str} needs {needed} bytes, got {len(data)}")
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+        raise WireError(f"{path} is a broken array: shape {shape} of {dtype.str} needs {needed} bytes, got {len(data)}; {_FIX}")
+    try:
+        return np.frombuffer(data, dtype).reshape(shape).copy()
+    except ValueError as error:  # an empty array with an axis too long to index
+        raise WireError(f"{path} is a broken array: shape {shape}: {error}; {_FIX}") from error
 
 
 def _scalar(fields: dict[Any, Any], path: str) -> np.generic:
@@ -93,7 +96,7 @@ def _scalar(fields: dict[Any, Any], path: str) -> np.generic:
     try:
         return dtype.type(data)
     except (ValueError, OverflowError, TypeError) as error:
-        raise WireError(f"{path} is a broken scalar: {data!r} does not fit dtype {dtype.str}") from error
+        raise WireError(f"{path} is a broken scalar: {data!r} does not fit dtype {dtype.str}; {_FIX}") from error
 
 
 def _check_kind(text: Any, path: str) -> np.dtype:
