@@ -48,7 +48,8 @@ def from_json(value: Any, cls: type | None = None) -> Any:
     if not isinstance(value, dict):
         return value
     fields = dict(value)
-    kind = fields.pop("kind", None)
+    own_kind = cls is not None and any(f.name == "kind" for f in dataclasses.fields(cls))  # e.g. Dim.kind: a field, no registry kind
+    kind = None if own_kind else fields.pop("kind", None)
     if kind is not None:
         if kind not in _KINDS:
             raise ConfigError(unknown("kind", kind, _KINDS))

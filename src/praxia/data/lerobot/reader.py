@@ -1,0 +1,209 @@
+"""LeRobotSource: a LeRobotDataset of any version with its card, as Samples at any row."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from praxia.data.card import check_card_against, read_card
+from praxia.data.lerobot.cameras import CameraTrack
+from praxia.data.lerobot.features import FRESH, OBJECT_POSES, Info
+from praxia.data.lerobot.frame_store import DEFAULT_CAP_GB, Frames, open_frames
+from praxia.data.lerobot.objects import ObjectEntry, read_objects, truths_at
+from praxia.data.lerobot.pictures import METRES_PER_UNIT, check_depth
+from praxia.data.lerobot.tables import EpisodeEntry, Tables
+from praxia.data.sample import Provenance, Sample, Window
+from praxia.errors import DataError, unknown
+from praxia.geometry.scene import ObjectTruth, View
+from praxia.specs import DatasetCard, ViewKeys
+
+
+@dataclass(frozen=True)
+class Want:
+    """What a consumer needs of a sample; what is not asked for is not read."""
+
+    horizon: int  # steps of the future window, row 0 = now
+    history: int = 0  # steps of the past window; 0 = none
+    roles: tuple[str, ...] | None = None  # views by role; None = all, () = no pictures
+    depth: bool = False
+    masks: bool = False
+    objects: bool = False
+    tool_horizon: int = 0  # steps of the tool path, row 0 = now; cut at the end of the episode
+
+
+@dataclass(frozen=True)
+class _ViewTrack:
+    keys: ViewKeys
+    colour: Frames
+    depth: Frames | None
+    mask: Frames | None
+    camera: CameraTrack
+    depth_to_metres: np.float32
+
+
+class LeRobotSource:
+    """Samples of one dataset. Columns are held in memory as numpy arrays, pictures come from frame stores.
+
+    max_side: pictures are kept shrunk so that their longer side is at most this (antialiased; K follows). store=False decodes
+    pictures on demand. Raises DataError or SpecMismatch when card and files disagree.
+    """
+
+    def __init__(
+        self, root: Path | str, card: DatasetCard | None = None, max_side: int | None = None, store: bool = True, cap_gb: float = DEFAULT_CAP_GB
+    ) -> None:
+        self.root = Path(root)
+        self.tables = Tables(root)
+        self.card = card or read_card(root)
+        check_card_against(self.card, self.tables.info, f"card of {self.root}")
+        self._max_side, self._store, self._cap_gb = max_side, store, cap_gb
+        self._views: dict[str, _ViewTrack] = {}
+        self._tool_cache: dict[str, np.ndarray] = {}
+        self._check_numbers()
+
+    @property
+    def info(self) -> Info:
+        """`meta/info.json`."""
+        return self.tables.info
+
+    @property
+    def episodes(self) -> tuple[EpisodeEntry, ...]:
+        """All episodes: rows, tasks, further fields."""
+        return self.tables.episodes
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    def columns(self, key: str) -> np.ndarray:
+        """All rows of a vector feature, [N, width] or [N]; read-only."""
+        return self.tables.column(key)
+
+    def frame(self, key: str, row: int) -> np.ndarray:
+        """The stored picture of any picture feature at a row, decoded now: uint8 [H, W, 3], or codes [H, W] of one-channel features."""
+        feature = self.info.features.get(key)
+        if feature is None or not feature.is_picture:
+            raise DataError(f"{self.root}: " + unknown("picture feature", key, [k for k, f in self.info.features.items() if f.is_picture]))
+        codes = feature.dtype == "image" and (feature.is_depth or feature.shape[-1] == 1)
+        return open_frames(self.tables, key, codes, store=False).get(row)
+
+    def rows(self, episodes: tuple[int, ...] | None = None) -> np.ndarray:
+        """int64 rows a sample may start at: those with a new picture; of the given episodes only (places in `episodes`), if any."""
+        usable = np.array(self.columns(FRESH), bool) if FRESH in self.info.features else np.ones(len(self), bool)
+        if episodes is not None:
+            chosen = np.zeros(len(self), bool)
+            for i in episodes:
+                chosen[self.episodes[i].start : self.episodes[i].stop] = True
+            usable &= chosen
+        return np.flatnonzero(usable)
+
+    @cached_property
+    def states(self) -> np.ndarray:
+        """float32 [N, Ds]."""
+        return self._vector(self.card.state_key, self.card.state.width)
+
+    @cached_property
+    def actions(self) -> np.ndarray:
+        """float32 [N, Da]."""
+        return self._vector(self.card.action_key, self.card.action.width)
+
+    @cached_property
+    def _episode_of(self) -> np.ndarray:
+        out = np.zeros(len(self), np.int32)
+        for i, e in enumerate(self.episodes):
+            out[e.start : e.stop] = i
+        return out
+
+    @cached_property
+    def _instructions(self) -> tuple[np.ndarray, dict[int, str]]:
+        return np.asarray(self.columns("task_index")).reshape(-1), self.tables.meta.tasks
+
+    @cached_property
+    def _objects(self) -> dict[int, tuple[ObjectEntry, ...]]:
+        return read_objects(self.root) if OBJECT_POSES in self.info.features else {}
+
+    def sample_at(self, row: int, want: Want) -> Sample:
+        """The sample at a dataset row."""
+        place = int(self._episode_of[row])
+        episode = self.episodes[place]
+        indices, tasks = self._instructions
+        entries = self._objects.get(episode.index, ()) if want.objects else ()
+        objects: tuple[ObjectTruth, ...] = truths_at(entries, self.columns(OBJECT_POSES)[row]) if entries else ()
+        roles = tuple(v.role for v in self.card.views) if want.roles is None else want.roles
+        return Sample(
+            views=tuple(self._view(role, row, episode, want) for role in roles),
+            instruction=tasks[int(indices[row])],
+            embodiment=self.card.embodiment,
+            state=self.states[row].copy() if self.card.state.width else None,
+            past=self._window(row - want.history, want.history, episode) if want.history else None,
+            future=self._window(row, want.horizon, episode) if want.horizon else None,
+            tool_path={arm: self._tool(key, row, min(row + want.tool_horizon, episode.stop)) for arm, key in self.card.tool_keys.items()}
+            if want.tool_horizon
+            else {},
+            objects=objects,
+            target=next((e.name for e in entries if e.is_target), ""),
+            provenance=Provenance(self.card.name, episode.index, row - episode.start, self.card.licence),
+        )
+
+    def _window(self, first: int, count: int, episode: EpisodeEntry) -> Window:
+        """Rows outside the episode repeat its edge and are not valid."""
+        rows = np.arange(first, first + count)
+        valid = (rows >= episode.start) & (rows < episode.stop)
+        rows = np.minimum(np.maximum(rows, episode.start), episode.stop - 1)
+        return Window(self.states[rows], self.actions[rows], valid)
+
+    def _tool(self, key: str, start: int, stop: int) -> np.ndarray:
+        return np.asarray(self.columns(key)[start:stop], np.float64).reshape(-1, 4, 4)
+
+    def _view(self, role: str, row: int, episode: EpisodeEntry, want: Want) -> View:
+        track = self._track(role)
+        image, depth, mask = track.colour.get(row), None, None
+        if want.depth and track.depth is not None:
+            depth = track.depth.get(row).astype(np.float32) * track.depth_to_metres
+        if want.masks and track.mask is not None:
+            mask = track.mask.get(row).astype(np.int32)
+        if track.keys.rotate180:
+            image = np.ascontiguousarray(image[::-1, ::-1])
+            depth = None if depth is None else np.ascontiguousarray(depth[::-1, ::-1])
+            mask = None if mask is None else np.ascontiguousarray(mask[::-1, ::-1])
+        return View(role, image, track.camera.at(row), depth, mask, size=track.colour.size, sequence=f"{self.card.name}/{episode.index}/{role}")
+
+    def _track(self, role: str) -> _ViewTrack:
+        if role not in self._views:
+            keys = next((v for v in self.card.views if v.role == role), None)
+            if keys is None:
+                raise DataError(f"{self.root}: " + unknown("view", role, [v.role for v in self.card.views]))
+            where = f"{self.root}, view {role!r}"
+            colour = self._frames(keys.image, False)
+            depth = self._frames(keys.depth, True) if keys.depth else None
+            scale = np.float32(keys.depth_scale * METRES_PER_UNIT[keys.depth_unit])
+            if depth is not None:
+                self._check_depth(keys, depth, scale, where)
+            camera = CameraTrack(self.tables, keys, colour.affine, colour.size, where)
+            self._views[role] = _ViewTrack(keys, colour, depth, self._frames(keys.mask, True) if keys.mask else None, camera, scale)
+        return self._views[role]
+
+    def _frames(self, key: str, codes: bool) -> Frames:
+        return open_frames(self.tables, key, codes, self._max_side, self._store, self._cap_gb)
+
+    def _check_depth(self, keys: ViewKeys, depth: Frames, scale: np.float32, where: str) -> None:
+        declared = self.info.features[keys.depth].info
+        for field, ours in (("depth_unit", keys.depth_unit), ("depth_scale", keys.depth_scale)):
+            if field in declared and declared[field] != ours:
+                raise DataError(f"{where}: card says {field} {ours!r}, info.json of {keys.depth!r} says {declared[field]!r}; correct dataset.yaml")
+        check_depth(depth.get(0).astype(np.float32) * scale, keys.depth_unit, where)
+
+    def _vector(self, key: str, width: int) -> np.ndarray:
+        values = self.columns(key) if width else np.zeros((len(self), 0), np.float32)
+        return np.ascontiguousarray(values, np.float32).reshape(len(self), width)
+
+    def _check_numbers(self) -> None:
+        for name, values in (("state", self.states), ("action", self.actions)):
+            bad = ~np.isfinite(values).all(axis=1) if values.shape[1] else np.zeros(len(values), bool)
+            if bad.any():
+                row = int(np.argmax(bad))
+                episode = self.episodes[int(self._episode_of[row])]
+                key = self.card.state_key if name == "state" else self.card.action_key
+                raise DataError(
+                    f"{self.root}: {name} {key!r} is not finite in {bad.sum()} rows, first in episode {episode.index}, frame {row - episode.start}: "
+                    f"{values[row].tolist()}; drop or repair those episodes"
+                )

@@ -1,0 +1,105 @@
+"""Statistics of vectors per dim: exact from arrays, pooled from parts, and of a whole dataset from its parquet alone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from praxia.data.cache import cache_folder, content_key
+from praxia.data.lerobot.tables import Tables
+from praxia.errors import DataError, unknown
+from praxia.files import read_json, write_json
+from praxia.registry import from_json, register
+
+QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
+
+
+@register("data/statistics")
+@dataclass(frozen=True)
+class Statistics:
+    """Per dim of one vector feature, over all rows of a dataset. Quantiles are empty where only pooled moments are known."""
+
+    min: tuple[float, ...]
+    max: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]  # population standard deviation
+    count: int  # rows
+    q01: tuple[float, ...] = ()
+    q10: tuple[float, ...] = ()
+    q50: tuple[float, ...] = ()
+    q90: tuple[float, ...] = ()
+    q99: tuple[float, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Dims."""
+        return len(self.mean)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As float64 arrays [D] under LeRobot's names; `count` is int64 [1]."""
+        out = {f.name: np.asarray(getattr(self, f.name), np.float64) for f in fields(self) if f.name != "count" and getattr(self, f.name)}
+        return out | {"count": np.asarray([self.count], np.int64)}
+
+
+def statistics_of(values: np.ndarray) -> Statistics:
+    """Exact statistics of float [N, D] (or [N]). NaN entries (absent values) are left out; a dim without any value is all zeros."""
+    values = np.asarray(values, np.float64).reshape(len(values), -1)
+    if not len(values):
+        raise DataError("statistics of zero rows were asked for; expected at least one")
+    absent = np.isnan(values)
+    quantile = np.quantile
+    if absent.any():
+        values = np.where(absent.all(axis=0), 0.0, values)
+        quantile = np.nanquantile
+    q = quantile(values, list(QUANTILES.values()), axis=0)
+    return Statistics(
+        min=_row(np.nanmin(values, axis=0)),
+        max=_row(np.nanmax(values, axis=0)),
+        mean=_row(np.nanmean(values, axis=0)),
+        std=_row(np.nanstd(values, axis=0)),
+        count=len(values),
+        **{name: _row(row) for name, row in zip(QUANTILES, q, strict=True)},
+    )
+
+
+def pool(parts: Sequence[Statistics], approximate_quantiles: bool = False) -> Statistics:
+    """Statistics of the union of disjoint parts: weighted means and pooled variance.
+
+    Quantiles cannot be pooled; with `approximate_quantiles` they are weighted means of the parts' (good enough for pixels).
+    """
+    if not parts:
+        raise DataError("no statistics to pool; expected at least one part")
+    counts = np.asarray([p.count for p in parts], np.float64)[:, None]
+    weight = counts / counts.sum()
+    mean = (weight * [p.mean for p in parts]).sum(axis=0)
+    variance = (weight * (np.square([p.std for p in parts]) + np.square(np.asarray([p.mean for p in parts]) - mean))).sum(axis=0)
+    quantiles = {}
+    if approximate_quantiles:
+        quantiles = {name: _row((weight * [getattr(p, name) for p in parts]).sum(axis=0)) for name in QUANTILES}
+    return Statistics(
+        min=_row(np.min([p.min for p in parts], axis=0)),
+        max=_row(np.max([p.max for p in parts], axis=0)),
+        mean=_row(mean),
+        std=_row(np.sqrt(variance)),
+        count=int(counts.sum()),
+        **quantiles,
+    )
+
+
+def dataset_statistics(root: Path | str, keys: Iterable[str]) -> dict[str, Statistics]:
+    """Exact statistics of the named vector features from the parquet files (no video is opened), cached by content hash."""
+    tables, keys = Tables(root), tuple(keys)
+    for key in keys:
+        if key not in tables.info.features or tables.info.features[key].is_picture:
+            raise DataError(f"{root}: " + unknown("vector feature", key, tables.vector_keys()))
+    path = cache_folder("statistics") / f"{content_key(tables.files, 1, keys)}.json"
+    if path.is_file():
+        return {key: from_json(value) for key, value in read_json(path).items()}
+    found = {key: statistics_of(tables.column(key)) for key in keys}
+    write_json(path, found)
+    return found
+
+
+def _row(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)
