@@ -51,12 +51,11 @@ class Look:
     def view(self, data: mujoco.MjData, role: str, depth: bool, masks: bool) -> View:
         """Picture of one camera, as `data` stands, with its calibration."""
         shot = SHOTS[role]
-        if self._renderer is None:
-            self._renderer = _renderer(self._model, self.size)
-        self._renderer.update_scene(data, camera=shot.camera)
-        image = self._renderer.render()
-        metric = self._depth() if depth else None
-        mask = self._mask() if masks else None
+        renderer = self._renderer = self._renderer or _renderer(self._model, self.size)
+        renderer.update_scene(data, camera=shot.camera)
+        image = renderer.render()
+        metric = self._depth(renderer) if depth else None
+        mask = self._mask(renderer) if masks else None
         camera = from_mujoco(self._model, data, shot.camera, self.size, self.size)
         if shot.turned:
             image, metric, mask = (None if picture is None else np.ascontiguousarray(picture[::-1, ::-1]) for picture in (image, metric, mask))
@@ -64,21 +63,19 @@ class Look:
         assert image is not None
         return View(role, image, camera, metric, mask)
 
-    def _depth(self) -> np.ndarray:
+    def _depth(self, renderer: mujoco.Renderer) -> np.ndarray:
         """Metric z, float32 [H, W]; 0 where only the far plane is seen."""
-        assert self._renderer is not None
-        self._renderer.enable_depth_rendering()
-        metric = self._renderer.render()
-        self._renderer.disable_depth_rendering()
+        renderer.enable_depth_rendering()
+        metric = renderer.render()
+        renderer.disable_depth_rendering()
         far = self._model.vis.map.zfar * self._model.stat.extent
         return np.where(metric < 0.999 * far, metric, 0).astype(np.float32)
 
-    def _mask(self) -> np.ndarray:
+    def _mask(self, renderer: mujoco.Renderer) -> np.ndarray:
         """Instance ids int32 [H, W]."""
-        assert self._renderer is not None
-        self._renderer.enable_segmentation_rendering()
-        ids, kinds = np.moveaxis(self._renderer.render(), -1, 0)
-        self._renderer.disable_segmentation_rendering()
+        renderer.enable_segmentation_rendering()
+        ids, kinds = np.moveaxis(renderer.render(), -1, 0)
+        renderer.disable_segmentation_rendering()
         mask = np.zeros(ids.shape, np.int32)
         for kind, instances in self._instances.items():
             mask[kinds == kind] = instances[ids[kinds == kind]]
