@@ -19,14 +19,13 @@ GRIPPER = Dim("gripper", "gripper", sense="open_positive")
 class ArmPolicy:
     """A fixed random network of one layer. `gate` holds inference back until set; `busiest` is the largest number of inferences at once."""
 
-    metadata = {"recipe": "pose_vla", "preset": "tiny", "horizon": 5, "replan": 3, "cameras": [{"role": "head"}, {"role": "wrist"}]}
     action_spec = ActionSpec((*JOINTS, GRIPPER), rate_hz=10.0)
     state_spec = StateSpec((*JOINTS, GRIPPER))
     cameras = (CameraSpec("head", 48, 64), CameraSpec("wrist", 32, 32))
-    replan = 3
     horizon = 5
 
     def __init__(self, seconds: float = 0.0) -> None:
+        self.metadata = {"recipe": "pose_vla", "preset": "tiny", "horizon": 5, "cameras": [{"role": "head"}, {"role": "wrist"}]}
         random = np.random.default_rng(7)
         self.weights = random.normal(size=(6 * 16 + 4, self.horizon * 4)).astype(np.float32)
         self.seconds = seconds

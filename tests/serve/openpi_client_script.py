@@ -9,6 +9,8 @@ from openpi_client import msgpack_numpy
 from openpi_client.action_chunk_broker import ActionChunkBroker
 from openpi_client.websocket_client_policy import WebsocketClientPolicy
 
+SLASH, BAR = "/", "|"  # a name inside a zip file keeps no slashes of its own
+
 
 def random_observations(seed, count):
     """Observations under openpi's flat keys."""
@@ -18,7 +20,7 @@ def random_observations(seed, count):
             "observation/image/head": random.randint(0, 256, (48, 64, 3)).astype(np.uint8),
             "observation/image/wrist": random.randint(0, 256, (32, 32, 3)).astype(np.uint8),
             "observation/state": random.standard_normal(4),
-            "prompt": "push the red mug to place %d" % i,
+            "prompt": f"push the red mug to place {i}",
         }
 
 
@@ -29,7 +31,7 @@ def ask(folder, port, key):
     replies = [client.infer(observation) for observation in sent]
     broker = ActionChunkBroker(WebsocketClientPolicy("127.0.0.1", port, api_key=key or None), action_horizon=3)
     stepped = [broker.infer(sent[0])["actions"] for _ in range(3)]
-    arrays = {"sent/%d/%s" % (i, name.replace("/", "|")): value for i, one in enumerate(sent) for name, value in one.items()}
+    arrays = {f"sent/{i}/{name.replace(SLASH, BAR)}": value for i, one in enumerate(sent) for name, value in one.items()}
     np.savez(str(folder / "answers.npz"), actions=np.stack([reply["actions"] for reply in replies]), stepped=np.stack(stepped), **arrays)
     plain = [{name: value for name, value in reply.items() if name != "actions"} for reply in replies]
     (folder / "answers.json").write_text(json.dumps({"metadata": client.get_server_metadata(), "plain": plain}))

@@ -68,7 +68,7 @@ def test_scalars_and_plain_values_come_back_as_they_were():
     ],
 )
 def test_what_cannot_travel_is_named(value, named):
-    with pytest.raises(WireError, match="(?s).*") as caught:
+    with pytest.raises(WireError) as caught:
         pack(value)
     assert named in str(caught.value)
 

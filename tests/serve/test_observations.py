@@ -24,6 +24,7 @@ def full() -> dict:
         "cameras": {"head": {"K": np.array(K), "T_base_cam": np.array(POSE)}},
         "episode_id": "e1",
         "executed": np.ones((3, 4), np.float32),
+        "executed_states": np.zeros((3, 4), np.float32),
     }
     return observations(0, 1)[0] | extra
 
@@ -39,6 +40,7 @@ def test_openpi_keys_mean_the_same_as_the_nested_form():
         "observation/depth/head": nested["depth"]["head"],
         "observation/camera/head": {"K": K, "T_base_cam": POSE},
         "observation/executed": nested["executed"],
+        "observation/executed_states": nested["executed_states"],
         "episode_id": "e1",
     }
     assert same(to_observation(message, POLICY), nested)
@@ -56,6 +58,13 @@ def test_other_number_types_become_float32_and_whole_episode_numbers_text():
     assert observation["state"].dtype == np.float32 and observation["state"].tolist() == [1, 2, 3, 4]
     assert observation["executed"].shape == (0, 4)
     assert observation["episode_id"] == "7"
+
+
+def test_depth_that_a_camera_marks_nan_or_infinite_is_unknown():
+    depth = np.full((48, 64), 0.7)
+    depth[0, 0], depth[0, 1] = np.nan, np.inf
+    seen = to_observation(observations(0, 1)[0] | {"depth": {"head": depth}}, POLICY)["depth"]["head"]
+    assert seen.dtype == np.float32 and seen[0, 0] == seen[0, 1] == 0 and (seen.ravel()[2:] == np.float32(0.7)).all()
 
 
 def test_pictures_of_the_same_format_may_have_another_size():
@@ -100,23 +109,23 @@ WRONG = [
     ("state", np.zeros((1, 4), np.float32), "without a batch dimension"),
     ("state", np.array([0, np.nan, 0, np.inf]), "2 value(s) that are not finite; first: dim 1 'joint_2' = nan"),
     ("state", [1e300, 0, 0, 0], "dim 0 'joint_1' = inf"),
-    ("state", ["a"] * 4, "expected float32 numbers"),
+    ("state", ["a"] * 4, "expected numbers (float32)"),
     ("state", [[1], [2, 3]], "ragged"),
-    ("state", None, "state is object"),
+    ("state", None, "state is object; expected numbers"),
     ("prompt", 3, "prompt is a int; expected text"),
     ("executed", np.zeros((2, 3)), "expected [n, 4]"),
     ("executed", np.full((2, 4), np.nan), "executed holds 8 value(s)"),
+    ("executed_states", np.zeros((2, 5)), "executed_states has shape [2, 5]; expected [n, 4]"),
     ("depth/head", np.full((48, 64), 700, np.uint16), "depth.astype(np.float32) / 1000"),
     ("depth/head", np.full((48, 64), 700, np.float32), "divide by 1000"),
-    ("depth/head", np.full((48, 64), -1, np.float32), "send 0 where the depth is unknown"),
+    ("depth/head", np.full((48, 64), -1, np.float32), "holds negative values (lowest -1)"),
     ("depth/head", np.full((24, 32), 1, np.float32), "expected [48, 64], the size of its image"),
     ("depth/left", np.full((48, 64), 1, np.float32), "unknown view 'left'"),
     ("cameras/head/T_base_cam", POSE, "cameras/head has no K"),
-    ("cameras/head/K", [[0, 0, 32], [0, 60, 24], [0, 0, 1]], "fx, fy > 0"),
-    ("cameras/head/K", np.zeros((3, 3)), "fx, fy > 0"),
-    ("cameras/head/K", np.zeros((4, 4)), "shape [3, 3]"),
-    ("cameras/head", {"K": K, "T_base_cam": np.diag([2, 2, 2, 1])}, "not a rigid transform"),
-    ("cameras/head", {"K": K, "T_base_cam": np.diag([1, 1, -1, 1])}, "not a rigid transform"),
+    ("cameras/head/K", [[0, 0, 32], [0, 60, 24], [0, 0, 1]], "observation cameras/head: K is not invertible"),
+    ("cameras/head/K", np.zeros((4, 4)), "expected [3, 3]"),
+    ("cameras/head/K", [["a"] * 3] * 3, "cameras/head/K is <U1; expected numbers"),
+    ("cameras/head", {"K": K, "T_base_cam": np.diag([2, 2, 2, 1])}, "observation cameras/head: T_base_cam"),
     ("image/head/extra", 1, "unknown observation key"),
     ("instruction", "twice", "a second time"),
 ]

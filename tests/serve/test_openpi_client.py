@@ -65,9 +65,8 @@ def test_the_user_of_the_real_client_reads_what_to_change(client, tmp_path):
 
 
 def test_both_codecs_read_and_write_the_same_bytes(client, tmp_path):
-    frames = [
-        pack(value) for value in (*observations(5, 3), ArmPolicy.metadata, {"n": np.int16(-3), "b": np.bool_(True), "x": b"\0", "l": [None, 2.5]})
-    ]
+    plain = {"n": np.int16(-3), "b": np.bool_(True), "x": b"\0", "l": [None, 2.5]}
+    frames = [pack(value) for value in (*observations(5, 3), ArmPolicy().metadata, plain)]
     for i, frame in enumerate(frames):
         (tmp_path / f"{i}.frame").write_bytes(frame)
     client("repack", tmp_path)

@@ -1,7 +1,8 @@
 """From what a client sends to a praxia observation: one grammar of keys for nested maps and for openpi's flat names, everything checked.
 
 Keys (a leading `observation/` may be left out; nested maps are the same as names joined by `/`): `image/ROLE`, `images/ROLE` or just
-`observation/ROLE`; `state`; `prompt` or `instruction`; `depth/ROLE`; `cameras/ROLE/K`, `cameras/ROLE/T_base_cam`; `episode_id`; `executed`.
+`observation/ROLE`; `state`; `prompt` or `instruction`; `depth/ROLE`; `cameras/ROLE/K`, `cameras/ROLE/T_base_cam`; `episode_id`;
+`executed`; `executed_states`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from praxia.errors import ObservationError, unknown
+from praxia.errors import DataError, ObservationError, unknown
+from praxia.geometry.camera import camera_from
 from praxia.serve.servable import Servable
 from praxia.specs import CameraSpec, Dim
 
@@ -21,7 +23,7 @@ def to_observation(message: Any, policy: Servable) -> dict[str, Any]:
 
     Returns {"images": {role: uint8 [H, W, 3]}, "state": float32 [Ds], "instruction": str} and, where sent,
     "depth" {role: float32 [H, W] metres}, "cameras" {role: {"K": float64 [3, 3], "T_base_cam": float64 [4, 4]}},
-    "episode_id" str, "executed" float32 [n, Da].
+    "episode_id" str, "executed" float32 [n, Da], "executed_states" float32 [n, Ds].
     Raises ObservationError naming the key, what came, what the policy expects and the fix.
     """
     if not isinstance(message, Mapping):
@@ -41,8 +43,9 @@ def to_observation(message: Any, policy: Servable) -> dict[str, Any]:
     if "episode_id" in found:
         value = found["episode_id"]
         observation["episode_id"] = str(value) if isinstance(value, int | np.integer) else _text(value, "episode_id")
-    if "executed" in found:
-        observation["executed"] = _rows(found["executed"], "executed", policy.action_spec.dims)
+    for name, dims in (("executed", policy.action_spec.dims), ("executed_states", policy.state_spec.dims)):
+        if name in found:
+            observation[name] = _rows(found[name], name, dims)
     return observation
 
 
@@ -60,7 +63,7 @@ def _place(path: str, roles: set[str]) -> tuple[str, ...] | None:
     match path.removeprefix("observation/").split("/"):
         case ["prompt" | "instruction"]:
             return ("instruction",)
-        case ["state" | "episode_id" | "executed" as name]:
+        case ["state" | "episode_id" | "executed" | "executed_states" as name]:
             return (name,)
         case ["image" | "images", role]:
             return ("images", role)
@@ -80,7 +83,7 @@ def _sorted_into_places(message: Mapping[Any, Any], policy: Servable) -> dict[st
     for path, value in leaves:
         place = _place(path, roles)
         if place is None:
-            known = [name for name, _ in _example_keys(policy)] + ["observation/executed", "episode_id"]
+            known = [name for name, _ in _example_keys(policy)] + ["observation/executed", "observation/executed_states", "episode_id"]
             raise ObservationError(
                 f"{unknown('observation key', path, known)}\n  sent: {', '.join(sorted(p for p, _ in leaves))}\n"
                 "  fix: rename the key to the one that means the same, or leave it out"
@@ -128,7 +131,7 @@ def _image(value: Any, camera: CameraSpec) -> np.ndarray:
     if value.dtype != np.uint8:
         raise ObservationError(f"{name} is {got}; expected {expected}: for floats in [0, 1] send (image * 255).round().astype(np.uint8)")
     height, width = value.shape[:2]
-    if abs(height * camera.width / camera.height - width) > 1:  # the size is adaptable, the shape of the picture is not
+    if abs(height * camera.width - width * camera.height) > max(camera.height, camera.width):  # more than rounding: only the size is adaptable
         raise ObservationError(
             f"{name} is {height} x {width} (height x width); expected the aspect ratio of {camera.height} x {camera.width}, "
             "on which the policy was trained: crop the picture as the training data was, or set the camera to that format"
@@ -137,19 +140,23 @@ def _image(value: Any, camera: CameraSpec) -> np.ndarray:
 
 
 def _numbers(value: Any, name: str) -> np.ndarray:
-    """Finite float32 numbers of any shape; integers are taken, text, objects and bools are not."""
+    """Numbers of any shape as float64; integers are taken, text, objects and bools are not."""
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ObservationError(f"{name} is a ragged list; expected a float32 array") from error
+        raise ObservationError(f"{name} is a ragged list; expected an array of numbers") from error
     if array.dtype.kind not in "fiu":
-        raise ObservationError(f"{name} is {array.dtype}; expected float32 numbers")
-    with np.errstate(over="ignore"):
+        raise ObservationError(f"{name} is {array.dtype}; expected numbers (float32)")
+    return array.astype(np.float64)
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # too large becomes infinite and is refused as such
         return array.astype(np.float32)
 
 
 def _vector(value: Any, name: str, dims: tuple[Dim, ...]) -> np.ndarray:
-    array = _numbers(value, name)
+    array = _float32(_numbers(value, name))
     if array.shape != (len(dims),):
         hint = " without a batch dimension" if array.ndim > 1 else ""
         raise ObservationError(f"{name} has shape {list(array.shape)}; expected [{len(dims)}]{hint}: {_names(dims)}")
@@ -158,11 +165,11 @@ def _vector(value: Any, name: str, dims: tuple[Dim, ...]) -> np.ndarray:
 
 
 def _rows(value: Any, name: str, dims: tuple[Dim, ...]) -> np.ndarray:
-    array = _numbers(value, name)
+    array = _float32(_numbers(value, name))
     if array.size == 0:
         return np.zeros((0, len(dims)), np.float32)
     if array.ndim != 2 or array.shape[1] != len(dims):
-        raise ObservationError(f"{name} has shape {list(array.shape)}; expected [n, {len(dims)}], a row per executed action: {_names(dims)}")
+        raise ObservationError(f"{name} has shape {list(array.shape)}; expected [n, {len(dims)}], one row per step: {_names(dims)}")
     _check_finite(array, name, dims)
     return array
 
@@ -185,35 +192,25 @@ def _depth(value: Any, role: str, images: dict[str, np.ndarray]) -> np.ndarray:
         raise ObservationError(f"{name} is {array.dtype}; expected float32 metres with 0 = unknown: {fix}")
     if array.shape != size:
         raise ObservationError(f"{name} has shape {list(array.shape)}; expected {list(size)}, the size of its image")
-    if not np.isfinite(array).all() or (array < 0).any():
-        raise ObservationError(f"{name} holds NaN, infinite or negative values; send 0 where the depth is unknown")
+    array = np.nan_to_num(array.astype(np.float32), nan=0.0, posinf=0.0, neginf=-1.0)  # cameras say NaN or +inf where they know nothing
+    if (array < 0).any():
+        raise ObservationError(f"{name} holds negative values (lowest {array.min():.4g}); expected metres along the view, 0 where unknown")
     known = array[array > 0]
     if known.size and float(np.median(known)) > _FAR:
         raise ObservationError(f"{name} has a median of {np.median(known):.4g}; expected metres: it looks like millimetres, divide by 1000")
-    return array.astype(np.float32)
+    return array
 
 
 def _calibration(value: dict[str, Any], role: str) -> dict[str, np.ndarray]:
-    """K upper triangular with positive focal lengths (so it is invertible), T_base_cam a rigid transform."""
     name = f"cameras/{role}"
-    found: dict[str, np.ndarray] = {}
-    for key, size in (("K", 3), ("T_base_cam", 4)):
-        if key in value:
-            array = _numbers(value[key], f"{name}/{key}")
-            if array.shape != (size, size) or not np.isfinite(array).all():
-                raise ObservationError(f"{name}/{key} is {array.tolist()}; expected finite numbers of shape [{size}, {size}]")
-            found[key] = np.asarray(value[key], np.float64)
-    if "K" not in found:
+    if "K" not in value:
         raise ObservationError(f"{name} has no K; send {name}/K [3, 3] in pixels of the sent image, or leave the camera out")
-    K, T = found["K"], found.get("T_base_cam")
-    if not (K[0, 0] > 0 and K[1, 1] > 0 and np.allclose(K[2], [0, 0, 1]) and K[1, 0] == 0):
-        raise ObservationError(f"{name}/K is {K.tolist()}; expected [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0")
-    if T is not None and not (
-        np.allclose(T[3], [0, 0, 0, 1]) and np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-3) and np.linalg.det(T[:3, :3]) > 0
-    ):
-        expected = "a rotation and a translation in metres, last row 0 0 0 1"
-        raise ObservationError(f"{name}/T_base_cam is {T.tolist()}, not a rigid transform; expected {expected}")
-    return found
+    numbers = {key: _numbers(item, f"{name}/{key}") for key, item in value.items()}
+    try:
+        camera = camera_from(numbers["K"], numbers.get("T_base_cam"), f"observation {name}")
+    except DataError as error:
+        raise ObservationError(str(error)) from error
+    return {"K": camera.K} | ({} if camera.T_base_cam is None else {"T_base_cam": camera.T_base_cam})
 
 
 def _text(value: Any, name: str) -> str:
