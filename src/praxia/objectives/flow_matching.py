@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from praxia.data.batch import Batch
+from praxia.models.heads.head import chunk_validity
 from praxia.models.states import Outputs
 from praxia.objectives.objective import Losses, Teachers
 from praxia.registry import register
@@ -22,10 +24,21 @@ class FlowMatching:
     over: Literal["valid", "all"] = "valid"
     head: str = "action"
 
+    @property
+    def name(self) -> str:
+        """Name of the loss."""
+        return "flow_matching" if self.head == "action" else self.head
+
+    def count(self, batch: Batch) -> dict[str, Tensor]:
+        """Scored entries of the chunk (per draw)."""
+        if batch.future is None:
+            return {}
+        valid = chunk_validity(batch)
+        return {self.name: (valid if self.over == "valid" else torch.ones_like(valid)).sum().float()}
+
     def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
         """Sum over [B, K, H, A] and the number of scored entries."""
         out = outputs.heads[self.head]
         error = (out.prediction - out.target).float().square()
         valid = (out.valid if self.over == "valid" else torch.ones_like(out.valid)).expand_as(error)
-        name = "flow_matching" if self.head == "action" else self.head
-        return {name: ((error * valid).sum(), valid.sum().float())}
+        return {self.name: ((error * valid).sum(), valid.sum().float())}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch.nn.functional as F
+from torch import Tensor
 
 from praxia.data.batch import Batch
 from praxia.models.states import Outputs
@@ -14,6 +15,10 @@ from praxia.registry import register
 @dataclass(frozen=True)
 class NextToken:
     """Mean cross-entropy per target token; the prompt, the views and the padding are not scored."""
+
+    def count(self, batch: Batch) -> dict[str, Tensor]:
+        """Target tokens."""
+        return {} if batch.target is None else {"next_token": batch.target.valid.sum().float()}
 
     def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
         """Reads outputs.target_hidden [B, T, D] and batch.target; only valid rows reach the vocabulary projection."""

@@ -13,6 +13,16 @@ Teachers = Mapping[str, Any]
 
 
 class Objective(Protocol):
-    """A loss. Sum and weight are scalars (float32); weight counts what was summed."""
+    """A loss."""
 
-    def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses: ...
+    def count(self, batch: Batch) -> dict[str, Tensor]:
+        """What there is to score in a batch, by loss name: scalars proportional to the weights that `__call__` will return.
+
+        Known before any forward, so that gradients of every micro-batch are normalised by the total of the whole step.
+        Empty = the batch has nothing that this objective reads; it is then not called.
+        """
+        ...
+
+    def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
+        """Sum and weight per loss name, scalars (float32); weight counts what was summed."""
+        ...
