@@ -12,6 +12,7 @@ from praxia.data.lerobot.features import Info
 from praxia.data.lerobot.pictures import METRES_PER_UNIT
 from praxia.errors import ConfigError, DataError, SpecMismatch, unknown
 from praxia.files import write_text
+from praxia.geometry.camera import camera_from
 from praxia.registry import from_json, to_json
 from praxia.specs import ActionSpec, DatasetCard, Dim, StateSpec, ViewKeys
 
@@ -107,39 +108,18 @@ def _check_dim(dim: Dim, where: str) -> None:
 
 
 def _check_view(view: ViewKeys, where: str) -> None:
+    if view.T_base_cam is not None and view.K is None:
+        raise DataError(f"{where}: T_base_cam is given without K; add K (fx, fy, cx, cy in pixels of the stored picture) or remove T_base_cam")
     if view.K is not None:
-        check_intrinsics(np.asarray(view.K, np.float64), f"{where}, K")
-    if view.T_base_cam is not None:
-        check_pose(np.asarray(view.T_base_cam, np.float64), f"{where}, T_base_cam")
+        pose = None if view.extrinsics_form != "T_base_cam" or view.T_base_cam is None else np.asarray(view.T_base_cam)
+        camera_from(np.asarray(view.K), pose, where)
+    forms = typing.get_args(typing.get_type_hints(ViewKeys)["extrinsics_form"])
+    if view.extrinsics_form not in forms:
+        raise DataError(f"{where}: {unknown('extrinsics_form', view.extrinsics_form, forms)}")
     if view.depth_unit not in METRES_PER_UNIT:
         raise DataError(f"{where}: {unknown('depth_unit', view.depth_unit, METRES_PER_UNIT)}")
     if not view.depth_scale > 0:
         raise DataError(f"{where}: depth_scale is {view.depth_scale}; expected a positive number (stored code * scale = depth in {view.depth_unit})")
-
-
-def check_intrinsics(K: np.ndarray, where: str) -> None:
-    """K as [4] fx fy cx cy or [9] row-major 3x3 must be finite and invertible."""
-    if K.size not in (4, 9):
-        raise DataError(f"{where} has {K.size} numbers; expected 4 (fx, fy, cx, cy) or 9 (row-major 3x3), in pixels of the stored picture")
-    fx, fy = (K.ravel()[0], K.ravel()[1]) if K.size == 4 else (K.ravel()[0], K.ravel()[4])
-    if not np.isfinite(K).all() or fx <= 0 or fy <= 0 or (K.size == 9 and abs(np.linalg.det(K.reshape(3, 3))) < 1e-9):
-        raise DataError(
-            f"{where} is {K.ravel().round(4).tolist()}: not invertible; focal lengths must be positive pixels. Remove it if the camera is uncalibrated"
-        )
-
-
-def check_pose(T: np.ndarray, where: str) -> None:
-    """A camera pose must be a rigid 4x4; all zeros or the identity is how missing calibration is often written."""
-    if T.size != 16:
-        raise DataError(f"{where} has {T.size} numbers; expected 16, the row-major 4x4 matrix that maps camera points to base points")
-    T = T.reshape(4, 4)
-    R = T[:3, :3]
-    if np.isfinite(T).all() and np.allclose(T, np.eye(4)):
-        raise DataError(f"{where} is the identity: a camera is not in the robot's base; this is how missing calibration is often written. Remove it")
-    if not np.isfinite(T).all() or not np.allclose(R @ R.T, np.eye(3), atol=1e-3) or np.linalg.det(R) < 0 or not np.allclose(T[3], [0, 0, 0, 1]):
-        raise DataError(
-            f"{where} is no rigid transform (zeros, mirrored, scaled or transposed); expected [R t; 0 0 0 1] with R a rotation. Remove it if unknown"
-        )
 
 
 def check_card_against(card: DatasetCard, info: Info, where: str) -> None:

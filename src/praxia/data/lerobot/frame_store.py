@@ -6,6 +6,7 @@ A store is a folder in the cache named by the content of the files it was made o
 import fcntl
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from praxia.data.lerobot.video import decode_all
 from praxia.data.progress import progress
 from praxia.errors import DataError
 from praxia.files import write_json
+from praxia.geometry.image_transform import stretch
 
 DEFAULT_CAP_GB = 40.0
 _FORMAT = 1
@@ -34,12 +36,6 @@ def shown_size(stored: tuple[int, int], max_side: int | None) -> tuple[int, int]
         return stored
     scale = max_side / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def resize_affine(stored: tuple[int, int], shown: tuple[int, int]) -> np.ndarray:
-    """float64 [2, 3] stored pixel -> shown pixel; integer = pixel centre, so x' = (x + 0.5) s - 0.5."""
-    sy, sx = shown[0] / stored[0], shown[1] / stored[1]
-    return np.array([[sx, 0.0, (sx - 1) / 2], [0.0, sy, (sy - 1) / 2]])
 
 
 def resize_colour(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -90,24 +86,35 @@ class Frames:
 
 
 def open_frames(
-    tables: Tables, key: str, codes: bool = False, max_side: int | None = None, store: bool = True, cap_gb: float = DEFAULT_CAP_GB
+    tables: Tables,
+    key: str,
+    codes: bool = False,
+    max_side: int | None = None,
+    store: bool = True,
+    cap_gb: float = DEFAULT_CAP_GB,
+    cache: Path | None = None,
 ) -> Frames:
-    """Pictures of a feature, through a frame store when it fits below `cap_gb` and half of the free disk, else decoded on demand."""
+    """Pictures of a feature, through a frame store when it fits below `cap_gb` and half of the free disk, else decoded on demand.
+
+    cache: folder of the stores; the user's cache folder if None. codes: depth or masks, integers [h, w].
+    """
     lazy = LazyFrames(tables, key, codes)
     size = shown_size(lazy.size, max_side)
-    plain = Frames(size, resize_affine(lazy.size, size), codes, lazy, None, None)
+    plain = Frames(size, stretch(lazy.size, size).affine, codes, lazy, None, None)
     if not store:
         return plain
     rows, slot = _distinct_rows(tables)
     need = len(rows) * size[0] * size[1] * (2 if codes else 3)
-    base = cache_folder("frames")
+    base = cache or cache_folder("frames")
+    base.mkdir(parents=True, exist_ok=True)
     path = base / content_key(_sources(tables, key), _FORMAT, key, codes, size, len(tables)) if need <= cap_gb * 1e9 else None
     if path is not None and not (path / "done.json").is_file() and need > shutil.disk_usage(base).free / 2:
         path = None
     if path is None:
-        print(
+        warnings.warn(
             f"frames of {key!r} need {need / 1e9:.1f} GB decoded; the cap is {cap_gb:g} GB and half of the free disk under {base}: "
-            f"decoding on demand instead (slower). Raise the cap, free space, or give a smaller max_side"
+            f"decoding on demand instead (slower). Raise the cap, free space, or give a smaller max_side",
+            stacklevel=2,
         )
         return plain
     _build(path, tables, plain, key, rows)

@@ -22,7 +22,7 @@ class LazyFrames:
         self._tables, self.key, self._codes = tables, key, codes
         self._feature = tables.info.features[key]
         self._videos: OrderedDict[Path, VideoReader] = OrderedDict()
-        self._files: OrderedDict[int, pa.Array] = OrderedDict()
+        self._files: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
         if self._feature.dtype == "video":
             if codes:
                 raise DataError(f"{tables.root}: {key!r} is a video; depth and masks are read from image features (16-bit PNG) only")
@@ -60,7 +60,7 @@ class LazyFrames:
         self._videos.move_to_end(path)
         return self._videos[path]
 
-    def _file(self, file: int) -> pa.Array:
+    def _file(self, file: int) -> pa.ChunkedArray:
         if file not in self._files:
             while len(self._files) >= _OPEN_FILES:
                 self._files.popitem(last=False)

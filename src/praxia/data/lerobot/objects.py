@@ -103,18 +103,21 @@ def read_objects(root: Path) -> dict[int, tuple[ObjectEntry, ...]]:
 
 def truths_at(entries: Sequence[ObjectEntry], poses: np.ndarray) -> tuple[ObjectTruth, ...]:
     """Objects present in one row of poses (float32 [slots * 7])."""
-    rows = np.asarray(poses[: len(entries) * 7], np.float64).reshape(-1, 7)
-    present = np.isfinite(rows).all(axis=1)
+    rows = poses[: len(entries) * 7].reshape(-1, 7).astype(np.float64)
     T = _matrices(rows)
+    present = (rows[:, 0] == rows[:, 0]).tolist()
     return tuple(ObjectTruth(e.name, e.category, e.colour, T[i], e.size, e.instance) for i, e in enumerate(entries) if present[i])
 
 
 def _matrices(rows: np.ndarray) -> np.ndarray:
-    """[N, 7] -> [N, 4, 4]. Written out: it runs once a training sample, where checks and a library's call cost more than the sums."""
-    w, x, y, z = (rows[:, 3:] / np.linalg.norm(rows[:, 3:], axis=1, keepdims=True)).T
-    T = np.zeros((len(rows), 4, 4))
-    T[:, 0, 0], T[:, 0, 1], T[:, 0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)
-    T[:, 1, 0], T[:, 1, 1], T[:, 1, 2] = 2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)
-    T[:, 2, 0], T[:, 2, 1], T[:, 2, 2] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
-    T[:, :3, 3], T[:, 3, 3] = rows[:, :3], 1.0
+    """[N, 7] with unit quaternions -> [N, 4, 4]. Written out: it runs once a sample, where a library's checks cost more than the sums."""
+    w, x, y, z = rows[:, 3], rows[:, 4], rows[:, 5], rows[:, 6]
+    x2, y2, z2 = x + x, y + y, z + z
+    xx, yy, zz, xy, xz, yz, wx, wy, wz = x * x2, y * y2, z * z2, x * y2, x * z2, y * z2, w * x2, w * y2, w * z2
+    T = np.empty((len(rows), 4, 4))
+    T[:, 0, 0], T[:, 0, 1], T[:, 0, 2] = 1 - yy - zz, xy - wz, xz + wy
+    T[:, 1, 0], T[:, 1, 1], T[:, 1, 2] = xy + wz, 1 - xx - zz, yz - wx
+    T[:, 2, 0], T[:, 2, 1], T[:, 2, 2] = xz - wy, yz + wx, 1 - xx - yy
+    T[:, :3, 3] = rows[:, :3]
+    T[:, 3] = (0.0, 0.0, 0.0, 1.0)
     return T

@@ -55,7 +55,7 @@ class Shard:
 
     def table(self) -> pa.Table:
         """Vector and image columns, [length] rows."""
-        return pq.read_table(self.path / "columns.parquet", partitioning=None)
+        return pq.ParquetFile(self.path / "columns.parquet").read()
 
     def video(self, key: str) -> Path:
         """The episode's own mp4."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from praxia.data.lerobot.features import V30, Info, read_info
@@ -53,11 +52,11 @@ def read_meta(root: Path | str) -> Meta:
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """`pyarrow.parquet.read_table` with errors a user can act on."""
+    """A parquet file (some columns of it) with errors a user can act on."""
     if not path.is_file():
         raise DataError(f"data file {path} is missing; copy or download the dataset completely")
     try:
-        return pq.read_table(path, columns=columns, partitioning=None)
+        return pq.ParquetFile(path, memory_map=True).read(columns)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"data file {path} cannot be read ({error}); it is truncated or corrupt (a writer that did not finalize leaves no footer): "
@@ -83,7 +82,7 @@ def as_array(column: pa.ChunkedArray, shape: tuple[int, ...], where: str) -> np.
         values = np.asarray(array.to_numpy(zero_copy_only=False))
     if values.size != rows * width:
         raise DataError(
-            f"{where}: {values.size} numbers in {rows} rows; info.json says {width} a row (shape {list(shape)}): fix the shape or the data"
+            f"{where}: {values.size} numbers in {rows} rows; info.json says {width} a row (shape {list(shape)}): correct one of them"
         )
     return values if width == 1 and not _is_list(column.type) else values.reshape(rows, width)
 
@@ -158,9 +157,9 @@ class Tables:
             self._columns[key] = values
         return self._columns[key]
 
-    def picture_bytes(self, key: str, file: int) -> pa.Array:
+    def picture_bytes(self, key: str, file: int) -> pa.ChunkedArray:
         """Encoded pictures (binary [rows of the file]) of an image feature."""
-        column = read_parquet(self.files[file], [key]).column(key).combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = pa.concat_arrays(column.chunks)
-        return pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
+        column = read_parquet(self.files[file], [key]).column(key)
+        if pa.types.is_struct(column.type):  # {bytes, path}
+            column = pa.chunked_array([chunk.field("bytes") for chunk in column.chunks], pa.binary())
+        return column

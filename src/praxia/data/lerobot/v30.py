@@ -32,7 +32,7 @@ def read_meta(root: Path, info: Info) -> Meta:
     for episode in episodes:
         if episode.start != stop or episode.stop <= episode.start:
             raise DataError(
-                f"{root}: episode {episode.index} has rows {episode.start}..{episode.stop}, expected to start at {stop}; meta/episodes/ is damaged"
+                f"{root}: episode {episode.index} has rows {episode.start}..{episode.stop}, expected a start at {stop}; meta/episodes is damaged"
             )
         stop = episode.stop
     paths_of = tuple(root / info.data_path.format(chunk_index=chunk, file_index=file) for chunk, file in files)

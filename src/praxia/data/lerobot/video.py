@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from praxia.errors import DataError
 
@@ -89,7 +90,7 @@ class VideoReader:
             self._file = av.open(str(path))
             self._stream = self._file.streams.video[0]
             self._times = sorted(packet.pts for packet in self._file.demux(self._stream) if packet.pts is not None)
-        except (av.error.FFmpegError, IndexError) as error:
+        except (FFmpegError, IndexError) as error:
             raise DataError(f"video {path} cannot be opened ({error}); the file is truncated or no video: copy or download it again") from error
         self._stream.thread_type = "SLICE"  # frame threads would add latency to every seek
         self._number = {time: i for i, time in enumerate(self._times)}
@@ -117,11 +118,11 @@ class VideoReader:
             self._decoder = self._file.decode(self._stream)
         try:
             for frame in self._decoder:
-                at = self._number.get(frame.pts, -1)
+                at = self._number.get(frame.pts or 0, -1)
                 if at >= number:
                     self._next = at + 1
                     return frame.to_ndarray(format="rgb24")
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             raise DataError(f"video {self.path}: frame {number} cannot be decoded ({error}); copy or download the file again") from error
         raise DataError(f"video {self.path}: frame {number} of {len(self._times)} cannot be decoded; copy or download the file again")
 
@@ -140,5 +141,5 @@ def decode_all(path: Path) -> Iterator[np.ndarray]:
             stream.thread_type = "AUTO"
             for frame in file.decode(stream):
                 yield frame.to_ndarray(format="rgb24")
-    except (av.error.FFmpegError, IndexError) as error:
+    except (FFmpegError, IndexError) as error:
         raise DataError(f"video {path} cannot be decoded ({error}); the file is truncated or corrupt: copy or download it again") from error

@@ -144,7 +144,7 @@ def _write_data(
                 number, size = number + 1, 0.0
                 path = out / DATA_PATH.format(chunk_index=number // FILES_PER_CHUNK, file_index=number % FILES_PER_CHUNK)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                writer = pq.ParquetWriter(path, schema, compression="snappy", write_statistics=list(BOOKKEEPING))
+                writer = pq.ParquetWriter(path, schema, compression="snappy", write_statistics=False)  # pictures have no order
             writer.write_table(table)
             size += table.nbytes
             rows[i] |= {"data/chunk_index": number // FILES_PER_CHUNK, "data/file_index": number % FILES_PER_CHUNK}
