@@ -8,18 +8,30 @@ import numpy as np
 
 from praxia.data.card import check_card_against, read_card
 from praxia.data.lerobot.cameras import CameraTrack
-from praxia.data.lerobot.features import FRESH, OBJECT_POSES
+from praxia.data.lerobot.features import FRESH, OBJECT_POSES, Info
 from praxia.data.lerobot.frame_store import DEFAULT_CAP_GB, Frames, open_frames
 from praxia.data.lerobot.objects import ObjectEntry, read_objects, truths_at
 from praxia.data.lerobot.pictures import METRES_PER_UNIT, check_depth
 from praxia.data.lerobot.tables import EpisodeEntry, Tables
 from praxia.data.sample import Provenance, Sample, Window
-from praxia.data.statistics import dataset_statistics
-from praxia.data.supervision.supervision import Needs
+from praxia.data.statistics import Statistics, dataset_statistics
 from praxia.errors import DataError, unknown
 from praxia.geometry.image_transform import ImageTransform, compose, rotate
 from praxia.geometry.scene import ObjectTruth, View
-from praxia.specs import ActionSpec, CameraSpec, DatasetCard, StateSpec, ViewKeys
+from praxia.specs import DatasetCard, ViewKeys
+
+
+@dataclass(frozen=True)
+class Want:
+    """What a consumer want of a sample; what is not asked for is not read."""
+
+    horizon: int  # steps of the future window, row 0 = now; 0 = none
+    history: int = 0  # steps of the past window; 0 = none
+    roles: tuple[str, ...] | None = None  # views by role; None = all, () = no pictures
+    depth: bool = False
+    masks: bool = False
+    objects: bool = False
+    tool_horizon: int = 0  # steps of the tool path, row 0 = now; cut at the end of the episode
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,10 @@ class _ViewTrack:
 
 
 class LeRobotSource:
-    """Samples of one dataset (a `SampleSource`). Columns are held in memory as numpy arrays, pictures come from frame stores.
+    """Samples of one dataset. Columns are held in memory as numpy arrays, pictures come from frame stores made on first use.
 
-    roles: views to give, all if None, () = no pictures. max_side: pictures are kept shrunk so that their longer side is at most this
-    (antialiased; K follows). store=False decodes pictures on demand; cap_gb and cache: size limit and folder of the frame stores.
+    max_side: pictures are kept shrunk so that their longer side is at most this (antialiased; K follows). store=False decodes
+    pictures on demand; cap_gb and cache: size limit and folder of the frame stores.
     Raises DataError or SpecMismatch when card and files disagree.
     """
 
@@ -41,7 +53,6 @@ class LeRobotSource:
         self,
         root: Path | str,
         card: DatasetCard | None = None,
-        roles: tuple[str, ...] | None = None,
         max_side: int | None = None,
         store: bool = True,
         cap_gb: float = DEFAULT_CAP_GB,
@@ -52,67 +63,32 @@ class LeRobotSource:
         self.card = card or read_card(root)
         check_card_against(self.card, self.tables.info, f"card of {self.root}")
         self._max_side, self._store, self._cap_gb, self._cache = max_side, store, cap_gb, cache
+        self._views: dict[str, _ViewTrack] = {}
         self._code_frames: dict[str, Frames] = {}
-        known = {view.role: view for view in self.card.views}
-        for role in roles or ():
-            if role not in known:
-                raise DataError(f"{self.root}: {unknown('view', role, known)}")
-        self._roles = tuple(known) if roles is None else roles
-        self._views = {role: self._track(known[role]) for role in self._roles}
         self._check_numbers()
 
     @property
-    def name(self) -> str:
-        """The card's name."""
-        return self.card.name
+    def info(self) -> Info:
+        """`meta/info.json`."""
+        return self.tables.info
 
     @property
-    def licence(self) -> str:
-        """The card's licence tag."""
-        return self.card.licence
-
-    @property
-    def embodiment(self) -> str:
-        """The card's embodiment."""
-        return self.card.embodiment
-
-    @property
-    def action_spec(self) -> ActionSpec:
-        """What the numbers of an action mean."""
-        return self.card.action
-
-    @property
-    def state_spec(self) -> StateSpec:
-        """What the numbers of a state mean."""
-        return self.card.state
-
-    @property
-    def cameras(self) -> tuple[CameraSpec, ...]:
-        """The views given, in the size they are given."""
-        return tuple(CameraSpec(role, *self._views[role].colour.size, self._views[role].camera.at(0) is not None) for role in self._roles)
-
-    @cached_property
-    def rows(self) -> np.ndarray:
-        """int64 [len(self)]: dataset row of each sample; the rows with a new picture."""
-        return np.flatnonzero(self.columns(FRESH)) if FRESH in self.tables.info.features else np.arange(len(self.tables))
-
-    @cached_property
-    def episodes(self) -> np.ndarray:
-        """int32 [len(self)]: place in `tables.episodes` of each sample's episode."""
-        return self._episode_of[self.rows]
+    def episodes(self) -> tuple[EpisodeEntry, ...]:
+        """All episodes: rows, tasks, further fields."""
+        return self.tables.episodes
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.tables)
 
-    def sample(self, index: int, needs: Needs) -> Sample:
-        """Sample `index` of `len(self)`, with the parts `needs` names."""
-        return self.sample_at(int(self.rows[index]), needs)
+    def rows(self) -> np.ndarray:
+        """int64 rows a training sample may start at: those with a new picture."""
+        return np.flatnonzero(self.columns(FRESH)) if FRESH in self.info.features else np.arange(len(self))
 
-    def statistics(self) -> dict[str, dict[str, np.ndarray]]:
-        """Of all rows: {"action": ..., "state": ...} with `min max mean std q01 q10 q50 q90 q99` float64 [D] and `count`."""
-        keys = {"action": self.card.action_key, "state": self.card.state_key if self.card.state.width else ""}
-        found = dataset_statistics(self.root, [key for key in keys.values() if key])
-        return {name: found[key].arrays() for name, key in keys.items() if key}
+    def statistics(self) -> dict[str, Statistics]:
+        """Of all rows: {"action": ..., "state": ...}, cached by content."""
+        keys = {"action": self.card.action_key} | ({"state": self.card.state_key} if self.card.state.width else {})
+        found = dataset_statistics(self.root, keys.values())
+        return {name: found[key] for name, key in keys.items()}
 
     def columns(self, key: str) -> np.ndarray:
         """All rows of a vector feature, [N, width] or [N]; read-only."""
@@ -120,9 +96,9 @@ class LeRobotSource:
 
     def frame(self, key: str, row: int) -> np.ndarray:
         """The stored picture of any picture feature at a row, decoded now: uint8 [H, W, 3], or codes [H, W] of one-channel features."""
-        feature = self.tables.info.features.get(key)
+        feature = self.info.features.get(key)
         if feature is None or not feature.is_picture:
-            raise DataError(f"{self.root}: " + unknown("picture feature", key, [k for k, f in self.tables.info.features.items() if f.is_picture]))
+            raise DataError(f"{self.root}: " + unknown("picture feature", key, [k for k, f in self.info.features.items() if f.is_picture]))
         codes = feature.dtype == "image" and (feature.is_depth or feature.shape[-1] == 1)
         return open_frames(self.tables, key, codes, store=False).get(row)
 
@@ -138,8 +114,8 @@ class LeRobotSource:
 
     @cached_property
     def _episode_of(self) -> np.ndarray:
-        out = np.zeros(len(self.tables), np.int32)
-        for i, e in enumerate(self.tables.episodes):
+        out = np.zeros(len(self), np.int32)
+        for i, e in enumerate(self.episodes):
             out[e.start : e.stop] = i
         return out
 
@@ -149,24 +125,25 @@ class LeRobotSource:
 
     @cached_property
     def _objects(self) -> dict[int, tuple[ObjectEntry, ...]]:
-        return read_objects(self.root) if OBJECT_POSES in self.tables.info.features else {}
+        return read_objects(self.root) if OBJECT_POSES in self.info.features else {}
 
-    def sample_at(self, row: int, needs: Needs) -> Sample:
+    def sample_at(self, row: int, want: Want) -> Sample:
         """The sample at a dataset row."""
         place = int(self._episode_of[row])
-        episode = self.tables.episodes[place]
+        episode = self.episodes[place]
         indices, tasks = self._instructions
-        entries = self._objects.get(episode.index, ()) if needs.objects else ()
+        entries = self._objects.get(episode.index, ()) if want.objects else ()
         objects: tuple[ObjectTruth, ...] = truths_at(entries, self.columns(OBJECT_POSES)[row]) if entries else ()
+        roles = tuple(v.role for v in self.card.views) if want.roles is None else want.roles
         return Sample(
-            views=tuple(self._view(role, row, episode, needs) for role in self._roles),
+            views=tuple(self._view(role, row, episode, want) for role in roles),
             instruction=tasks[int(indices[row])],
             embodiment=self.card.embodiment,
             state=self.states[row].copy() if self.card.state.width else None,
-            past=self._window(row - needs.history, needs.history, episode) if needs.history else None,
-            future=self._window(row, needs.horizon, episode) if needs.horizon else None,
-            tool_path={arm: self._tool(key, row, min(row + needs.horizon, episode.stop)) for arm, key in self.card.tool_keys.items()}
-            if needs.tool_path
+            past=self._window(row - want.history, want.history, episode) if want.history else None,
+            future=self._window(row, want.horizon, episode) if want.horizon else None,
+            tool_path={arm: self._tool(key, row, min(row + want.tool_horizon, episode.stop)) for arm, key in self.card.tool_keys.items()}
+            if want.tool_horizon
             else {},
             objects=objects,
             target=next((e.name for e in entries if e.is_target), ""),
@@ -183,13 +160,13 @@ class LeRobotSource:
     def _tool(self, key: str, start: int, stop: int) -> np.ndarray:
         return np.asarray(self.columns(key)[start:stop], np.float64).reshape(-1, 4, 4)
 
-    def _view(self, role: str, row: int, episode: EpisodeEntry, needs: Needs) -> View:
-        track = self._views[role]
+    def _view(self, role: str, row: int, episode: EpisodeEntry, want: Want) -> View:
+        track = self._track(role)
         image, depth, mask = track.colour.get(row), None, None
-        if needs.depth and track.keys.depth:
+        if want.depth and track.keys.depth:
             scale = np.float32(track.keys.depth_scale * METRES_PER_UNIT[track.keys.depth_unit])
             depth = self._codes(track.keys.depth).get(row).astype(np.float32) * scale
-        if needs.masks and track.keys.mask:
+        if want.masks and track.keys.mask:
             mask = self._codes(track.keys.mask).get(row).astype(np.int32)
         if track.keys.rotate180:
             image = np.ascontiguousarray(image[::-1, ::-1])
@@ -197,18 +174,23 @@ class LeRobotSource:
             mask = None if mask is None else np.ascontiguousarray(mask[::-1, ::-1])
         return View(role, image, track.camera.at(row), depth, mask, size=track.colour.size, sequence=f"{self.card.name}/{episode.index}/{role}")
 
-    def _track(self, keys: ViewKeys) -> _ViewTrack:
-        where = f"{self.root}, view {keys.role!r}"
-        colour = self._frames(keys.image, False)
-        if keys.depth:
-            self._check_depth(keys, where)
-        shown = ImageTransform(colour.affine, colour.lazy.size, colour.size)
-        if keys.rotate180:
-            shown = compose(shown, rotate(colour.size, 180.0))
-        return _ViewTrack(keys, colour, CameraTrack(self.tables, keys, shown, where))
+    def _track(self, role: str) -> _ViewTrack:
+        if role not in self._views:
+            keys = next((v for v in self.card.views if v.role == role), None)
+            if keys is None:
+                raise DataError(f"{self.root}: " + unknown("view", role, [v.role for v in self.card.views]))
+            where = f"{self.root}, view {role!r}"
+            if keys.depth:
+                self._check_depth(keys, where)
+            colour = self._frames(keys.image, False)
+            shown = ImageTransform(colour.affine, colour.lazy.size, colour.size)
+            if keys.rotate180:
+                shown = compose(shown, rotate(colour.size, 180.0))
+            self._views[role] = _ViewTrack(keys, colour, CameraTrack(self.tables, keys, shown, where))
+        return self._views[role]
 
     def _codes(self, key: str) -> Frames:
-        """Depth or masks; their store is made when the first sample needs them."""
+        """Depth or masks; their store is made when the first sample want them."""
         if key not in self._code_frames:
             self._code_frames[key] = self._frames(key, True)
         return self._code_frames[key]
@@ -217,7 +199,7 @@ class LeRobotSource:
         return open_frames(self.tables, key, codes, self._max_side, self._store, self._cap_gb, self._cache)
 
     def _check_depth(self, keys: ViewKeys, where: str) -> None:
-        declared = self.tables.info.features[keys.depth].info
+        declared = self.info.features[keys.depth].info
         for field, ours in (("depth_unit", keys.depth_unit), ("depth_scale", keys.depth_scale)):
             if field in declared and declared[field] != ours:
                 raise DataError(f"{where}: card says {field} {ours!r}, info.json of {keys.depth!r} says {declared[field]!r}; correct dataset.yaml")
@@ -225,15 +207,15 @@ class LeRobotSource:
         check_depth(first.astype(np.float32) * np.float32(keys.depth_scale * METRES_PER_UNIT[keys.depth_unit]), keys.depth_unit, where)
 
     def _vector(self, key: str, width: int) -> np.ndarray:
-        values = self.columns(key) if width else np.zeros((len(self.tables), 0), np.float32)
-        return np.ascontiguousarray(values, np.float32).reshape(len(self.tables), width)
+        values = self.columns(key) if width else np.zeros((len(self), 0), np.float32)
+        return np.ascontiguousarray(values, np.float32).reshape(len(self), width)
 
     def _check_numbers(self) -> None:
         for name, values in (("state", self.states), ("action", self.actions)):
             bad = ~np.isfinite(values).all(axis=1) if values.shape[1] else np.zeros(len(values), bool)
             if bad.any():
                 row = int(np.argmax(bad))
-                episode = self.tables.episodes[int(self._episode_of[row])]
+                episode = self.episodes[int(self._episode_of[row])]
                 key = self.card.state_key if name == "state" else self.card.action_key
                 raise DataError(
                     f"{self.root}: {name} {key!r} is not finite in {bad.sum()} rows, first in episode {episode.index}, frame {row - episode.start}: "

@@ -81,9 +81,7 @@ def as_array(column: pa.ChunkedArray, shape: tuple[int, ...], where: str) -> np.
     else:
         values = np.asarray(array.to_numpy(zero_copy_only=False))
     if values.size != rows * width:
-        raise DataError(
-            f"{where}: {values.size} numbers in {rows} rows; info.json says {width} a row (shape {list(shape)}): correct one of them"
-        )
+        raise DataError(f"{where}: {values.size} numbers in {rows} rows; info.json says {width} a row (shape {list(shape)}): correct one of them")
     return values if width == 1 and not _is_list(column.type) else values.reshape(rows, width)
 
 
