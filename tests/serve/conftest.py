@@ -1,7 +1,11 @@
 """A policy behind a door on a free port, and a plain websocket client."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from arm_policy import ArmPolicy
@@ -9,6 +13,16 @@ from websockets.sync.client import ClientConnection, connect
 
 from praxia.serve import OpenpiServer, ServeOptions, in_background
 from praxia.serve.codec import unpack
+
+
+@pytest.fixture(scope="session")
+def openpi_python() -> str:
+    """The python of the environment that holds the real openpi-client."""
+    build = Path(__file__).parents[2] / "scripts" / "oracles"
+    built = subprocess.run([build, "openpi-client"], capture_output=True, text=True, env=os.environ | {"PRAXIA_PYTHON": sys.executable})
+    if built.returncode:
+        pytest.skip(f"the environment of openpi-client cannot be made here: {built.stderr.strip()[-300:]}")
+    return built.stdout.strip()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The real openpi-client 0.1.2, unmodified, in an environment of its own, over a real socket."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,20 +14,14 @@ from praxia.serve.codec import pack, unpack
 from praxia.serve.observations import to_observation
 
 SCRIPT = Path(__file__).with_name("openpi_client_script.py")
-ROOT = SCRIPT.parents[2]
 
 
 @pytest.fixture(scope="module")
-def client() -> Callable[..., None]:
+def client(openpi_python: str) -> Callable[..., None]:
     """Run one function of the script with the client's python."""
-    built = subprocess.run(
-        [ROOT / "scripts" / "oracles", "openpi-client"], capture_output=True, text=True, env=os.environ | {"PRAXIA_PYTHON": sys.executable}
-    )
-    if built.returncode:
-        pytest.skip(f"the environment of openpi-client cannot be made here: {built.stderr.strip()[-300:]}")
 
     def run(function: str, folder: Path, port: int = 0, key: str = "") -> None:
-        done = subprocess.run([built.stdout.strip(), SCRIPT, function, folder, str(port), key], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([openpi_python, SCRIPT, function, folder, str(port), key], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
 
     return run
