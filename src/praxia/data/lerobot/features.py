@@ -53,7 +53,7 @@ class Feature:
         return count
 
     @property
-    def picture_size(self) -> tuple[int, int]:
+    def size(self) -> tuple[int, int]:
         """(height, width) of a picture; shapes may be HWC or CHW: the axis names decide, then the small axis."""
         if len(self.shape) != 3:
             raise DataError(f"picture feature has shape {list(self.shape)}; expected three axes, [height, width, channels]")

@@ -31,7 +31,7 @@ class LazyFrames:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) as declared."""
-        return self._feature.picture_size
+        return self._feature.size
 
     def place(self, row: int) -> tuple[Path, int]:
         """Video file and frame number of a row: the frame whose time is nearest to the episode's start plus the row's."""

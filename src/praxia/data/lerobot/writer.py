@@ -250,7 +250,7 @@ def _info(features: Mapping[str, Feature], fps: float, robot_type: str, shards: 
     for key, feature in features.items():
         described[key] = {"dtype": feature.dtype, "shape": list(feature.shape), "names": feature.names}
         if feature.info or feature.dtype == "video":
-            described[key]["info"] = feature.info | (video.video_info(fps, *feature.picture_size) if feature.dtype == "video" else {})
+            described[key]["info"] = feature.info | (video.video_info(fps, *feature.size) if feature.dtype == "video" else {})
     described |= {key: {"dtype": kind, "shape": [1], "names": None} for key, kind in BOOKKEEPING.items()}
     return {
         "codebase_version": V30,
