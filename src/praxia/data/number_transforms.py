@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from praxia.data.statistics import Statistics
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.registry import register
 
@@ -31,14 +32,15 @@ class Normalise:
     centre: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
 
-    def fitted(self, statistics: dict[str, np.ndarray]) -> "Normalise":
-        """With numbers from statistics of the values that reach this transform (`min max mean std q01 q99`, each [D])."""
+    def fitted(self, statistics: Statistics) -> "Normalise":
+        """With the centre and scale of values that reach this transform."""
         if self.mode == "mean_std":
-            centre, scale = statistics["mean"], statistics["std"]
+            centre, scale = np.array(statistics.mean), np.array(statistics.std)
         else:
-            low, high = ("q01", "q99") if self.mode == "quantile" else ("min", "max")
-            centre, scale = (statistics[low] + statistics[high]) / 2, (statistics[high] - statistics[low]) / 2
-        scale = np.where(np.asarray(scale) < 1e-6, 1.0, scale)
+            ends = (statistics.q01, statistics.q99) if self.mode == "quantile" else (statistics.min, statistics.max)
+            low, high = map(np.array, ends)
+            centre, scale = (low + high) / 2, (high - low) / 2
+        scale = np.where(scale < 1e-6, 1.0, scale)
         return replace(self, centre=tuple(map(float, centre)), scale=tuple(map(float, scale)))
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
@@ -146,7 +148,7 @@ class Numbers:
     action: tuple[Any, ...] = (Normalise("quantile"),)
     state: tuple[Any, ...] = (Normalise("quantile"),)
 
-    def fitted(self, action_statistics: dict[str, np.ndarray], state_statistics: dict[str, np.ndarray]) -> "Numbers":
+    def fitted(self, action_statistics: Statistics, state_statistics: Statistics) -> "Numbers":
         """Fit every Normalise that has no statistics. It must come before transforms that change the width."""
         return replace(self, action=_fit(self.action, action_statistics, "action"), state=_fit(self.state, state_statistics, "state"))
 
@@ -175,7 +177,7 @@ class Numbers:
         return state
 
 
-def _fit(transforms: tuple[Any, ...], statistics: dict[str, np.ndarray], what: str) -> tuple[Any, ...]:
+def _fit(transforms: tuple[Any, ...], statistics: Statistics, what: str) -> tuple[Any, ...]:
     out: list[Any] = []
     for transform in transforms:
         if isinstance(transform, Normalise) and not transform.centre:

@@ -1,8 +1,6 @@
 """SampleSource: an indexed, map-style source of samples, and what a run gives to open one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,15 +9,6 @@ from praxia.data.sample import Sample
 from praxia.data.supervision.supervision import Needs
 from praxia.specs import CameraSpec
 from praxia.specs.dims import ActionSpec, StateSpec
-
-
-@dataclass(frozen=True)
-class OpenContext:
-    """What a dataset spec needs to open: where caches live, whether progress is shown, which part of the episodes."""
-
-    cache: Path
-    progress: bool = True
-    workers: int = 0  # processes for making data; 0 = all cores
 
 
 class SampleSource(Protocol):
@@ -39,8 +28,12 @@ class SampleSource(Protocol):
         """The sample with the parts `needs` names."""
         ...
 
-    def statistics(self) -> dict[str, dict[str, np.ndarray]]:
-        """{"action": {...}, "state": {...}} with `min max mean std q01 q99` [D] each, from numbers only."""
+    def numbers(self) -> tuple[np.ndarray, np.ndarray]:
+        """All actions float32 [N, Da] and states float32 [N, Ds], for statistics."""
+        ...
+
+    def texts(self) -> tuple[str, ...]:
+        """All different instructions."""
         ...
 
 

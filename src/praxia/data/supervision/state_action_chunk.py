@@ -20,7 +20,7 @@ class StateActionChunk:
     @property
     def needs(self) -> Needs:
         """Only the chunk."""
-        return Needs(horizon=self.horizon)
+        return Needs(horizon=self.horizon, pictures=False)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if no step of the chunk is inside the episode."""

@@ -28,6 +28,7 @@ class Needs:
     masks: bool = False
     objects: bool = False
     tool_path: bool = False
+    pictures: bool = True
 
 
 class Supervision(Protocol):

@@ -1,0 +1,103 @@
+"""Recipes by name (`pose_vla`) or by path (`examples/my_recipe.py:my_recipe`), and `--a.b.c value` overrides of their fields."""
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from praxia.errors import ConfigError, unknown
+from praxia.stages.recipe import Recipe
+
+NAMES = ("pose_vla",)
+PRESETS = ("tiny", "paper")
+
+
+def load_recipe(name: str, preset: str = "tiny") -> Recipe:
+    """A built-in recipe, or `path.py:function`; a function that takes `preset` gets it."""
+    if ":" in name:
+        return _from_file(name, preset)
+    if name.endswith(".py"):
+        raise ConfigError(f"recipe {name!r} names a file but no function; write {name}:my_recipe")
+    if name not in NAMES:
+        raise ConfigError(unknown("recipe", name, NAMES) + "; a recipe of your own is given as path.py:function")
+    if preset not in PRESETS:
+        raise ConfigError(unknown("preset", preset, PRESETS))
+    return getattr(importlib.import_module(f"praxia.recipes.{name}"), preset)()
+
+
+def _from_file(name: str, preset: str) -> Recipe:
+    path, function = name.rsplit(":", 1)
+    if not Path(path).is_file():
+        raise ConfigError(f"recipe file {path!r} does not exist (looked in {Path.cwd()})")
+    spec = importlib.util.spec_from_file_location(f"praxia_recipe_{Path(path).stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    functions = {k: v for k, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == spec.name}
+    if function not in functions:
+        raise ConfigError(f"{path}: {unknown('function', function, functions)}")
+    make = functions[function]
+    recipe = make(preset) if "preset" in inspect.signature(make).parameters else make()
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(f"{name} returned {type(recipe).__name__}; a recipe function returns praxia.stages.recipe.Recipe")
+    return recipe
+
+
+def override(recipe: Recipe, arguments: Sequence[str]) -> Recipe:
+    """Apply `--a.b.c value` pairs. Entries of a tuple are named by their `name` or their index: `--stages.robot.optimiser.lr 3e-4`."""
+    rest = list(arguments)
+    while rest:
+        flag = rest.pop(0)
+        if not flag.startswith("--"):
+            raise ConfigError(f"unexpected argument {flag!r}; overrides are written --field.of.the.recipe value")
+        path, _, value = flag[2:].partition("=")
+        if not value:
+            if not rest:
+                raise ConfigError(f"flag {flag!r} has no value")
+            value = rest.pop(0)
+        recipe = _replace(recipe, path.replace("-", "_").split("."), value, flag)
+    return recipe
+
+
+def _replace(node: Any, path: list[str], text: str, flag: str) -> Any:
+    """A copy of `node` with the field at `path` set."""
+    head, rest = path[0], path[1:]
+    if dataclasses.is_dataclass(node):
+        names = [f.name for f in dataclasses.fields(node)]
+        if head not in names:
+            raise ConfigError(f"{flag}: {unknown(f'field of {type(node).__name__}', head, names)}")
+        old = getattr(node, head)
+        return dataclasses.replace(node, **{head: _replace(old, rest, text, flag) if rest else _parsed(text, old, flag)})  # type: ignore[type-var]
+    if isinstance(node, tuple):
+        labels = [str(getattr(e, "name", i)) for i, e in enumerate(node)]
+        if head not in labels and not (head.isdigit() and int(head) < len(node)):
+            raise ConfigError(f"{flag}: {unknown('entry', head, labels)}")
+        i = labels.index(head) if head in labels else int(head)
+        new = _replace(node[i], rest, text, flag) if rest else _parsed(text, node[i], flag)
+        return (*node[:i], new, *node[i + 1 :])
+    if isinstance(node, dict) and head in node:
+        return node | {head: _replace(node[head], rest, text, flag) if rest else _parsed(text, node[head], flag)}
+    raise ConfigError(f"{flag}: {'.'.join(path)} leads into {node!r}, which has no fields")
+
+
+def _parsed(text: str, old: Any, flag: str) -> Any:
+    """Text as the type of the value it replaces."""
+    if isinstance(old, str):
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
+    if isinstance(old, bool) != isinstance(value, bool) or (isinstance(old, int | float) and not isinstance(value, int | float)):
+        raise ConfigError(f"{flag}: value {text!r} should be a {type(old).__name__} like {old!r}")
+    if isinstance(old, int) and not isinstance(old, bool) and isinstance(value, float):
+        raise ConfigError(f"{flag}: value {text!r} should be a whole number like {old!r}")
+    if isinstance(old, tuple):
+        value = tuple(value) if isinstance(value, list | tuple) else (value,)
+    return float(value) if isinstance(old, float) else value

@@ -1,0 +1,137 @@
+"""From a recipe to opened data and buildable models: sources, robots, tokenizer, vocabulary, collate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from praxia.data.collate import Collate
+from praxia.data.mixture import Entry, Mixture
+from praxia.data.number_transforms import Numbers
+from praxia.data.source import SampleSource, held_out_split
+from praxia.data.statistics import statistics_of
+from praxia.errors import ConfigError, DataError
+from praxia.models.spec import ModelSpec, SpecialToken
+from praxia.models.vla import PARTS, VLA
+from praxia.policy import Robot
+from praxia.specs import CameraSpec, check_identity
+from praxia.stages.recipe import Recipe, Stage
+
+HELD_OUT = 0.05  # part of the episodes kept for validation
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Everything the stages share. sources: opened, one per different data spec."""
+
+    recipe: Recipe
+    model: ModelSpec
+    robots: tuple[Robot, ...]
+    tokenizer: Any
+    special_ids: dict[str, int]
+    vocabulary_size: int
+    sources: dict[Any, SampleSource]
+
+    def build(self, stage: Stage) -> VLA:
+        """A fresh model with the stage's parts, random (or public) weights, and the vocabulary's size."""
+        model = VLA(self.model, stage.parts or PARTS, self.special_ids)
+        if model.backbone is not None:
+            model.backbone.resize_vocabulary(self.vocabulary_size)
+        return model
+
+    def collate(self, model: VLA) -> Collate:
+        """What turns examples into this model's batches."""
+        return Collate({r.embodiment: r.numbers for r in self.robots}, model.backbone, self.tokenizer, self.model.embodiments)
+
+    def mixtures(self, stage: Stage, model: VLA) -> tuple[Mixture, Mixture]:
+        """Training and held-out stream of a stage."""
+        collate = self.collate(model)
+        train, held = [], []
+        for source in stage.sources:
+            opened = self.sources[source.data]
+            kept, out = held_out_split(opened.episodes, HELD_OUT, self.recipe.seed)
+            train.append(Entry(opened, kept, source.supervision, source.transforms, source.weight))
+            held.append(Entry(opened, out if len(out) else kept, source.supervision, (), source.weight))
+        seed = self.recipe.seed * 1009 + [s.name for s in self.recipe.stages].index(stage.name)
+        return Mixture(train, collate, stage.batch, seed), Mixture(held, collate, stage.batch, seed)
+
+
+def assemble(recipe: Recipe) -> Assembly:
+    """Open the data of every stage, check that equal robots mean equal things, fit the number transforms, build the tokenizer."""
+    sources: dict[Any, SampleSource] = {}
+    for stage in recipe.stages:
+        for source in stage.sources:
+            if source.data not in sources:
+                sources[source.data] = source.data.open()
+    robots = _robots(recipe, sources)
+    model = _sized(recipe.model, robots)
+    tokenizer, special_ids, size = _tokenizer(recipe, model)
+    return Assembly(recipe, model, robots, tokenizer, special_ids, size, sources)
+
+
+def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ...]:
+    """One robot per embodiment; sources of one embodiment must agree in every identity field."""
+    by_name: dict[str, list[SampleSource]] = {}
+    for source in sources.values():
+        by_name.setdefault(source.embodiment, []).append(source)
+    acting = _acting_sources(recipe, sources)
+    robots = []
+    for name, group in by_name.items():
+        first = group[0]
+        for other in group[1:]:
+            check_identity("ActionSpec", first.action_spec, f"dataset {first.name!r}", other.action_spec, f"dataset {other.name!r}")
+            check_identity("StateSpec", first.state_spec, f"dataset {first.name!r}", other.state_spec, f"dataset {other.name!r}")
+        fitted_on = [s for s in group if s in acting] or group
+        arrays = [s.numbers() for s in fitted_on]
+        actions, states = (np.concatenate([a[i] for a in arrays]) for i in (0, 1))
+        numbers = (recipe.numbers or Numbers()).fitted(statistics_of(actions), statistics_of(states))
+        robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(fitted_on), numbers))
+    robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
+    return tuple(robots)
+
+
+def _acting_sources(recipe: Recipe, sources: dict[Any, SampleSource]) -> list[SampleSource]:
+    """Sources the policy learns actions from: they decide statistics and cameras."""
+    return [sources[s.data] for stage in recipe.stages for s in stage.sources if s.supervision.needs.horizon > 0]
+
+
+def _cameras(group: Sequence[SampleSource]) -> tuple[CameraSpec, ...]:
+    first = group[0].cameras
+    for other in group[1:]:
+        if [c.role for c in other.cameras] != [c.role for c in first]:
+            raise DataError(
+                f"datasets {group[0].name!r} and {other.name!r} of one robot have views {[c.role for c in first]} and "
+                f"{[c.role for c in other.cameras]}; name common roles (Recorded.roles) in both"
+            )
+    return first
+
+
+def _sized(model: ModelSpec, robots: tuple[Robot, ...]) -> ModelSpec:
+    """Fill the widths the recipe left at 0: they follow from the data and the number transforms."""
+    if model.head is None:
+        return model
+    robot = robots[0]
+    action = robot.numbers.action_forward(np.zeros((1, robot.action.width), np.float32), np.zeros(robot.state.width, np.float32)).shape[-1]
+    state = robot.numbers.state_forward(np.zeros(robot.state.width, np.float32)).shape[-1]
+    widths = {"action_width": action, "state_width": state}
+    changes = {k: v for k, v in widths.items() if getattr(model.head, k, v) == 0}
+    for name, value in widths.items():
+        fixed = getattr(model.head, name, 0)
+        if fixed not in (0, value):
+            raise ConfigError(
+                f"head {name} is {fixed}, robot {robot.embodiment!r} gives {value} numbers; set it to 0 (as the data) "
+                f"or widen the robot's numbers with a SlotMap of width {fixed}"
+            )
+    return replace(model, head=replace(model.head, **changes)) if changes else model
+
+
+def _tokenizer(recipe: Recipe, model: ModelSpec) -> tuple[Any, dict[str, int], int]:
+    if model.backbone is None:
+        return None, {}, 0
+    if recipe.tokenizer is None:
+        raise ConfigError(f"recipe {recipe.name!r} has a backbone but no tokenizer; set Recipe.tokenizer")
+    added = tuple(t.token for t in model.tokens if isinstance(t, SpecialToken))
+    tokenizer = recipe.tokenizer.build(tuple(model.backbone.specials) + added)
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in added}
+    return tokenizer, ids, len(tokenizer)
