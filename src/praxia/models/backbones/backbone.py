@@ -3,13 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from praxia.data.batch import Batch, ViewBatch
 from praxia.data.pixels import resample
+from praxia.errors import ConfigError
 from praxia.models.layout import Group, TokenLayout
 from praxia.models.states import AttentionGeometry, PrefixStates, VisualTokens, Want
 from praxia.specs import ImageSpec
@@ -38,9 +40,11 @@ class Backbone(nn.Module, ABC):
     """A vision-language model of one family.
 
     The composition makes pieces (views, prompt, target, queries, ...); `arrange` puts them in the family's order with its literals,
-    `run` pushes them through the language model under the layout's mask.
+    `run` pushes them through the language model under the layout's mask. A family says what its vision tower, projector, language
+    model and texts are; everything else is common.
     """
 
+    spec: Any
     image_spec: ImageSpec
     vision_width: int
     text_width: int
@@ -48,29 +52,25 @@ class Backbone(nn.Module, ABC):
     first_position: int = 0
     missing_view: Literal["attend", "mask"] = "mask"
 
+    # --- what a family says -----------------------------------------------------------------------------------------------------
+
+    @property
     @abstractmethod
-    def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], object]:
-        """Vision tower: pixels [M, 3, S, S] -> patch tokens [M, P, Dv], their grid, and extra features of the family (or None)."""
+    def causal_lm(self) -> Any:
+        """The library model that owns the token embedding and `lm_head`."""
+
+    @property
+    @abstractmethod
+    def language(self) -> Any:
+        """The library decoder: takes `inputs_embeds`, a 4-D mask and positions."""
+
+    @abstractmethod
+    def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], list[Tensor] | None]:
+        """Vision tower: pixels [M, 3, S, S] -> patch tokens [M, P, Dv] row by row, their grid, and extra features [M, N, D] (or None)."""
 
     @abstractmethod
     def project(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
-        """Merge and project: [M, P, Dv] -> language-model embeddings [M, N, D] and their grid."""
-
-    @abstractmethod
-    def embed(self, ids: Tensor) -> Tensor:
-        """Token ids int64 [...] -> embeddings [..., D] as the language model takes them (family scale included)."""
-
-    @abstractmethod
-    def logits(self, rows: Tensor) -> Tensor:
-        """Hidden rows after the final norm [..., D] -> vocabulary scores [..., vocabulary] (float32)."""
-
-    @abstractmethod
-    def run(self, layout: TokenLayout, embeddings: Tensor, want: Want, visual: VisualTokens | None = None) -> PrefixStates:
-        """Language model over embeddings [B, N, D] under the layout's mask and positions."""
-
-    @abstractmethod
-    def resize_vocabulary(self, size: int) -> None:
-        """Grow the token embedding (and tied output rows) to `size` rows, new rows from mean and covariance of the old ones."""
+        """Merge and project: [M, P, Dv] -> language-model embeddings [M, N, D] row by row and their grid."""
 
     @abstractmethod
     def prompt_ids(self, tokenizer, text: str) -> list[int]:
@@ -80,31 +80,98 @@ class Backbone(nn.Module, ABC):
     def target_ids(self, tokenizer, text: str) -> list[int]:
         """Ids of the target group for an answer, end marker included."""
 
+    @abstractmethod
+    def load_checkpoint(self) -> None:
+        """Read the public weights named by the spec's `checkpoint` (a name or folder). Raises CheckpointError if they do not fit the spec."""
+
+    def bind(self, tokenizer) -> None:
+        """Check that the tokenizer has the family's special tokens and keep the ids of the literals that `arrange` adds.
+
+        Needed once after building; the ids are not weights, they belong to the tokenizer.
+        """
+        require_tokens(tokenizer, self.spec.specials, type(self.spec).__name__)
+
     def arrange(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Put the pieces in this family's order, adding its literals (view delimiters, a leading token). Default: as given."""
         return list(pieces)
+
+    def positions(self, layout: TokenLayout, grid: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
+        """Rotary positions of all rows (int64 [B, N], or [3, B, N] for 3-D forms) and of the next token (int64 [B])."""
+        return layout.positions(self.first_position), layout.next_position(self.first_position)
+
+    def language_inputs(self, layout: TokenLayout, visual: VisualTokens | None) -> dict[str, Any]:
+        """Further inputs of the decoder (Qwen3-VL: DeepStack features)."""
+        return {}
+
+    # --- what all families share ------------------------------------------------------------------------------------------------
+
+    def encode_views(self, batch: Batch, adapters: Sequence[VisionAdapter] = ()) -> VisualTokens:
+        """Pixels of all views -> tokens, through the adapters in order."""
+        assert batch.views is not None
+        pixels = view_pixels(batch.views, self.image_spec)  # [B, V, 3, S, S]
+        shape = pixels.shape[:2]
+        patches, grid, extra = self.patches(pixels.flatten(0, 1))
+        patches = patches.unflatten(0, shape)
+        for adapter in adapters:
+            patches = adapter(patches, batch)
+        embeddings, token_grid = self.project(patches.flatten(0, 1), grid)
+        features = None if extra is None else [e.unflatten(0, shape) for e in extra]
+        return VisualTokens(embeddings.unflatten(0, shape), batch.views.valid, token_grid, patches, grid, features)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids int64 [...] -> embeddings [..., D] as the language model takes them (family scale included)."""
+        return self.language.embed_tokens(ids)
+
+    def logits(self, rows: Tensor) -> Tensor:
+        """Hidden rows after the final norm [..., D] -> vocabulary scores [..., vocabulary] (float32)."""
+        return self.causal_lm.lm_head(rows).float()
+
+    def run(self, layout: TokenLayout, embeddings: Tensor, want: Want, visual: VisualTokens | None = None) -> PrefixStates:
+        """Language model over embeddings [B, N, D] under the layout's mask and positions."""
+        cache = DynamicCache() if want.key_values else None
+        mask, grid = layout.mask(), visual.grid if visual else None
+        positions, following = self.positions(layout, grid)
+        out = self.language(
+            inputs_embeds=embeddings,
+            attention_mask=additive_mask(mask, torch.bfloat16) if self.spec.attention == "plain" else mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=want.key_values,
+            output_hidden_states=want.layers,
+            **self.language_inputs(layout, visual),
+        )
+        return PrefixStates(
+            layout=layout,
+            hidden=out.last_hidden_state,
+            layers=tuple(out.hidden_states) if want.layers else None,
+            key_values=tuple((layer.keys, layer.values) for layer in cache.layers) if cache is not None else None,
+            next_position=following,
+            geometry=self.geometry,
+            grid=grid,
+        )
+
+    def vocabulary_size(self) -> int:
+        """Rows of the token embedding."""
+        return self.language.embed_tokens.weight.shape[0]
+
+    def resize_vocabulary(self, size: int) -> None:
+        """Grow the token embedding and the output rows to `size` rows, new rows from mean and covariance of the old ones."""
+        old = self.vocabulary_size()
+        if size <= old:
+            return
+        self.causal_lm.resize_token_embeddings(size, mean_resizing=False)
+        tables = [self.language.embed_tokens.weight]
+        if self.causal_lm.lm_head.weight is not tables[0]:
+            tables.append(self.causal_lm.lm_head.weight)
+        with torch.no_grad():
+            for table in tables:
+                table[old:] = random_rows_like(table[:old], size - old, torch.Generator().manual_seed(0)).to(table.dtype)
 
     def embedding_scale(self) -> float:
         """Root mean square of the token embeddings as the language model takes them: queries and soft prompts start at this scale."""
         with torch.no_grad():
             ids = torch.arange(min(256, self.vocabulary_size()), device=next(self.parameters()).device)
             return float(self.embed(ids).float().pow(2).mean().sqrt())
-
-    @abstractmethod
-    def vocabulary_size(self) -> int:
-        """Rows of the token embedding."""
-
-    def encode_views(self, batch: Batch, adapters: Sequence[VisionAdapter] = ()) -> VisualTokens:
-        """Pixels of all views -> tokens, through the adapters in order."""
-        assert batch.views is not None
-        pixels = view_pixels(batch.views, self.image_spec)  # [B, V, 3, S, S]
-        b, v = pixels.shape[:2]
-        patches, grid, extra = self.patches(pixels.flatten(0, 1))
-        patches = patches.unflatten(0, (b, v))
-        for adapter in adapters:
-            patches = adapter(patches, batch)
-        embeddings, token_grid = self.project(patches.flatten(0, 1), grid)
-        return VisualTokens(embeddings.unflatten(0, (b, v)), batch.views.valid, token_grid, patches, grid, extra)
 
     def view_pieces(self, visual: VisualTokens, roles: tuple[str, ...], block: int = 0, causal: bool = False) -> list[Piece]:
         """One piece per view slot. A missing view is attended (its black picture) or masked, by `missing_view`."""
@@ -125,7 +192,7 @@ class Backbone(nn.Module, ABC):
 
 def view_pixels(views: ViewBatch, spec: ImageSpec) -> Tensor:
     """Pictures of all slots as one consumer wants them: float32 [B, V, 3, S, S]; empty slots are black before normalisation."""
-    slots = [resample(image, views.affine[:, i], views.size[:, i], spec)[0] for i, image in enumerate(views.images)]
+    slots = [resample(image, views.affine[:, i], views.size[:, i], spec, replicate=True)[0] for i, image in enumerate(views.images)]
     return torch.stack(slots, dim=1)
 
 
@@ -140,5 +207,25 @@ def random_rows_like(rows: Tensor, count: int, generator: torch.Generator | None
     mean = rows.mean(0)
     centred = rows - mean
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
-    noise = torch.randn(count, rows.shape[1], generator=generator, device=rows.device)
+    noise = torch.randn(count, rows.shape[1], generator=generator).to(rows.device)  # drawn on the CPU: the same rows on any device
     return mean + (noise * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+def require_tokens(tokenizer, tokens: Sequence[str], family: str) -> None:
+    """Raise ConfigError unless every token is one entry of the tokenizer's vocabulary."""
+    known = tokenizer.get_vocab()
+    missing = [t for t in tokens if t not in known]
+    if missing:
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise ConfigError(
+            f"the tokenizer lacks {shown}, which backbone {family} writes into every sequence; "
+            f"build it with `specials={family}(...).specials` or take the family's public tokenizer"
+        )
+
+
+def check_grid(family: str, image_size: int, unit: int) -> int:
+    """Tokens along a side of the picture; ConfigError unless image_size is a multiple of `unit` pixels."""
+    if image_size % unit:
+        nearest = max(unit, round(image_size / unit) * unit)
+        raise ConfigError(f"{family}.image_size is {image_size}, but a token covers {unit} x {unit} pixels; use a multiple, e.g. {nearest}")
+    return image_size // unit

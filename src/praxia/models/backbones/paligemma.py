@@ -1,15 +1,15 @@
 """PaliGemma: SigLIP tower, linear projector, Gemma decoder (Pose-VLA, pi0). Images and prompt are one bidirectional block."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, PaliGemmaConfig, PaliGemmaForConditionalGeneration
+from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
-from praxia.models.backbones.backbone import Attention, Backbone, additive_mask, random_rows_like
-from praxia.models.layout import TokenLayout
-from praxia.models.states import AttentionGeometry, PrefixStates, VisualTokens, Want
+from praxia.errors import CheckpointError
+from praxia.models.backbones.backbone import Attention, Backbone, check_grid
+from praxia.models.backbones.public import load_public
+from praxia.models.states import AttentionGeometry
 from praxia.models.vision.conv_stem import ConvStem
 from praxia.models.vision.merge import merge_grid
 from praxia.registry import register
@@ -46,11 +46,18 @@ class PaliGemma:
     missing_view: Literal["attend", "mask"] = "attend"
     checkpoint: str = ""
 
-    def hf_config(self) -> PaliGemmaConfig:
-        """The same model as a Hugging Face configuration."""
-        attention = "eager" if self.attention == "plain" else self.attention
-        config = PaliGemmaConfig(
-            text_config={
+    def __post_init__(self) -> None:
+        check_grid("PaliGemma", self.image_size, self.patch_size * self.merge)
+
+    @property
+    def specials(self) -> tuple[str, ...]:
+        """Special tokens its tokenizer must have, in the order of their public ids (padding, end, beginning), then the location tokens."""
+        return ("<pad>", "<eos>", "<bos>", *(f"<loc{i:04d}>" for i in range(1024)))
+
+    def hf_fields(self) -> dict[str, Any]:
+        """What decides the numbers, as fields of the library's configuration."""
+        return {
+            "text_config": {
                 "model_type": "gemma",
                 "hidden_size": self.text_width,
                 "num_hidden_layers": self.text_layers,
@@ -60,7 +67,7 @@ class PaliGemma:
                 "head_dim": self.text_head_dim,
                 "vocab_size": self.vocabulary,
             },
-            vision_config={
+            "vision_config": {
                 "model_type": "siglip_vision_model",
                 "hidden_size": self.vision_width,
                 "num_hidden_layers": self.vision_layers,
@@ -69,16 +76,23 @@ class PaliGemma:
                 "image_size": self.image_size,
                 "patch_size": self.patch_size,
                 "projection_dim": self.text_width,
-                "vision_use_head": False,
             },
+        }
+
+    def hf_config(self) -> PaliGemmaConfig:
+        """The same model as a Hugging Face configuration."""
+        fields = self.hf_fields()
+        fields["vision_config"]["vision_use_head"] = False  # the pooling head is not part of the model
+        config = PaliGemmaConfig(
+            **fields,
             projection_dim=self.text_width,
             image_token_id=self.vocabulary,  # pictures never travel as ids here
         )
-        config._attn_implementation = attention
+        config._attn_implementation = "eager" if self.attention == "plain" else self.attention
         return config
 
     def build(self) -> "PaliGemmaBackbone":
-        """The module; weights are random unless `checkpoint` is set (`load_checkpoint` reads it)."""
+        """The module with random weights; `load_checkpoint` reads those of `checkpoint`."""
         return PaliGemmaBackbone(self)
 
 
@@ -100,11 +114,14 @@ class PaliGemmaBackbone(Backbone):
         self.geometry = AttentionGeometry(spec.text_layers, spec.text_heads, spec.text_kv_heads, spec.text_head_dim, "gemma")
 
     @property
-    def language(self) -> nn.Module:
-        """The Gemma decoder."""
+    def causal_lm(self) -> PaliGemmaForConditionalGeneration:
+        return self.model
+
+    @property
+    def language(self) -> Any:
         return self.model.model.language_model
 
-    def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], object]:
+    def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], None]:
         side = self.spec.image_size // self.spec.patch_size
         return self.model.model.vision_tower(pixels).last_hidden_state, (side, side), None
 
@@ -113,50 +130,14 @@ class PaliGemmaBackbone(Backbone):
             patches, grid = merge_grid(patches, grid, self.spec.merge)
         return self.model.model.multi_modal_projector(patches), grid
 
-    def embed(self, ids: Tensor) -> Tensor:
-        return self.language.embed_tokens(ids)
-
-    def logits(self, rows: Tensor) -> Tensor:
-        return self.model.lm_head(rows).float()
-
-    def run(self, layout: TokenLayout, embeddings: Tensor, want: Want, visual: VisualTokens | None = None) -> PrefixStates:
-        cache = DynamicCache() if want.key_values else None
-        mask = layout.mask()
-        out = self.language(
-            inputs_embeds=embeddings,
-            attention_mask=additive_mask(mask, torch.bfloat16) if self.spec.attention == "plain" else mask,
-            position_ids=layout.positions(self.first_position),
-            past_key_values=cache,
-            use_cache=want.key_values,
-            output_hidden_states=want.layers,
-        )
-        return PrefixStates(
-            layout=layout,
-            hidden=out.last_hidden_state,
-            layers=tuple(out.hidden_states) if want.layers else None,
-            key_values=tuple((layer.keys, layer.values) for layer in cache.layers) if cache is not None else None,
-            next_position=layout.next_position(self.first_position),
-            geometry=self.geometry,
-            grid=visual.grid if visual else None,
-        )
-
-    def resize_vocabulary(self, size: int) -> None:
-        table = self.language.embed_tokens.weight
-        if size <= len(table):
-            return
-        old = table.detach()
-        self.model.resize_token_embeddings(size, mean_resizing=False)
-        with torch.no_grad():
-            self.language.embed_tokens.weight[len(old) :] = random_rows_like(old, size - len(old), torch.Generator().manual_seed(0)).to(
-                old.dtype
-            )
-        self.model.tie_weights()
-
-    def vocabulary_size(self) -> int:
-        return self.language.embed_tokens.weight.shape[0]
-
     def prompt_ids(self, tokenizer, text: str) -> list[int]:
         return [tokenizer.bos_token_id, *tokenizer.encode(text + "\n", add_special_tokens=False)]
 
     def target_ids(self, tokenizer, text: str) -> list[int]:
         return [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
+
+    def load_checkpoint(self) -> None:
+        spec = self.spec
+        if spec.stem != "patch" or spec.merge != 1:
+            raise CheckpointError(f"PaliGemma(stem={spec.stem!r}, merge={spec.merge}) has no public weights; use stem='patch', merge=1")
+        self.model = load_public(PaliGemmaForConditionalGeneration, spec.hf_config(), spec.hf_fields(), spec.checkpoint, "PaliGemma")

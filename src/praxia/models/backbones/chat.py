@@ -1,0 +1,86 @@
+"""Chat literals: the special tokens and fixed words a family writes around views, prompt and answer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from praxia.errors import ConfigError
+from praxia.models.backbones.backbone import Backbone, Piece, require_tokens
+
+
+class Special(str):
+    """A part of a chat that is one special token; any other string is text."""
+
+
+TURN, END, PAD = Special("<|im_start|>"), Special("<|im_end|>"), Special("<|endoftext|>")
+ASK_REPLY = (END, "\n", TURN, "assistant\n")
+
+
+def render(tokenizer, parts: Sequence[str], family: str) -> list[int]:
+    """Ids of parts in order: a `Special` is one id (ConfigError if the tokenizer lacks it), any other string is encoded as text.
+
+    Tokenizers cut a text at its special tokens first, so the parts encode as the whole string would.
+    """
+    ids: list[int] = []
+    for part in parts:
+        if isinstance(part, Special):
+            index = tokenizer.convert_tokens_to_ids(part)
+            if index is None or tokenizer.convert_ids_to_tokens(index) != part:
+                require_tokens(tokenizer, (part,), family)
+            ids.append(index)
+        elif part:
+            ids += tokenizer.encode(part, add_special_tokens=False)
+    return ids
+
+
+class ChatBackbone(Backbone):
+    """A family whose views stand inside a user turn of a chat: `<|im_start|>user\\n` [open view close]... prompt.
+
+    view_open, view_close: literals around each view.
+    Groups added by `arrange`: `chat:open`, and `open:ROLE` / `close:ROLE` around `view:ROLE` (in the view's block, hidden with a masked view).
+    """
+
+    view_open: tuple[str, ...] = ()
+    view_close: tuple[str, ...] = ()
+    _literals: dict[str, list[int]] | None = None
+
+    def bind(self, tokenizer) -> None:
+        super().bind(tokenizer)
+        family = type(self.spec).__name__
+        parts = {"chat": (TURN, "user\n"), "open": self.view_open, "close": self.view_close}
+        self._literals = {name: render(tokenizer, p, family) for name, p in parts.items()}
+
+    def prompt_ids(self, tokenizer, text: str) -> list[int]:
+        return render(tokenizer, (text, *ASK_REPLY), type(self.spec).__name__)
+
+    def target_ids(self, tokenizer, text: str) -> list[int]:
+        return render(tokenizer, (text, END), type(self.spec).__name__)
+
+    def arrange(self, pieces: Sequence[Piece]) -> list[Piece]:
+        if not pieces:
+            return []
+        first = min(pieces, key=lambda p: p.block)
+        everywhere = torch.ones_like(first.valid[:, :1])
+        arranged = [self._literal("chat", replace(first, name="chat:open"), everywhere)]
+        for piece in pieces:
+            kind, _, role = piece.name.partition(":")
+            if kind != "view":
+                arranged.append(piece)
+                continue
+            seen = piece.valid.any(dim=1, keepdim=True)
+            arranged.append(self._literal("open", replace(piece, name=f"open:{role}"), seen))
+            arranged.append(piece)
+            arranged.append(self._literal("close", replace(piece, name=f"close:{role}"), seen))
+        return arranged
+
+    def _literal(self, name: str, like: Piece, valid: Tensor) -> Piece:
+        """The literal as a piece with `like`'s name, block and order. valid: bool [B, 1]."""
+        if self._literals is None:
+            raise ConfigError(
+                f"backbone {type(self.spec).__name__} does not know its chat literals yet; call `bind(tokenizer)` once after building the model"
+            )
+        ids = torch.tensor(self._literals[name], device=like.embeddings.device)
+        rows = self.embed(ids).to(like.embeddings.dtype).expand(len(like.embeddings), -1, -1)
+        return replace(like, embeddings=rows, valid=valid.expand(rows.shape[:2]))
