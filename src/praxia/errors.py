@@ -28,6 +28,10 @@ class ObservationError(PraxiaError):
     """An observation sent to a policy does not fit the policy's specs."""
 
 
+class EvaluationError(PraxiaError):
+    """A policy or a world failed during an episode."""
+
+
 class RenderError(PraxiaError):
     """No working GL for headless rendering."""
 

@@ -1,0 +1,125 @@
+"""Benchmarks by name: a world, a plan and rules that belong together. Names never share a column of results.
+
+| name | world | episodes |
+|---|---|---|
+| tabletop | embedded, split "benchmark" | held-out seeds; another `seed` is another test set |
+| tabletop-unseen-words | the same scenes, phrasings that training never used | the same |
+| metaworld-8 | eight tasks, fast look, 200 steps | MT1 seed 4242 (choosing); training is MT1 seed 0 |
+| metaworld-8-final | the same | MT1 seed 777: used once, at the end |
+| metaworld-mt10, metaworld-mt50 | fast look, 500 steps | MT1 seed 4242 |
+| metaworld-mt50-public | public look, 500 steps | fresh random resets, as published results are made |
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from praxia.errors import ConfigError, unknown
+from praxia.evaluate.factory import Factory
+from praxia.evaluate.plan import HELD_OUT, EpisodePlan, held_out_plan, mt1_plan
+from praxia.evaluate.rollout import Rules
+from praxia.worlds.metaworld.starts import STARTS_PER_SEED, episode_seed
+from praxia.worlds.metaworld.tasks import EIGHT, GROUPS, MT10, TASKS, tasks_of
+from praxia.worlds.world import Episode
+
+TRAINING_SEED = 0  # MT1 seed of the training conditions
+CHOOSING_SEED, FINAL_SEED = 4242, 777
+EIGHT_LIMIT = 200  # steps an episode; the experts need 34 to 92
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is judged and how. groups: difficulty group -> its tasks, where results are reported by group."""
+
+    name: str
+    world: Factory
+    plan: EpisodePlan
+    rules: Rules = field(default_factory=Rules)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def benchmark_names() -> tuple[str, ...]:
+    """Every benchmark there is."""
+    return tuple(_BUILDERS)
+
+
+def benchmark(
+    name: str,
+    tasks: Sequence[str] | None = None,
+    episodes: int | None = None,
+    seed: int = 0,
+    world: Mapping[str, Any] | None = None,
+    rules: Rules | None = None,
+) -> Benchmark:
+    """The benchmark `name`.
+
+    tasks: a part of its tasks. episodes: per task. seed: another test set (held-out and random resets only). world: further keywords of the world,
+    e.g. {"size": 128}. Raises ConfigError for unknown names, or where a benchmark does not take the option.
+    """
+    if name not in _BUILDERS:
+        raise ConfigError(unknown("benchmark", name, _BUILDERS))
+    made = _BUILDERS[name](name, None if tasks is None else tuple(tasks), episodes, seed, dict(world or {}))
+    return made if rules is None else replace(made, rules=rules)
+
+
+def metaworld_training(tasks: Sequence[str]) -> tuple[Episode, ...]:
+    """The training conditions of the Meta-World benchmarks: all 50 of MT1 seed 0 for each task."""
+    return tuple(Episode(task, episode_seed(TRAINING_SEED, i)) for task in tasks for i in range(STARTS_PER_SEED))
+
+
+Options = tuple[str, ...] | None
+_Builder = Callable[[str, Options, int | None, int, dict[str, Any]], Benchmark]
+
+
+def _tabletop(phrasing: str) -> _Builder:
+    def build(name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any]) -> Benchmark:
+        factory = Factory("praxia.worlds.tabletop:Tabletop", {"split": "benchmark", "phrasing": phrasing} | world)
+        probe = factory.build()
+        chosen = _part(name, tasks, probe.tasks())
+        probe.close()
+        return Benchmark(name, factory, held_out_plan(name, chosen, episodes or 20, seed))
+
+    return build
+
+
+def _mt1(all_tasks: tuple[str, ...], benchmark_seed: int, limit: int, usual: int) -> _Builder:
+    def build(name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any]) -> Benchmark:
+        if seed:
+            raise ConfigError(
+                f"benchmark {name!r} has fixed initial conditions (MT1 seed {benchmark_seed}): seed {seed} means nothing here; fix: leave it out"
+            )
+        chosen = _part(name, tasks, all_tasks)
+        factory = Factory("praxia.worlds.metaworld:MetaWorld", {"tasks": list(chosen), "limit": limit} | world)
+        return Benchmark(name, factory, mt1_plan(name, chosen, episodes or usual, benchmark_seed), groups=_groups(all_tasks, chosen))
+
+    return build
+
+
+def _public(name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any]) -> Benchmark:
+    chosen = _part(name, tasks, tuple(TASKS))
+    factory = Factory("praxia.worlds.metaworld:MetaWorld", {"tasks": list(chosen), "protocol": "public"} | world)
+    assert HELD_OUT < 2**32  # what a random reset can be seeded with
+    return Benchmark(name, factory, held_out_plan(name, chosen, episodes or 10, seed), groups=_groups(tuple(TASKS), chosen))
+
+
+_BUILDERS: dict[str, _Builder] = {
+    "tabletop": _tabletop("train"),
+    "tabletop-unseen-words": _tabletop("held_out"),
+    "metaworld-8": _mt1(EIGHT, CHOOSING_SEED, EIGHT_LIMIT, 20),
+    "metaworld-8-final": _mt1(EIGHT, FINAL_SEED, EIGHT_LIMIT, 20),
+    "metaworld-mt10": _mt1(MT10, CHOOSING_SEED, 500, 10),
+    "metaworld-mt50": _mt1(tuple(TASKS), CHOOSING_SEED, 500, 10),
+    "metaworld-mt50-public": _public,
+}
+
+
+def _part(name: str, tasks: Options, all_tasks: tuple[str, ...]) -> tuple[str, ...]:
+    for task in tasks or ():
+        if task not in all_tasks:
+            raise ConfigError(unknown(f"task of benchmark {name!r}", task, all_tasks))
+    return tuple(tasks or all_tasks)
+
+
+def _groups(all_tasks: tuple[str, ...], chosen: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Difficulty groups mean something over all 50 tasks only."""
+    return {group: tasks_of(group) for group in GROUPS} if set(chosen) == set(all_tasks) == set(TASKS) else {}

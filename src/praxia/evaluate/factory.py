@@ -1,0 +1,45 @@
+"""Factory: how to build a world or a policy, as plain data, so that every worker process builds its own."""
+
+import hashlib
+import importlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from praxia.errors import ConfigError
+from praxia.registry import register, to_json
+
+
+@register("evaluate/factory")
+@dataclass(frozen=True)
+class Factory:
+    """`target` is "module:callable" (dots after the colon reach into classes: "praxia.policy:Policy.load"); kwargs are JSON values."""
+
+    target: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> Any:
+        """Import and call. Raises ConfigError if the target cannot be found."""
+        module, _, path = self.target.partition(":")
+        try:
+            found: Any = importlib.import_module(module)
+            for name in path.split("."):
+                found = getattr(found, name)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"cannot find {self.target!r} ({error}); expected 'module:callable' that Python can import here") from error
+        return found(**self.kwargs)
+
+
+def policy_folder(folder: Path | str, device: str = "cpu", embodiment: str = "") -> Factory:
+    """The policy saved in a folder."""
+    return Factory("praxia.policy.policy:Policy.load", {"folder": str(Path(folder).resolve()), "device": device, "embodiment": embodiment})
+
+
+def policy_identity(factory: Factory) -> dict[str, Any]:
+    """What makes a policy this policy: how it is built and, where it is a folder, the weights' SHA-256."""
+    weights = Path(str(factory.kwargs.get("folder", ""))) / "weights.safetensors"
+    digest = ""
+    if weights.is_file():
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"factory": to_json(factory), "weights_sha256": digest}

@@ -1,0 +1,61 @@
+"""From records to the tables people read: stable names, every rate with its interval."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from praxia.errors import ConfigError
+from praxia.evaluate.intervals import Paired, Rate, paired, stratified, wilson
+from praxia.evaluate.rollout import Record
+
+
+def tally(records: Sequence[Record]) -> dict[str, tuple[int, int]]:
+    """Task -> (successes, episodes), in order of appearance."""
+    counts: dict[str, tuple[int, int]] = {}
+    for record in records:
+        successes, episodes = counts.get(record.task, (0, 0))
+        counts[record.task] = (successes + record.success, episodes + 1)
+    return counts
+
+
+def success_table(records: Sequence[Record], groups: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    """{"success": macro mean over tasks, "per_task": {task: Wilson}} and, with groups, "per_group" and "group_mean" (mean of the groups' means).
+
+    Each is {rate, low, high, episodes}.
+    """
+    counts = tally(records)
+    table: dict[str, Any] = {
+        "success": asdict(_macro([counts[task] for task in counts])),
+        "per_task": {task: asdict(wilson(*count)) for task, count in counts.items()},
+    }
+    if groups:
+        table["per_group"] = {group: asdict(_macro([counts[task] for task in tasks])) for group, tasks in groups.items()}
+        weights = {task: 1 / (len(groups) * len(tasks)) for tasks in groups.values() for task in tasks}
+        table["group_mean"] = asdict(_macro([counts[task] for task in weights], list(weights.values())))
+    return table
+
+
+def _macro(counts: Sequence[tuple[int, int]], weights: Sequence[float] | None = None) -> Rate:
+    successes, episodes = zip(*counts)
+    return stratified(successes, episodes, weights)
+
+
+def effort(records: Sequence[Record]) -> dict[str, float]:
+    """Where the time went: seconds a look (rendering) and a chunk (thinking), steps of solved episodes."""
+    looks = sum(record.looks for record in records)
+    solved = [record.steps for record in records if record.success]
+    return {
+        "seconds_per_look": sum(record.look_seconds for record in records) / looks,
+        "seconds_per_chunk": sum(record.think_seconds for record in records) / looks,
+        "seconds_per_episode": sum(record.seconds for record in records) / len(records),
+        "steps_to_success": sum(solved) / len(solved) if solved else float("nan"),
+    }
+
+
+def compare(first: Sequence[Record], second: Sequence[Record]) -> Paired:
+    """Two policies on the same plan, episode by episode. ConfigError unless the episodes are the same."""
+    a, b = ({(r.task, r.seed, r.perturbation): r.success for r in records} for records in (first, second))
+    if a.keys() != b.keys():
+        only = sorted(a.keys() ^ b.keys())[:3]
+        raise ConfigError(f"comparison of {len(a)} and {len(b)} episodes that are not the same, e.g. {only}; fix: evaluate both policies on one plan")
+    return paired([a[key] for key in a], [b[key] for key in a])
