@@ -1,8 +1,15 @@
 """Optimiser and learning-rate schedule of a stage, as data."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Literal
 
+import torch
+from torch import nn
+
+from praxia.errors import ConfigError
 from praxia.registry import register
 
 
@@ -11,8 +18,8 @@ from praxia.registry import register
 class AdamW:
     """AdamW with fp32 masters; decay is not applied to norms, biases and embeddings-like vectors (ndim < 2).
 
-    lr: peak; final: lr at the end of the schedule; warmup: steps. shape: `cosine` or `constant` after the warm-up
-    (`constant` decays linearly over the last `decay_fraction` of the steps: warm-up, stable, decay).
+    lr: peak; final: lr at the end of the schedule; warmup: steps (at most a quarter of all). shape: `cosine` or `constant` after the warm-up
+    (`constant` decays linearly over the last `decay_fraction` of the steps: warm-up, stable, decay). clip: gradient norm, 0 = none.
     multipliers: (parameter-name pattern, factor on lr) pairs, first match wins.
     """
 
@@ -26,3 +33,27 @@ class AdamW:
     weight_decay: float = 0.05
     clip: float = 1.0
     multipliers: tuple[tuple[str, float], ...] = ()
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of update number `step` (from 0) of `steps`: linear warm-up from lr / warmup to lr, then the shape down to `final`."""
+        warmup = min(self.warmup, steps // 4)
+        if step < warmup:
+            return self.lr * (step + 1) / warmup
+        if self.shape == "constant":
+            start = max(warmup, steps - int(self.decay_fraction * steps))
+            progress = max(0.0, (step - start + 1) / (steps - start + 1)) if step >= start else 0.0
+            return self.lr + (self.final - self.lr) * progress
+        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+        return self.final + (self.lr - self.final) * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def build(self, parameters: Mapping[str, nn.Parameter]) -> torch.optim.AdamW:
+        """One fused optimiser over float32 parameters; groups merged to one per (factor on lr, decay or not), with `factor` in each group."""
+        for pattern, _ in self.multipliers:
+            if not any(fnmatch(name, pattern) for name in parameters):
+                raise ConfigError(f"optimiser multiplier {pattern!r} matches no trainable parameter; the first ones are {list(parameters)[:5]}")
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for name, parameter in parameters.items():
+            factor = next((f for pattern, f in self.multipliers if fnmatch(name, pattern)), 1.0)
+            groups.setdefault((factor, parameter.ndim >= 2), []).append(parameter)
+        rows = [{"params": p, "factor": f, "weight_decay": self.weight_decay if decays else 0.0} for (f, decays), p in groups.items()]
+        return torch.optim.AdamW(rows, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)

@@ -1,0 +1,279 @@
+"""The training loop of one stage: resume, plan, update, validate, keep checkpoints, stop cleanly. What moves is decided by the Stage alone."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from praxia.errors import CheckpointError
+from praxia.files import read_json, write_json
+from praxia.models.vla import VLA
+from praxia.registry import from_json
+from praxia.stages.recipe import Stage
+from praxia.stages.run_directory import StageFolder, StageResult, fingerprint
+from praxia.stages.weights import load_state, read_weights
+from praxia.train import checkpoint
+from praxia.train.checkpoint import Counters, Trainee
+from praxia.train.ema import Ema
+from praxia.train.guard import NanGuard, NumericalError
+from praxia.train.metrics import MetricsLog, open_trackers
+from praxia.train.plan import MEASURED, WARM_UP, Plan, fit
+from praxia.train.progress import StageProgress
+from praxia.train.settings import TrainSettings
+from praxia.train.signals import StopRequest, TrainingStopped
+from praxia.train.stream import Prefetch, Prepared, Stream, prepare
+from praxia.train.trainable import apply_trainable, check_frozen, frozen_hashes, set_training_mode, table_text, trainable_table
+from praxia.train.update import Update
+from praxia.train.validate import validate
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What floors above hand in. validated: (model with the weights that will be handed on, updates done) -> further metrics;
+    saved: (checkpoint folder, updates done)."""
+
+    validated: Sequence[Callable[[VLA, int], dict[str, float]]] = ()
+    saved: Sequence[Callable[[Path, int], None]] = ()
+
+
+def train(
+    model: VLA,
+    stage: Stage,
+    stream: Stream,
+    folder: StageFolder,
+    settings: TrainSettings,
+    teachers: Mapping[str, Any] | None = None,
+    callbacks: Callbacks | None = None,
+) -> StageResult:
+    """Train a stage to its end, from its newest checkpoint if there is one; a finished stage returns its result at once.
+
+    model: built and loaded (hand-off done). At return it holds the weights to hand on: averages where the stage keeps them.
+    Raises TrainingStopped after SIGINT or SIGTERM (a checkpoint is written), NumericalError after repeated NaN, CheckpointError for a
+    checkpoint of something else or a full disk.
+    """
+    result = folder.result()
+    if result is not None:
+        load_state(model, read_weights(folder.path / result.checkpoint), str(folder.path))
+        return result
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    return _Run(model, stage, stream, folder, settings, dict(teachers or {}), callbacks or Callbacks()).train()
+
+
+class _Run:
+    """State of one call of `train`."""
+
+    def __init__(
+        self, model: VLA, stage: Stage, stream: Stream, folder: StageFolder, settings: TrainSettings, teachers: dict[str, Any], callbacks: Callbacks
+    ):
+        self.stage, self.stream, self.folder, self.settings, self.callbacks, self.teachers = stage, stream, folder, settings, callbacks, teachers
+        self.device = torch.device(settings.device)
+        self.model = model.to(self.device)
+        parameters = apply_trainable(model, stage.trainable, stage.frozen)
+        set_training_mode(model)
+        self.ema = Ema(parameters, stage.ema) if stage.ema else None
+        self.trainee = Trainee(model, parameters, stage.optimiser.build(parameters), self.ema)
+        self.guard = NanGuard(self.device)
+        self.counters = Counters()
+        self.update = Update(model, stage, self.trainee, self.guard, teachers, settings)
+        self._resume()
+        self.frozen = frozen_hashes(model)
+        frozen = fingerprint(self.frozen)
+        if self.counters.frozen not in ("", frozen):
+            raise CheckpointError(f"frozen weights in {folder.checkpoints} are not those the stage began with; use --restart")
+        self.counters.frozen = frozen
+        self.plan = self._known_plan()
+        self.log = MetricsLog(
+            folder.metrics, self.counters.step, open_trackers(settings.trackers, folder.path, f"{folder.identity.recipe}/{stage.name}")
+        )
+        self.held_out: list[Prepared] = []
+        self._validation_seconds = 0.0
+        self._began = time.perf_counter()
+        self._before = self.counters.seconds
+
+    # --- the loop -----------------------------------------------------------------------------------------------------------------
+
+    def train(self) -> StageResult:
+        """Run to the end of the plan."""
+        stage, counters = self.stage, self.counters
+        with (
+            StopRequest() as stop,
+            Prefetch(self._prepared, counters.step, self.settings.prefetch) as batches,
+            StageProgress(stage.name, self._end, counters.step, self.settings.quiet) as self.bar,
+        ):
+            self._introduce()
+            if stage.validate_every:
+                self.held_out = prepare(self.model, self.stream.validation(), 1, False, self.settings.seed, stage.name, "validation")
+                if counters.step == 0 or self.plan is None:
+                    self._validate()
+            clock = _Clock(self.device, counters.step)
+            while counters.step < self._end:
+                self._step(batches)
+                if self.plan is None and clock.measured(counters.step):
+                    self._make_plan(clock)
+                self._pause(batches, stop)
+        return self._finish()
+
+    @property
+    def _end(self) -> int:
+        """Updates of the whole stage, as far as known."""
+        return self.plan.steps if self.plan else self.stage.steps
+
+    def _step(self, batches: Prefetch[list[Prepared]]) -> None:
+        counters, step = self.counters, self.counters.step
+        micros = batches.next()
+        length = self.plan.schedule_steps(step) if self.plan else self.stage.steps
+        rate = self.stage.optimiser.rate(step, length)
+        values = self.update(micros, step, rate, self._schedule_step(step))
+        samples = sum(m.batch.size for m in micros)
+        counters.step, counters.samples = step + 1, counters.samples + samples
+        self.log.add({"step": step + 1, "kind": "step", "rate": rate, "samples": counters.samples}, values)
+        if step == 0 and self.update.idle:
+            idle = self.update.idle
+            self.bar.say(
+                f"{len(idle)} trainable tensors get no gradient (in no path to a loss): {', '.join(idle[:4])}{' ...' if len(idle) > 4 else ''}"
+            )
+        self.bar.update(step + 1, samples)
+
+    def _pause(self, batches: Prefetch[list[Prepared]], stop: StopRequest) -> None:
+        """What stands between two steps: look, validate, save, stop."""
+        step, settings = self.counters.step, self.settings
+        every, last = self.stage.validate_every, step >= self._end
+        validates = bool(every) and (step % every == 0 or last)
+        saves = validates or last or bool(stop.name) or (settings.checkpoint_every > 0 and step % settings.checkpoint_every == 0)
+        if saves or step % settings.log_every == 0:
+            self._look(batches)
+        if validates:
+            self._validate()
+        if saves:
+            path = self._save()
+            if validates and settings.keep_best:
+                metric = "action_error" if "action_error" in self.counters.metrics else "loss"
+                checkpoint.note_if_best(path, metric, self.counters.metrics[metric])
+            checkpoint.prune(self.folder.checkpoints, settings.keep_last)
+        if stop.name and not last:
+            raise TrainingStopped(
+                f"{stop.name}: stage {self.stage.name!r} stopped after {step} of {self._end} steps; "
+                f"checkpoint in {self.folder.checkpoints}\n  fix: run the same command again to go on"
+            )
+
+    # --- its parts ----------------------------------------------------------------------------------------------------------------
+
+    def _prepared(self, step: int) -> list[Prepared]:
+        return prepare(
+            self.model, self.stream.step(step), self.stage.accumulate, self.device.type == "cuda", self.settings.seed, self.stage.name, step
+        )
+
+    def _schedule_step(self, step: int) -> int:
+        return self.plan.schedule_step(step) if self.plan else step
+
+    def _seconds(self) -> float:
+        return self._before + time.perf_counter() - self._began
+
+    def _introduce(self) -> None:
+        trainable = "\n".join("  " + line for line in table_text(trainable_table(self.model)).splitlines())
+        start = f", from step {self.counters.step}" if self.counters.step else ""
+        self.bar.say(f"stage {self.stage.name}{start}\n{trainable}")
+
+    def _look(self, batches: Prefetch[list[Prepared]]) -> None:
+        """Write the pending metrics, and stop if updates were skipped again and again."""
+        self.bar.losses(self.log.flush())
+        skipped, in_a_row, last = self.guard.look()
+        if skipped > self.counters.skipped[0]:
+            self.bar.say(f"{skipped - self.counters.skipped[0]} updates skipped for NaN or infinite values, the last at step {last}")
+        self.counters.skipped = [skipped, in_a_row, last]
+        self.log.write(step=self.counters.step, kind="speed", seconds=self._seconds(), waited=batches.waited, skipped=skipped)
+        if in_a_row >= self.settings.nan_patience:
+            samples = [m.batch.sample_index.tolist()[:32] for m in self.stream.step(last) if m.batch.sample_index is not None]
+            raise NumericalError(
+                f"stage {self.stage.name!r}: loss or gradient was NaN or infinite in {in_a_row} steps in a row, up to step {last}; "
+                f"first samples of that step, by micro-batch: {samples}\n"
+                f"  fix: look at these samples, lower the learning rate or train in fp32; {self.folder.checkpoints} has the weights before"
+            )
+
+    def _validate(self) -> None:
+        """Validate the weights that would be handed on."""
+        start = time.perf_counter()
+        step = self.counters.step
+        with self.ema.in_place() if self.ema else nullcontext():
+            metrics = validate(self.model, self.stage, self.held_out, self.teachers, self.settings, self._schedule_step(step))
+            for further in self.callbacks.validated:
+                metrics |= further(self.model, step)
+        set_training_mode(self.model)
+        self.counters.metrics = metrics
+        self.log.write(step=step, kind="validation", **metrics)
+        self.bar.say(f"step {step}  held out: " + "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+        self._validation_seconds = time.perf_counter() - start
+
+    def _save(self) -> Path:
+        self.counters.seconds = self._seconds()
+        self.log.sync()
+        path = checkpoint.save(self.folder.checkpoints, self.trainee, self.counters, self.folder.identity)
+        for saved in self.callbacks.saved:
+            saved(path, self.counters.step)
+        return path
+
+    def _resume(self) -> None:
+        """Go on from the newest checkpoint, if any."""
+        found = checkpoint.folders(self.folder.checkpoints)
+        if found:
+            self.counters = checkpoint.load(found[-1], self.trainee, self.folder.identity)
+            self.guard.counters = torch.tensor(self.counters.skipped, device=self.device)
+
+    def _known_plan(self) -> Plan | None:
+        """The plan of an earlier process, or the declared steps; None where a budget is still to be measured."""
+        if self.folder.plan.is_file() and self.counters.step:
+            return from_json(read_json(self.folder.plan), Plan)
+        return None if self.stage.minutes else self._write_plan(Plan(self.stage.steps, self.stage.steps))
+
+    def _make_plan(self, clock: "_Clock") -> None:
+        """Plan the rest of a budgeted stage, after a checkpoint that a resumed run will follow the plan from."""
+        self.log.flush()
+        start = time.perf_counter()
+        self._save()
+        pause = time.perf_counter() - start
+        self.plan = self._write_plan(fit(self.stage, self.counters.step, self._seconds(), clock.step_seconds, self._validation_seconds, pause))
+        self.bar.replan(self.plan.steps)
+        self.bar.say(f"planned {self.plan.steps} steps: {clock.step_seconds:.3f} s a step, {self.stage.minutes:g} min")
+
+    def _write_plan(self, plan: Plan) -> Plan:
+        write_json(self.folder.plan, asdict(plan))
+        return plan
+
+    def _finish(self) -> StageResult:
+        check_frozen(self.frozen, frozen_hashes(self.model))
+        if self.ema is not None:
+            self.ema.store()
+        last = checkpoint.folders(self.folder.checkpoints)[-1]
+        counters = self.counters
+        result = StageResult(
+            self.stage.name, self._seconds(), counters.samples, counters.step, counters.metrics, str(last.relative_to(self.folder.path))
+        )
+        self.log.close()
+        self.folder.finish(result)
+        return result
+
+
+class _Clock:
+    """Times MEASURED steps, WARM_UP steps after it was made."""
+
+    def __init__(self, device: torch.device, step: int):
+        self.device, self.first = device, step
+        self._start = self.step_seconds = 0.0
+
+    def measured(self, step: int) -> bool:
+        """Call after every step; True once, when the seconds of a step are known."""
+        done = step - self.first
+        if done not in (WARM_UP, WARM_UP + MEASURED):
+            return False
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        if done == WARM_UP:
+            self._start = time.perf_counter()
+            return False
+        self.step_seconds = (time.perf_counter() - self._start) / MEASURED
+        return True

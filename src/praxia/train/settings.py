@@ -1,0 +1,30 @@
+"""TrainSettings: how this machine runs a stage. Nothing here but seed and precision changes what is learnt."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of one training process.
+
+    precision: compute dtype of the forward and backward; parameters, moments and averages are float32. seed: of all draws.
+    threads: CPU threads of one operation (0 = as they are); losses are equal to the last bit for an equal number.
+    log_every: steps between two looks at the device (metrics are kept for every step). checkpoint_every: steps between checkpoints besides
+    those at each validation and at the end (0 = none besides). keep_last, keep_best: checkpoints kept.
+    prefetch: steps made ahead on a background thread. nan_patience: skipped updates in a row after which the run stops.
+    trackers: of "tensorboard", "wandb". quiet: no progress and no tables on the terminal.
+    """
+
+    device: str = "cpu"
+    precision: Literal["bf16", "fp32"] = "bf16"
+    seed: int = 0
+    threads: int = 0
+    log_every: int = 20
+    checkpoint_every: int = 0
+    keep_last: int = 2
+    keep_best: bool = True
+    prefetch: int = 3
+    nan_patience: int = 20
+    trackers: tuple[str, ...] = ()
+    quiet: bool = False

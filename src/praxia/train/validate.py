@@ -1,0 +1,52 @@
+"""Held-out validation: the stage's objectives on fixed micro-batches with fixed draws, and the error of sampled actions."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from praxia.models.heads.head import chunk_validity
+from praxia.models.vla import VLA
+from praxia.objectives.objective import Teachers
+from praxia.stages.recipe import Stage
+from praxia.train.losses import counts, score
+from praxia.train.randomness import generator
+from praxia.train.settings import TrainSettings
+from praxia.train.stream import Prepared
+from praxia.train.trainable import set_training_mode
+from praxia.train.update import add_up, compute
+
+
+@torch.no_grad()
+def validate(
+    model: VLA, stage: Stage, micros: Sequence[Prepared], teachers: Teachers, settings: TrainSettings, schedule_step: int
+) -> dict[str, float]:
+    """Metrics over all micro-batches: `loss` (weighted as at `schedule_step`), `<supervision>/<loss>` each, `action_error` if actions are predicted.
+
+    action_error: mean absolute difference between a sampled chunk and the demonstrated one, normalised units, valid steps and dims.
+    """
+    device = torch.device(settings.device)
+    by_name: dict[str, tuple[Tensor, Tensor]] = {}
+    by_objective: dict[str, tuple[Tensor, Tensor]] = {}
+    model.eval()
+    for number, prepared in enumerate(micros):
+        micro = prepared.to(device)
+        here = counts(stage.objectives, micro.batch, micro.supervision)
+        for drop in stage.passes:
+            with compute(device, settings.precision):
+                scored = score(stage.objectives, here, model(micro.batch, micro.draws, drop), micro.batch, teachers)
+            add_up(by_name, ((f"{micro.supervision}/{name}", pair) for (_, name), pair in scored.items()))
+            add_up(by_objective, ((f"{i}:{name}", pair) for (i, name), pair in scored.items()))
+        if model.head is not None and micro.batch.future is not None:
+            noise = model.head.noise(micro.batch.size, generator(settings.seed, stage.name, "validation noise", number)).to(device)
+            with compute(device, settings.precision):
+                chunk = model.sample(micro.batch, noise)
+            valid = chunk_validity(micro.batch)[:, 0].expand_as(chunk)
+            error = ((chunk.float() - micro.batch.future.actions).abs() * valid).sum()
+            add_up(by_name, [("action_error", (error, valid.sum().float()))])
+    set_training_mode(model)
+    total = torch.stack(
+        [s / w.clamp_min(1e-12) * stage.objectives[int(key.split(":")[0])].weight(schedule_step) for key, (s, w) in by_objective.items()]
+    ).sum()
+    values = {"loss": total} | {name: s / w.clamp_min(1e-12) for name, (s, w) in by_name.items()}
+    return dict(zip(values, torch.stack([v.float() for v in values.values()]).tolist(), strict=True))
