@@ -1,0 +1,51 @@
+"""Forward and inverse kinematics of arm7 on a model of the arm alone."""
+
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+
+from praxia.worlds.tabletop.robot import HOME, LIMITS, arm_xml
+
+
+@dataclass
+class Kinematics:
+    """Damped least squares towards a tool pose; the spare degree of freedom drifts to the home posture.
+
+    The rotation error is half the sum of cross products of the axes (sine of the angle times its axis): the usual form for tracking.
+    """
+
+    damping: float = 0.02
+    posture: float = 0.05
+    _model: mujoco.MjModel = field(init=False, repr=False)
+    _data: mujoco.MjData = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        xml = f'<mujoco><compiler angle="radian" autolimits="true"/><worldbody>{arm_xml()}</worldbody></mujoco>'
+        self._model = mujoco.MjModel.from_xml_string(xml)
+        self._data = mujoco.MjData(self._model)
+        self._site = self._model.site("tool").id
+        self._jac = np.zeros((6, self._model.nv))
+
+    def forward(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tool position [3] and rotation [3, 3] in the base frame at joint angles q [7]."""
+        self._data.qpos[:7] = q
+        mujoco.mj_kinematics(self._model, self._data)
+        return self._data.site_xpos[self._site].copy(), self._data.site_xmat[self._site].reshape(3, 3).copy()
+
+    def inverse(self, pos: np.ndarray, R: np.ndarray, start: np.ndarray, iterations: int = 6, tolerance: float = 2e-4) -> np.ndarray:
+        """Joint angles [7] near `start` whose tool pose is closest to (pos [3], R [3, 3]), within the joint limits."""
+        q = start.copy()
+        for _ in range(iterations):
+            at, turn = self.forward(q)
+            error = np.concatenate([pos - at, 0.5 * np.cross(turn.T, R.T).sum(0)])
+            if np.abs(error).max() < tolerance:
+                break
+            mujoco.mj_comPos(self._model, self._data)
+            mujoco.mj_jacSite(self._model, self._data, self._jac[:3], self._jac[3:], self._site)
+            J = self._jac[:, :7]
+            pinv = J.T @ np.linalg.inv(J @ J.T + self.damping**2 * np.eye(6))
+            step = pinv @ error
+            rest = self.posture * (HOME - q)
+            q = np.clip(q + np.clip(step + rest - pinv @ (J @ rest), -0.4, 0.4), LIMITS[:, 0], LIMITS[:, 1])
+        return q

@@ -1,0 +1,129 @@
+"""The one MuJoCo model of a split: table, arm7, furniture, object slots, cameras, light; and the ids of its parts."""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from praxia.worlds.tabletop import fixtures, robot
+from praxia.worlds.tabletop.objects import MAX_PARTS
+from praxia.worlds.tabletop.splits import Split
+from praxia.worlds.tabletop.textures import SIZE, paint
+
+TIMESTEP = 0.005
+SUBSTEPS = round(1 / (robot.RATE_HZ * TIMESTEP))
+
+# Instance ids in masks: 0 = table. Composed geoms of one thing share one id.
+ARM, GRIPPER, CABINET, DRAWER, BUTTON, TRAY, ZONE, OBJECT = 1, 2, 3, 4, 10, 20, 30, 40
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Where things are in the model."""
+
+    instance: np.ndarray  # int32 [ngeom] mask id of each geom
+    arm_dofs: np.ndarray  # int [7]
+    fingers: tuple[int, int]  # geom ids, left and right
+    finger_qpos: tuple[int, int]
+    hand: frozenset[int]  # geom ids of palm and fingers
+    tool: int  # site
+    slot_body: tuple[int, ...]
+    slot_qpos: tuple[int, ...]
+    slot_dof: tuple[int, ...]
+    slot_geoms: tuple[tuple[int, ...], ...]
+    drawer_qpos: tuple[int, ...]
+    button_qpos: tuple[int, ...]
+    head: int
+    wrist: int
+
+
+def compile_model(split: Split, size: int) -> mujoco.MjModel:
+    """The model for one split; pictures up to `size` pixels a side."""
+    spec = mujoco.MjSpec.from_string(_xml(size))
+    for i in range(len(split.tables)):
+        spec.add_texture(
+            name=f"table_{i}",
+            type=mujoco.mjtTexture.mjTEXTURE_2D,
+            builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
+            width=SIZE,
+            height=SIZE,
+        )
+        material = spec.add_material(name=f"table_{i}", texrepeat=[1.6, 1.6], texuniform=True, specular=0.0, shininess=0.0)
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = f"table_{i}"
+    model = spec.compile()
+    for i, top in enumerate(split.tables):
+        start = model.tex_adr[i]
+        model.tex_data[start : start + 3 * SIZE * SIZE] = paint(top).ravel()
+    return model
+
+
+def _xml(size: int) -> str:
+    rooms = "".join(
+        [fixtures.cabinet_xml()]
+        + [fixtures.button_xml(i) for i in range(fixtures.BUTTONS)]
+        + [fixtures.tray_xml(i) for i in range(fixtures.TRAYS)]
+        + [fixtures.zone_xml(i) for i in range(fixtures.ZONES)]
+        + [fixtures.slot_xml(i, MAX_PARTS) for i in range(fixtures.SLOTS)]
+    )
+    return f"""<mujoco model="tabletop">
+  <compiler angle="radian" autolimits="true"/>
+  <option timestep="{TIMESTEP}" integrator="implicitfast" cone="elliptic" impratio="3" iterations="30" ls_iterations="20" tolerance="1e-6">
+    <flag midphase="disable"/>
+  </option>
+  <size memory="4M"/>
+  <statistic extent="1" center="0.5 0 0.1"/>
+  <visual>
+    <global offwidth="{size}" offheight="{size}"/>
+    <quality shadowsize="0" offsamples="0" numslices="22" numstacks="12" numquads="1"/>
+    <map znear="0.02" zfar="4"/>
+    <headlight ambient="0.42 0.42 0.42" diffuse="0.15 0.15 0.15" specular="0 0 0"/>
+  </visual>
+  <default><geom friction="0.8 0.01 0.0005" solref="0.012 1"/></default>
+  <worldbody>
+    <light name="lamp" type="directional" dir="0 0 -1" diffuse="0.5 0.5 0.5" specular="0 0 0" ambient="0 0 0" castshadow="false"/>
+    <camera name="head" pos="1 0 0.8" fovy="25"/>
+    <geom name="table" type="plane" size="1.6 1.6 0.1" friction="0.7 0.01 0.0005"/>
+    {robot.arm_xml()}{rooms}
+  </worldbody>
+  <contact>{fixtures.excludes_xml()}</contact>
+  <actuator>{robot.actuator_xml()}</actuator>
+</mujoco>"""
+
+
+def find_ids(model: mujoco.MjModel) -> Ids:
+    """Read the ids of all parts out of a compiled model."""
+    body = lambda name: model.body(name).id  # noqa: E731
+    root = np.asarray(model.body_rootid)
+    instance = np.zeros(model.ngeom, np.int32)
+    by_body = {root[body("base")]: ARM, body("cabinet"): CABINET}
+    by_body |= {body(b): GRIPPER for b in ("link_7", "finger_left", "finger_right")}
+    for prefix, first, count in (
+        ("drawer", DRAWER, fixtures.DRAWERS),
+        ("button", BUTTON, fixtures.BUTTONS),
+        ("cap", BUTTON, fixtures.BUTTONS),
+        ("tray", TRAY, fixtures.TRAYS),
+        ("zone", ZONE, fixtures.ZONES),
+        ("slot", OBJECT, fixtures.SLOTS),
+    ):
+        by_body |= {body(f"{prefix}_{i}"): first + i for i in range(count)}
+    for g, b in enumerate(model.geom_bodyid):
+        instance[g] = 0 if b == 0 else by_body.get(int(b), by_body.get(int(root[b]), 0))
+    geoms = tuple(tuple(model.geom(f"slot_{i}_{k}").id for k in range(MAX_PARTS)) for i in range(fixtures.SLOTS))
+    qpos = lambda name: int(model.joint(name).qposadr[0])  # noqa: E731
+    fingers = (model.geom("finger_left").id, model.geom("finger_right").id)
+    return Ids(
+        instance=instance,
+        arm_dofs=np.array([model.joint(j).dofadr[0] for j in robot.JOINTS]),
+        fingers=fingers,
+        finger_qpos=(qpos("finger_left"), qpos("finger_right")),
+        hand=frozenset((*fingers, model.geom("palm").id)),
+        tool=model.site("tool").id,
+        slot_body=tuple(body(f"slot_{i}") for i in range(fixtures.SLOTS)),
+        slot_qpos=tuple(qpos(f"slot_{i}") for i in range(fixtures.SLOTS)),
+        slot_dof=tuple(int(model.joint(f"slot_{i}").dofadr[0]) for i in range(fixtures.SLOTS)),
+        slot_geoms=geoms,
+        drawer_qpos=tuple(qpos(f"drawer_{i}") for i in range(fixtures.DRAWERS)),
+        button_qpos=tuple(qpos(f"button_{i}") for i in range(fixtures.BUTTONS)),
+        head=model.camera("head").id,
+        wrist=model.camera("wrist").id,
+    )

@@ -1,0 +1,73 @@
+"""How tasks are said. Each verb has phrasings for training and others that are held out; slots: {object}, {base}, {colour}, {first}, {second}."""
+
+from typing import Literal
+
+import numpy as np
+
+from praxia.errors import ConfigError, unknown
+
+PhrasingSplit = Literal["train", "held_out"]
+SPLITS = ("train", "held_out")
+
+PHRASINGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "touch": {
+        "train": ("touch the {object}", "reach for the {object}", "move to the {object}", "tap the {object}"),
+        "held_out": ("bring the gripper to the {object}", "put the hand on the {object}"),
+    },
+    "push": {
+        "train": (
+            "push the {object} to the {colour} zone",
+            "push the {object} onto the {colour} circle",
+            "slide the {object} to the {colour} zone",
+            "move the {object} onto the {colour} zone by pushing it",
+        ),
+        "held_out": ("shove the {object} over to the {colour} circle", "get the {object} onto the {colour} zone with a push"),
+    },
+    "place": {
+        "train": (
+            "put the {object} in the {colour} tray",
+            "place the {object} on the {colour} tray",
+            "pick up the {object} and put it in the {colour} tray",
+            "move the {object} into the {colour} tray",
+        ),
+        "held_out": ("drop the {object} into the {colour} tray", "the {object} belongs in the {colour} tray"),
+    },
+    "stack": {
+        "train": (
+            "stack the {object} on the {base}",
+            "put the {object} on top of the {base}",
+            "place the {object} on the {base}",
+            "pick up the {object} and stack it on the {base}",
+        ),
+        "held_out": ("set the {object} down on top of the {base}", "the {object} goes on the {base}"),
+    },
+    "open": {
+        "train": ("open the {colour} drawer", "pull the {colour} drawer open", "pull out the {colour} drawer"),
+        "held_out": ("slide the {colour} drawer out", "get the {colour} drawer open"),
+    },
+    "close": {
+        "train": ("close the {colour} drawer", "push the {colour} drawer shut", "shut the {colour} drawer"),
+        "held_out": ("slide the {colour} drawer back in", "get the {colour} drawer closed"),
+    },
+    "press": {
+        "train": ("press the {colour} button", "push the {colour} button", "push down the {colour} button"),
+        "held_out": ("hit the {colour} button", "press down on the {colour} button"),
+    },
+    "two_step": {
+        "train": ("{first}, then {second}", "first {first}, then {second}", "{first} and then {second}"),
+        "held_out": ("{first}; after that, {second}", "start: {first}. next: {second}"),
+    },
+}
+
+
+def check_split(name: str) -> PhrasingSplit:
+    """`name` if it is a phrasing split. Raises ConfigError otherwise."""
+    if name not in SPLITS:
+        raise ConfigError(unknown("phrasing split", name, SPLITS))
+    return name  # type: ignore[return-value]
+
+
+def say(verb: str, split: PhrasingSplit, words: dict[str, str], rng: np.random.Generator) -> str:
+    """One phrasing of `verb` with its slots filled."""
+    choices = PHRASINGS[verb][split]
+    return choices[int(rng.integers(len(choices)))].format(**words)

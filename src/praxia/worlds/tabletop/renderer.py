@@ -1,0 +1,115 @@
+"""Pictures: colour and metric depth from one pass, instance masks from a second one; head camera and light at reset.
+
+MuJoCo reads a reversed depth buffer as z = near * far / (near + d (far - near)) with d = 1 at the near plane; pictures come upside down.
+"""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from praxia.errors import RenderError
+from praxia.geometry.camera import from_mujoco
+from praxia.geometry.scene import View
+from praxia.worlds.tabletop.scene import Scene
+
+_FIX = (
+    "fix: install software GL (Debian or Ubuntu: apt-get install libegl1 libgl1-mesa-dri libosmesa6) and set MUJOCO_GL=egl, "
+    "or MUJOCO_GL=osmesa, before the first import of mujoco"
+)
+
+
+@dataclass
+class Renderer:
+    """One GL context for one scene. Not thread-safe; `close()` frees it."""
+
+    scene: Scene
+
+    def __post_init__(self) -> None:
+        self._gl, self._context = _contexts(self.scene)
+        self._visual = mujoco.MjvScene(self.scene.model, maxgeom=400)
+        self._option = mujoco.MjvOption()
+        self._option.sitegroup[:] = 0
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        size = self.scene.size
+        self._rect = mujoco.MjrRect(0, 0, size, size)
+        self._rgb = np.empty((size, size, 3), np.uint8)
+        self._depth = np.empty((size, size), np.float32)
+
+    def views(self, roles: tuple[str, ...], depth: bool, masks: bool, time: float = 0.0) -> tuple[View, ...]:
+        """One View a role, calibrated. The scene's geometry is gathered once for all cameras."""
+        if self._context is None:
+            raise RenderError("this world is closed: its renderer was freed; fix: make a new Tabletop")
+        self._gl.make_current()
+        m, d, size = self.scene.model, self.scene.data, self.scene.size
+        mujoco.mj_kinematics(m, d)
+        mujoco.mj_camlight(m, d)
+        self._camera.fixedcamid = self.scene.ids.head
+        mujoco.mjv_updateScene(m, d, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._visual)
+        made = []
+        for role in roles:
+            camera = self.scene.ids.head if role == "head" else self.scene.ids.wrist
+            self._camera.fixedcamid = camera
+            mujoco.mjv_updateCamera(m, d, self._camera, self._visual)
+            image, z = self._colour(depth)
+            made.append(
+                View(
+                    role=role,
+                    image=image,
+                    camera=from_mujoco(m, d, camera, size, size),
+                    depth=z,
+                    mask=self._mask() if masks else None,
+                    size=(size, size),
+                    time=time,
+                )
+            )
+        return tuple(made)
+
+    def backend(self) -> str:
+        """Name of the GL backend in use."""
+        return type(self._gl).__module__.rpartition(".")[2]
+
+    def close(self) -> None:
+        """Free the GL context; a second call does nothing."""
+        if self._context is not None:
+            self._gl.make_current()
+            self._context.free()
+            self._gl.free()
+            self._context = None
+
+    def _colour(self, depth: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        mujoco.mjr_render(self._rect, self._visual, self._context)
+        mujoco.mjr_readPixels(self._rgb, self._depth if depth else None, self._rect, self._context)
+        image = self._rgb[::-1].copy()
+        if not depth:
+            return image, None
+        m = self.scene.model
+        near, far = (k * m.stat.extent for k in (m.vis.map.znear, m.vis.map.zfar))
+        d = self._depth[::-1].astype(np.float64)
+        return image, np.where(d > 0, near * far / (near + d * (far - near)), 0.0).astype(np.float32)
+
+    def _mask(self) -> np.ndarray:
+        flags = self._visual.flags
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
+        mujoco.mjr_render(self._rect, self._visual, self._context)
+        mujoco.mjr_readPixels(self._rgb, None, self._rect, self._context)
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
+        table = np.zeros(self._visual.ngeom + 2, np.int32)
+        for geom in self._visual.geoms[: self._visual.ngeom]:
+            if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
+                table[geom.segid + 1] = self.scene.ids.instance[geom.objid]
+        code = self._rgb[::-1].astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
+        return table[code]
+
+
+def _contexts(scene: Scene) -> tuple[mujoco.GLContext, mujoco.MjrContext]:
+    try:
+        gl = mujoco.GLContext(scene.size, scene.size)
+        gl.make_current()
+        context = mujoco.MjrContext(scene.model, mujoco.mjtFontScale.mjFONTSCALE_100)
+    except Exception as error:  # each GL backend raises its own kind, some at import, some at context creation
+        raise RenderError(f"no working GL for headless rendering ({type(error).__name__}: {error}); {_FIX}") from error
+    mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
+    context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+    return gl, context

@@ -1,0 +1,251 @@
+"""Scene: one MuJoCo model and its state. Arranges an episode in place (no recompilation) and answers questions about what is where."""
+
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+
+from praxia.geometry import se3
+from praxia.geometry.scene import ObjectTruth
+from praxia.worlds.tabletop import fixtures
+from praxia.worlds.tabletop import model as parts
+from praxia.worlds.tabletop.objects import Template, template
+from praxia.worlds.tabletop.palette import rgba
+from praxia.worlds.tabletop.robot import MAX_OPENING
+from praxia.worlds.tabletop.splits import Split
+
+_AWAY = np.array([-3.0, 0.0, 1.0])  # parked furniture and objects: in the air far behind the robot, touching nothing, out of every view
+_HIDDEN = 4  # geom group that no picture shows
+
+
+@dataclass(frozen=True)
+class PlacedObject:
+    """An object standing on the table (x, y in metres, yaw in radians)."""
+
+    category: str
+    colour: str
+    x: float
+    y: float
+    yaw: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """As a person says it."""
+        return f"{self.colour} {self.category}"
+
+
+@dataclass(frozen=True)
+class PlacedMark:
+    """A button, tray or zone of one colour on the table."""
+
+    colour: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class PlacedCabinet:
+    """The cabinet: where its front stands, the colour of each drawer and how far it is open (metres)."""
+
+    x: float
+    y: float
+    colours: tuple[str, str]
+    opened: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Everything on the table at the start of an episode."""
+
+    objects: tuple[PlacedObject, ...] = ()
+    buttons: tuple[PlacedMark, ...] = ()
+    trays: tuple[PlacedMark, ...] = ()
+    zones: tuple[PlacedMark, ...] = ()
+    cabinet: PlacedCabinet | None = None
+
+
+@dataclass
+class Scene:
+    """The physical side of the world: the model, its data, what was arranged, which buttons have latched."""
+
+    split: Split
+    size: int
+    arrangement: Arrangement = field(default_factory=Arrangement)
+    latched: list[bool] = field(default_factory=lambda: [False] * fixtures.BUTTONS)
+
+    def __post_init__(self) -> None:
+        self.model = parts.compile_model(self.split, self.size)
+        self.data = mujoco.MjData(self.model)
+        self.ids = parts.find_ids(self.model)
+        self._spring = self.model.qpos_spring.copy()
+        self.model.body_sameframe[list(self.ids.slot_body)] = 0
+        for geoms in self.ids.slot_geoms:
+            self.model.geom_sameframe[list(geoms)] = 0
+
+    # --- arranging -------------------------------------------------------------------------------------------------
+
+    def arrange(self, arrangement: Arrangement, q: np.ndarray, opening: float) -> None:
+        """Put everything in place, the arm at joint angles q [7] and the gripper at `opening` (0..1), at rest."""
+        m, d, ids = self.model, self.data, self.ids
+        self.arrangement = arrangement
+        self.latched = [False] * fixtures.BUTTONS
+        m.qpos_spring[:] = self._spring
+        for i in range(fixtures.SLOTS):
+            self._fill_slot(i, arrangement.objects[i] if i < len(arrangement.objects) else None)
+        for kind, count in (("button", fixtures.BUTTONS), ("tray", fixtures.TRAYS), ("zone", fixtures.ZONES)):
+            placed = getattr(arrangement, f"{kind}s")
+            for i in range(count):
+                self._place_mark(kind, i, placed[i] if i < len(placed) else None)
+        self._place_cabinet(arrangement.cabinet)
+        mujoco.mj_setConst(m, d)
+        mujoco.mj_resetData(m, d)
+        d.qpos[:7] = d.ctrl[:7] = q
+        for adr in ids.finger_qpos:
+            d.qpos[adr] = opening * MAX_OPENING / 2
+        d.ctrl[7:9] = opening * MAX_OPENING / 2
+        for i in range(fixtures.SLOTS):
+            adr = ids.slot_qpos[i]
+            d.qpos[adr : adr + 3], d.qpos[adr + 3 : adr + 7] = _AWAY + np.array([0.3 * i, 0, 0]), (1, 0, 0, 0)
+            if i < len(arrangement.objects):
+                o = arrangement.objects[i]
+                d.qpos[adr : adr + 3] = o.x, o.y, template(o.category).size[2] / 2
+                d.qpos[adr + 3 : adr + 7] = np.cos(o.yaw / 2), 0, 0, np.sin(o.yaw / 2)
+        if arrangement.cabinet is not None:
+            for adr, opened in zip(ids.drawer_qpos, arrangement.cabinet.opened, strict=True):
+                d.qpos[adr] = opened
+        mujoco.mj_forward(m, d)
+
+    def _fill_slot(self, i: int, placed: PlacedObject | None) -> None:
+        """Write an object's primitives, colours and inertia into slot i; an empty slot floats unseen."""
+        m, body, geoms = self.model, self.ids.slot_body[i], self.ids.slot_geoms[i]
+        m.body_gravcomp[body] = 1.0 if placed is None else 0.0
+        m.geom_group[list(geoms)] = _HIDDEN
+        m.geom_contype[list(geoms)] = m.geom_conaffinity[list(geoms)] = 0
+        if placed is None:
+            return
+        t = template(placed.category)
+        m.body_mass[body], m.body_inertia[body] = t.mass, t.inertia
+        m.body_ipos[body], m.body_iquat[body] = t.ipos, t.iquat
+        for geom, part in zip(geoms, t.parts, strict=False):
+            m.geom_type[geom], m.geom_size[geom] = part.type, part.size
+            m.geom_pos[geom], m.geom_quat[geom] = part.pos, part.quat
+            half = _local_half(part.type, np.asarray(part.size))
+            m.geom_aabb[geom] = [0, 0, 0, *half]
+            m.geom_rbound[geom] = np.linalg.norm(half)
+            m.geom_rgba[geom] = rgba(placed.colour, part.shade)
+            m.geom_group[geom] = 0
+            m.geom_contype[geom] = m.geom_conaffinity[geom] = int(part.solid)
+            rolls = placed.category == "ball"  # rolling friction, or a touched ball would leave the table
+            m.geom_condim[geom] = 6 if rolls else 4
+            m.geom_friction[geom] = (0.9, 0.01, 0.003 if rolls else 0.0005)
+
+    def _place_mark(self, kind: str, i: int, placed: PlacedMark | None) -> None:
+        m = self.model
+        body = m.body(f"{kind}_{i}").id
+        m.body_pos[body] = _AWAY + np.array([0.2 * i, 0.3, 0]) if placed is None else (placed.x, placed.y, 0.0)
+        if placed is not None:
+            if kind == "button":
+                m.geom(f"cap_{i}").rgba = rgba(placed.colour)
+                m.geom(f"lamp_{i}").rgba = (0.30, 0.30, 0.33, 1.0)
+            else:
+                m.geom_rgba[m.geom_bodyid == body] = rgba(placed.colour)
+                if kind == "tray":  # the floor is lighter than the rim, so that the tray reads as hollow
+                    m.geom_rgba[m.body_geomadr[body]] = 0.65 * rgba(placed.colour) + 0.35
+                    m.geom_rgba[m.body_geomadr[body], 3] = 1.0
+
+    def _place_cabinet(self, placed: PlacedCabinet | None) -> None:
+        m = self.model
+        m.body_pos[m.body("cabinet").id] = _AWAY if placed is None else (placed.x, placed.y, 0.0)
+        if placed is not None:
+            for i, colour in enumerate(placed.colours):
+                m.geom_rgba[m.geom_bodyid == m.body(f"drawer_{i}").id] = rgba(colour)
+                m.geom(f"handle_{i}").rgba = 0.55 * rgba(colour) + 0.45
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    def advance(self, substeps: int) -> None:
+        """Integrate; a button pressed far enough stays down and its lamp turns white."""
+        mujoco.mj_step(self.model, self.data, substeps)
+        for i in range(len(self.arrangement.buttons)):
+            adr = self.ids.button_qpos[i]
+            if not self.latched[i] and self.data.qpos[adr] < -fixtures.PRESSED_DEPTH:
+                self.latched[i] = True
+                self.model.qpos_spring[adr] = -0.06
+                self.model.geom(f"lamp_{i}").rgba = (1.0, 1.0, 1.0, 1.0)
+
+    # --- questions -------------------------------------------------------------------------------------------------
+
+    @property
+    def tool(self) -> np.ndarray:
+        """T_base_tool float64 [4, 4]."""
+        return se3.pose(self.data.site_xmat[self.ids.tool].reshape(3, 3), self.data.site_xpos[self.ids.tool])
+
+    @property
+    def opening(self) -> float:
+        """Gripper opening, 0 closed .. 1 = MAX_OPENING."""
+        left, right = (self.data.qpos[a] for a in self.ids.finger_qpos)
+        return float(left + right) / MAX_OPENING
+
+    def template(self, slot: int) -> Template:
+        """What stands in a slot."""
+        return template(self.arrangement.objects[slot].category)
+
+    def object_pose(self, slot: int) -> np.ndarray:
+        """T_base_object float64 [4, 4], origin at the centre of the object's box."""
+        body = self.ids.slot_body[slot]
+        return se3.pose(self.data.xmat[body].reshape(3, 3), self.data.xpos[body])
+
+    def object_speed(self, slot: int) -> float:
+        """Linear speed in m/s."""
+        dof = self.ids.slot_dof[slot]
+        return float(np.linalg.norm(self.data.qvel[dof : dof + 3]))
+
+    def drawer_opening(self, i: int) -> float:
+        """Metres."""
+        return float(self.data.qpos[self.ids.drawer_qpos[i]])
+
+    def touching(self) -> set[tuple[int, int]]:
+        """Contacts now, as (instance id, instance id) both ways; the fingers and the palm count as GRIPPER."""
+        instance = self.ids.instance
+        pairs = {(int(instance[a]), int(instance[b])) for a, b in self.data.contact.geom}
+        return pairs | {(b, a) for a, b in pairs}
+
+    def held(self, slot: int) -> bool:
+        """Both fingers touch the object in the slot."""
+        left, right = self.ids.fingers
+        found = set()
+        for a, b in self.data.contact.geom:
+            for finger, other in ((a, b), (b, a)):
+                if finger in (left, right) and self.ids.instance[other] == parts.OBJECT + slot:
+                    found.add(int(finger))
+        return len(found) == 2
+
+    def truths(self) -> tuple[ObjectTruth, ...]:
+        """Every thing that can be named: objects, then drawers, buttons, trays, zones; each with its exact box."""
+        found = [
+            ObjectTruth(o.name, o.category, o.colour, self.object_pose(i), self.template(i).size.copy(), parts.OBJECT + i)
+            for i, o in enumerate(self.arrangement.objects)
+        ]
+        if self.arrangement.cabinet is not None:
+            found += [self._fixture("drawer", c, i, parts.DRAWER) for i, c in enumerate(self.arrangement.cabinet.colours)]
+        for kind, first in (("button", parts.BUTTON), ("tray", parts.TRAY), ("zone", parts.ZONE)):
+            found += [self._fixture(kind, p.colour, i, first) for i, p in enumerate(getattr(self.arrangement, f"{kind}s"))]
+        return tuple(found)
+
+    def _fixture(self, kind: str, colour: str, i: int, first: int) -> ObjectTruth:
+        """Box around all geoms of an axis-aligned fixture (a button's cap included where it is now)."""
+        geoms = np.flatnonzero(self.ids.instance == first + i)
+        half = np.array([_local_half(int(self.model.geom_type[g]), self.model.geom_size[g]) for g in geoms])
+        low, high = (self.data.geom_xpos[geoms] - half).min(0), (self.data.geom_xpos[geoms] + half).max(0)
+        return ObjectTruth(f"{colour} {kind}", kind, colour, se3.pose(np.eye(3), (low + high) / 2), high - low, first + i)
+
+
+def _local_half(kind: int, size: np.ndarray) -> np.ndarray:
+    """Half side lengths [3] of a primitive in its own frame."""
+    if kind == mujoco.mjtGeom.mjGEOM_SPHERE:
+        return np.full(3, size[0])
+    if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
+        return np.array([size[0], size[0], size[0] + size[1]])
+    if kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
+        return np.array([size[0], size[0], size[1]])
+    return np.asarray(size, np.float64)

@@ -1,0 +1,10 @@
+"""What can be asked for: each skill is a physical success condition and the scripted expert that meets it."""
+
+from praxia.worlds.tabletop.skills.drawer import CloseDrawer, OpenDrawer
+from praxia.worlds.tabletop.skills.place import PlaceOn, Stack
+from praxia.worlds.tabletop.skills.press import Press
+from praxia.worlds.tabletop.skills.push import Push
+from praxia.worlds.tabletop.skills.skill import Skill
+from praxia.worlds.tabletop.skills.touch import Touch
+
+__all__ = ["CloseDrawer", "OpenDrawer", "PlaceOn", "Press", "Push", "Skill", "Stack", "Touch"]

@@ -1,0 +1,179 @@
+"""Tabletop: the embedded world. One arm at a table, tasks in which the instruction decides, scripted experts, truth for free."""
+
+from importlib.metadata import version
+from typing import Literal
+
+import mujoco
+import numpy as np
+
+from praxia.errors import ConfigError, unknown
+from praxia.geometry.rotations import matrix_to_rotation_6d
+from praxia.geometry.scene import View
+from praxia.specs import CameraSpec
+from praxia.worlds.tabletop import model as parts
+from praxia.worlds.tabletop import robot as arm7
+from praxia.worlds.tabletop.control import Control
+from praxia.worlds.tabletop.phrasings import PhrasingSplit, check_split, say
+from praxia.worlds.tabletop.renderer import Renderer
+from praxia.worlds.tabletop.scene import Scene
+from praxia.worlds.tabletop.splits import split as split_of
+from praxia.worlds.tabletop.surroundings import vary
+from praxia.worlds.tabletop.tasks import TASKS, Plan
+from praxia.worlds.world import Episode, Step, Truth
+
+ROLES = ("head", "wrist")
+_START = ((0.37, 0.43), (-0.05, 0.05), (0.14, 0.17))  # where the tool is at reset
+
+
+class Tabletop:
+    """World (see `praxia.worlds.world`) with robot arm7.
+
+    Masks: 0 table, 1 arm, 2 gripper, 3 cabinet, 4.. drawers, 10.. buttons, 20.. trays, 30.. zones, 40.. objects.
+    Base frame: on the table under the robot, x away from it, y to its left, z up.
+    """
+
+    name = "tabletop"
+    licence = "Apache-2.0"
+
+    def __init__(
+        self,
+        robot: str = "arm7",
+        action: Literal["end_effector", "joint"] = "end_effector",
+        split: str = "base",
+        size: int = 96,
+        cameras: tuple[str, ...] = ROLES,
+        tasks: tuple[str, ...] | None = None,
+        phrasing: PhrasingSplit = "train",
+    ) -> None:
+        """Compile the model; no GL is touched before the first `render`.
+
+        size: pixels a side of every picture. tasks: the tasks offered, all if None. Raises ConfigError for unknown names.
+        """
+        _known("tabletop robot", (robot,), ("arm7",))
+        _known("tabletop action", (action,), tuple(arm7.ACTION_SPECS))
+        _known("tabletop camera", cameras, ROLES)
+        _known("tabletop task", tasks or (), tuple(TASKS))
+        if not 16 <= size <= 2048:
+            raise ConfigError(f"tabletop size is {size}: expected 16 to 2048 pixels a side")
+        self.embodiment = robot
+        self.action_spec, self.state_spec = arm7.ACTION_SPECS[action], arm7.STATE
+        self.cameras = tuple(CameraSpec(role, size, size, calibrated=True) for role in cameras)
+        self._tasks = tasks or tuple(TASKS)
+        self._phrasing = check_split(phrasing)
+        self._joint = action == "joint"
+        self._scene = Scene(split_of(split), size)
+        self._control = Control(self._scene)
+        self._renderer: Renderer | None = None
+        self._plan: Plan | None = None
+
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks offered."""
+        return self._tasks
+
+    def max_steps(self, task: str) -> int:
+        """Step limit of an episode; experts need about half of it."""
+        _known("tabletop task", (task,), self._tasks)
+        return TASKS[task].max_steps
+
+    def reset(self, episode: Episode) -> str:
+        """Start the episode: (task, seed) and the split decide everything, bit for bit. Returns the instruction."""
+        _known("tabletop task", (episode.task,), self._tasks)
+        if episode.perturbation:
+            raise ConfigError(f"tabletop perturbation {episode.perturbation!r} is unknown: expected '' (the unperturbed world)")
+        streams = [np.random.default_rng([episode.seed, k, *episode.task.encode()]) for k in range(4)]
+        plan = TASKS[episode.task].draw(streams[0], self._scene.split)
+        vary(self._scene, streams[1])
+        start = np.array([streams[2].uniform(*r) for r in _START])
+        q = self._control.kinematics.inverse(start, arm7.DOWN, arm7.HOME, iterations=100)
+        self._scene.arrange(plan.arrangement, q, opening=1.0)
+        self._control.start(q)
+        self._control.move(q, 1.0)  # one step at rest: everything has found its contact
+        self._plan, self._progress, self._time = plan, 0, 0.0
+        return self._instruction(plan, streams[3])
+
+    def state(self) -> np.ndarray:
+        """Proprioception float32 [17], see `robot.STATE`."""
+        T = self._scene.tool
+        rotation = matrix_to_rotation_6d(T[:3, :3])
+        return np.concatenate([T[:3, 3], rotation, [self._scene.opening], self._scene.data.qpos[:7]]).astype(np.float32)
+
+    def step(self, action: np.ndarray) -> Step:
+        """Apply one action float32 [A]. `done` without success: a wrong button, drawer or object was taken."""
+        plan, action = self._running(), np.asarray(action, np.float64)
+        if action.shape != (self.action_spec.width,) or not np.isfinite(action).all():
+            raise ConfigError(
+                f"tabletop action has shape {action.shape}, finite: {bool(np.isfinite(action).all())}; "
+                f"expected {self.action_spec.width} finite numbers: {', '.join(d.name for d in self.action_spec.dims)}"
+            )
+        q = action[:7] if self._joint else self._control.joints_for(action)
+        self._control.move(q, float(action[-1]))
+        self._time += 1 / arm7.RATE_HZ
+        early = any(s.achieved(self._scene) for s in plan.steps[self._progress + 1 :])
+        while self._progress < len(plan.steps) and plan.steps[self._progress].achieved(self._scene):
+            self._progress += 1
+        success = self._progress == len(plan.steps)
+        spoilt = any(s.spoilt(self._scene, plan.steps) for s in plan.steps) or (early and not success)
+        return Step(success=success and not spoilt, done=success or spoilt)
+
+    def render(self, roles: tuple[str, ...] | None = None, depth: bool = False, masks: bool = False) -> tuple[View, ...]:
+        """Pictures with calibration. Raises RenderError if no GL works, ConfigError for a camera this world was not given."""
+        offered = tuple(c.role for c in self.cameras)
+        _known("tabletop camera", roles or (), offered)
+        self._running()
+        if self._renderer is None:
+            self._renderer = Renderer(self._scene)
+        return self._renderer.views(roles or offered, depth, masks, self._time)
+
+    def truth(self) -> Truth:
+        """Tool pose, every nameable thing with its exact box, the target's name now; extra: goal [3], verbs, progress (steps done)."""
+        plan = self._running()
+        now = plan.steps[min(self._progress, len(plan.steps) - 1)]
+        extra = {"goal": now.goal(self._scene), "verbs": tuple(s.verb for s in plan.steps), "progress": self._progress}
+        return Truth({"arm": self._scene.tool}, self._scene.truths(), now.target(self._scene), extra)
+
+    def expert(self) -> np.ndarray:
+        """Clean action float32 [A] for the present state."""
+        plan = self._running()
+        action = plan.steps[min(self._progress, len(plan.steps) - 1)].expert(self._scene)
+        if self._joint:
+            return np.array([*self._control.joints_for(action), action[-1]], np.float32)
+        return action
+
+    def fingerprint(self) -> dict[str, str]:
+        """What decides physics and pictures."""
+        return {
+            "world": self.name,
+            "robot": self.embodiment,
+            "action": "joint" if self._joint else "end_effector",
+            "split": self._scene.split.name,
+            "phrasing": self._phrasing,
+            "size": str(self._scene.size),
+            "timestep": str(parts.TIMESTEP),
+            "mujoco": mujoco.__version__,
+            "numpy": version("numpy"),
+            "praxia": version("praxia"),
+            "gl": "not opened" if self._renderer is None else self._renderer.backend(),
+        }
+
+    def close(self) -> None:
+        """Free the renderer. The world can render again afterwards; it opens a new one."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _running(self) -> Plan:
+        if self._plan is None:
+            raise ConfigError("tabletop has no episode yet; fix: call reset(Episode(task, seed)) first")
+        return self._plan
+
+    def _instruction(self, plan: Plan, rng: np.random.Generator) -> str:
+        said = [say(s.verb, self._phrasing, s.words(self._scene), rng) for s in plan.steps]
+        if len(said) == 1:
+            return said[0]
+        return say("two_step", self._phrasing, {"first": said[0], "second": said[1]}, rng)
+
+
+def _known(kind: str, names: tuple[str, ...], choices: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in choices:
+            raise ConfigError(unknown(kind, name, choices))
