@@ -51,6 +51,11 @@ class TokenLayout:
         """Group names in order."""
         return tuple(g.name for g in self.groups)
 
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the view groups in slot order."""
+        return tuple(n for n in self.names if n.startswith("view:"))
+
     def __contains__(self, name: str) -> bool:
         return name in self.names
 
@@ -103,9 +108,7 @@ class TokenLayout:
         for group in self.groups:
             seen = [o.name for o in self.groups if o.block < group.block or (o.block == group.block and o.name != group.name)]
             inside = "causal" if group.causal else "bidirectional"
-            lines.append(
-                f"{group.name:<{width}}  {group.length:>4} tokens  block {group.block}  {inside:<13}  sees {', '.join(seen) or 'itself'}"
-            )
+            lines.append(f"{group.name:<{width}}  {group.length:>4} tokens  block {group.block}  {inside:<13}  sees {', '.join(seen) or 'itself'}")
         return "\n".join(lines)
 
 

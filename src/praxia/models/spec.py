@@ -36,10 +36,14 @@ class SpecialToken:
 @register("tokens/history")
 @dataclass(frozen=True)
 class HistoryToken:
-    """One token made by the action encoder from past states and actions (Action Priors §III-E); dropped by pass or mask `history`."""
+    """One token made by the action encoder from past states and actions (Action Priors §III-E); dropped by pass or mask `history`.
+
+    drop: probability that a training sample loses the token (the cheap form of a second pass without it).
+    """
 
     name: str = "history"
     block: int = 0
+    drop: float = 0.0
 
 
 TokenGroup = LearnedTokens | SpecialToken | HistoryToken

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from praxia.models.layout import TokenLayout
+from praxia.specs import ImageSpec
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class VisualTokens:
 
     embeddings: [B, V, N, D]; valid: bool [B, V]; grid: (rows, columns) of the N tokens of a view;
     patches: [B, V, P, Dv] tower output after the adapters, before merging and projection; patch_grid: (rows, columns) of the P patches;
-    extra: what a family needs besides (Qwen3-VL: DeepStack features, a list of [B, V, N, D]).
+    extra: what a family needs besides (Qwen3-VL: DeepStack features, a list of [B, V, N, D]); image_spec: the square the pictures were seen on.
     """
 
     embeddings: Tensor
@@ -35,6 +36,7 @@ class VisualTokens:
     patches: Tensor
     patch_grid: tuple[int, int]
     extra: Any = None
+    image_spec: ImageSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,11 @@ class PrefixStates:
 
     def views(self, layer: int = -1) -> Tensor:
         """States [B, V, N, D] of all views, in slot order."""
-        names = [n for n in self.layout.names if n.startswith("view:")]
-        return torch.stack([self.group(n, layer) for n in names], dim=1)
+        return torch.stack([self.group(n, layer) for n in self.layout.views], dim=1)
+
+    def views_valid(self) -> Tensor:
+        """bool [B, V * N]: which view tokens are there (a masked view has none)."""
+        return torch.cat([self.layout.valid[:, self.layout.slice(n)] for n in self.layout.views], dim=1)
 
 
 def _layers(prefix: PrefixStates) -> tuple[Tensor, ...]:

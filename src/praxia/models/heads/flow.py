@@ -1,0 +1,25 @@
+"""What flow-matching heads from noise (r = 0) to data (r = 1) share: draws, the path, and Euler integration."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def skewed_time(uniform: Tensor, alpha: float) -> Tensor:
+    """Flow times r = (0.999 - u) / 0.999 with u ~ Beta(alpha, 1) clipped at 0.999, from uniform numbers; alpha > 1 puts more weight near noise."""
+    return (0.999 - (uniform ** (1 / alpha)).clamp_max(0.999)) / 0.999
+
+
+def path(actions: Tensor, noise: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+    """x_r = r a + (1 - r) noise and its velocity a - noise. actions [B, H, A], noise [B, K, H, A], time [B, K] -> two [B, K, H, A]."""
+    actions, r = actions[:, None], time[:, :, None, None]
+    return r * actions + (1 - r) * noise, actions - noise
+
+
+def integrate(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int) -> Tensor:
+    """Euler from r = 0 to 1. velocity: (chunk [B, 1, H, A], time [B, 1]) -> [B, 1, H, A]; noise [B, H, A] -> [B, H, A]."""
+    chunk = noise[:, None]
+    for i in range(steps):
+        chunk = chunk + velocity(chunk, torch.full((len(noise), 1), i / steps, device=noise.device)) / steps
+    return chunk[:, 0]
