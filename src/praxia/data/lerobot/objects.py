@@ -63,7 +63,7 @@ def object_rows(objects: Sequence[ObjectTruth], target: str) -> list[dict[str, A
 
 def object_poses(names: Sequence[str], objects: Sequence[ObjectTruth]) -> np.ndarray:
     """float32 [slots * 7] of one time; objects are matched to the slots by name, NaN where a slot's object is absent."""
-    poses = np.full((len(names), 7), np.nan)
+    poses = np.full((max(1, len(names)), 7), np.nan)  # an empty scene has one empty slot
     by_name = {o.name: o.T_base_object for o in objects}
     present = [slot for slot, name in enumerate(names) if name in by_name]
     if present:

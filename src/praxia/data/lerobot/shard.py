@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from praxia.data.lerobot import video
-from praxia.data.lerobot.features import BOOKKEEPING, Feature
+from praxia.data.lerobot.features import BOOKKEEPING, OBJECT_POSES, Feature
 from praxia.data.lerobot.pictures import decode_codes
 from praxia.data.statistics import Statistics, statistics_of
 from praxia.errors import DataError, unknown
@@ -73,6 +73,8 @@ def arrow_type(feature: Feature) -> pa.DataType:
 def write_shard(path: Path, episode: EpisodeData, features: Mapping[str, Feature], fps: float) -> Shard:
     """Write one episode as a shard folder; returns what was written. Raises DataError when data and features disagree."""
     length = _check(episode, features)
+    if OBJECT_POSES in features:  # as many slots as this scene has; assembly widens all episodes to the fullest
+        features = dict(features) | {OBJECT_POSES: Feature("float32", (max(1, len(episode.objects)) * 7,))}
     work = path.parent / f".{path.name}.{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)

@@ -1,0 +1,267 @@
+"""Make a dataset from a world's experts: all cores, resumable after a kill, the same bytes for the same seed with any number of workers."""
+
+import importlib
+import json
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from praxia.data.lerobot.features import Feature
+from praxia.data.lerobot.shard import read_shard, write_shard
+from praxia.data.lerobot.writer import assemble, work_folder
+from praxia.data.progress import progress as progress_bar
+from praxia.data.recording import Recording, card_of, features_of, record_success, with_fields
+from praxia.data.recovery_noise import RecoveryNoise
+from praxia.errors import ConfigError, DataError, unknown
+from praxia.files import read_json, write_json
+from praxia.registry import to_json
+from praxia.specs import DatasetCard
+from praxia.worlds.world import Episode, World
+
+DEMONSTRATION_SEEDS = 1 << 30  # drawn demonstration seeds lie at or above it: plans for evaluation that count from 0 never meet them
+MAX_ATTEMPTS = 25
+_MAKING = "praxia.json"
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made. attempts: per task, episodes that were run to get the kept ones."""
+
+    root: Path
+    episodes: dict[str, int]
+    attempts: dict[str, int]
+    frames: int
+    seconds: float  # 0 if everything was there already
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One episode to make: attempts with seeds of their own until the expert succeeds."""
+
+    task: str
+    number: int
+    seed: int
+    fixed_seed: int | None
+    factory: str
+    kwargs: str
+    recording: Recording
+    shard: Path
+
+
+def make_dataset(
+    world: str,
+    root: Path | str,
+    tasks: Sequence[str] | None = None,
+    episodes_per_task: int = 50,
+    seed: int = 0,
+    world_kwargs: Mapping[str, Any] | None = None,
+    seeds: Sequence[int] | None = None,
+    noise: RecoveryNoise | None = None,
+    picture_every: int = 1,
+    depth: bool = False,
+    masks: bool = False,
+    workers: int = 0,
+    resume: bool = True,
+    progress: bool = True,
+) -> Made:
+    """Roll out the experts of `world` ("module:callable", called with world_kwargs) and write the successes as one LeRobotDataset v3.0.
+
+    tasks: all of the world's if None. seeds: episode seeds to use, one episode of every task for each (an expert that fails there
+    drops that episode); if None, seeds are drawn from `seed` until episodes_per_task succeed. workers: processes, 0 = all cores.
+    resume: go on where a killed run stopped; what is complete is returned as it is. Raises DataError if `root` holds something else.
+    """
+    root, begin = Path(root), time.monotonic()
+    kwargs = json.dumps(dict(world_kwargs or {}), sort_keys=True)
+    recording = Recording(noise, picture_every, depth, masks)
+    if picture_every < 1 or episodes_per_task < 1 or (seeds is not None and not seeds):
+        raise ConfigError(f"picture_every {picture_every}, episodes_per_task {episodes_per_task}, seeds {seeds}: expected at least one of each")
+    plan = {
+        "world": world,
+        "world_kwargs": json.loads(kwargs),
+        "tasks": None if tasks is None else list(tasks),
+        "episodes_per_task": episodes_per_task if seeds is None else None,
+        "seeds": None if seeds is None else [int(s) for s in seeds],
+        "seed": seed,
+        "recording": to_json(recording),
+    }
+    finished = _finished(root, plan, resume)
+    if finished is not None:
+        return finished
+    work = work_folder(root)
+    if not resume:
+        shutil.rmtree(work, ignore_errors=True)
+    with _workers(workers) as pool:
+        known = _describe(pool, work, plan, world, kwargs, recording)
+        names = _checked_tasks(tasks, known.tasks)
+        jobs = [
+            _Job(task, k, seed, seeds[k] if seeds is not None else None, world, kwargs, recording, work / "shards" / f"{t:03d}_{k:05d}")
+            for t, task in enumerate(names)
+            for k in range(len(seeds) if seeds is not None else episodes_per_task)
+        ]
+        _run_jobs(pool, jobs, known.features, known.card.fps, progress, known.card.name)
+    return _publish(root, jobs, known, plan, time.monotonic() - begin)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a worker tells of the world; kept in the plan file so that a resumed run needs no world."""
+
+    tasks: tuple[str, ...]
+    features: dict[str, Feature]
+    card: DatasetCard
+    fingerprint: dict[str, str]
+
+
+def _finished(root: Path, plan: dict[str, Any], resume: bool) -> Made | None:
+    """The dataset at `root` if it is the one asked for; DataError if it is another one."""
+    if not root.exists():
+        return None
+    note = root / "meta" / _MAKING
+    made = read_json(note) if note.is_file() else {}
+    if not resume or made.get("plan") != plan:
+        different = [k for k in plan if made and made["plan"].get(k) != plan[k]]
+        raise DataError(
+            f"{root} exists and was not made with these settings (different: {', '.join(different) or 'all'}); choose another folder or remove it"
+        )
+    frames = read_json(root / "meta" / "info.json")["total_frames"]
+    return Made(root, made["episodes"], made["attempts"], frames, 0.0)
+
+
+def _describe(pool: ProcessPoolExecutor, work: Path, plan: dict[str, Any], world: str, kwargs: str, recording: Recording) -> _Known:
+    known = pool.submit(_look, world, kwargs, recording).result()
+    path = work / "plan.json"
+    note = {"plan": plan, "fingerprint": known.fingerprint}
+    if path.is_file() and read_json(path) != note:
+        raise DataError(f"{work} holds an unfinished dataset made with other settings or package versions; remove it or choose another folder")
+    write_json(path, note)
+    return known
+
+
+def _checked_tasks(tasks: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    for task in tasks or ():
+        if task not in known:
+            raise ConfigError(unknown("task", task, known))
+    return tuple(dict.fromkeys(known if tasks is None else tasks))
+
+
+def _run_jobs(pool: ProcessPoolExecutor, jobs: Sequence[_Job], features: Mapping[str, Feature], fps: float, show: bool, name: str) -> None:
+    left = [job for job in jobs if not (job.shard / "shard.json").is_file() and not _failure(job).is_file()]
+    with progress_bar(f"making {name} (episodes)", len(jobs)) if show else _silent() as advance:
+        advance(len(jobs) - len(left))
+        futures = {pool.submit(_make, job, dict(features), fps): job for job in left}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                advance(1)
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a worker process died (out of memory, or the graphics driver failed); run again to resume, with fewer workers"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _publish(root: Path, jobs: Sequence[_Job], known: _Known, plan: dict[str, Any], seconds: float) -> Made:
+    kept = [(job, read_shard(job.shard)) for job in jobs if (job.shard / "shard.json").is_file()]
+    episodes = {job.task: 0 for job in jobs}
+    attempts = dict(episodes)
+    for job, shard in kept:
+        episodes[job.task] += 1
+        attempts[job.task] += shard.fields["attempts"]
+    for job in jobs:
+        if _failure(job).is_file():
+            attempts[job.task] += read_json(_failure(job))["attempts"]
+    extra = {"plan": plan, "fingerprint": known.fingerprint, "episodes": episodes, "attempts": attempts}
+    shards = [shard for _, shard in kept]
+    assemble(root, shards, known.features, known.card.fps, known.card.embodiment, known.card, extra)
+    return Made(root, episodes, attempts, sum(s.length for s in shards), seconds)
+
+
+def _failure(job: _Job) -> Path:
+    return job.shard.with_suffix(".failed.json")
+
+
+# What runs in a worker process.
+
+
+@lru_cache(maxsize=1)
+def _world(factory: str, kwargs: str) -> World:
+    """One world a process, made when first needed."""
+    return resolve(factory)(**json.loads(kwargs))
+
+
+def resolve(factory: str) -> Callable[..., World]:
+    """ "module:callable" -> the callable. Raises ConfigError naming what is missing."""
+    module, _, name = factory.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"world {factory!r} cannot be imported ({error}); give it as 'module:callable', e.g. 'praxia.worlds.tabletop:Tabletop'"
+        ) from error
+    return found
+
+
+def _look(factory: str, kwargs: str, recording: Recording) -> _Known:
+    world = _world(factory, kwargs)
+    if recording.noise is not None:
+        recording.noise.check(world.action_spec)
+    world.reset(Episode(world.tasks()[0], 0))
+    truth = world.truth()
+    return _Known(tuple(world.tasks()), features_of(world, truth, recording), card_of(world, truth, recording), world.fingerprint())
+
+
+def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
+    """Try until the expert succeeds, then write the shard. Each attempt depends on the job alone, never on what ran before."""
+    world = _world(job.factory, job.kwargs)
+    attempts = 1 if job.fixed_seed is not None and job.recording.noise is None else MAX_ATTEMPTS
+    for attempt in range(attempts):
+        key = (job.seed, zlib.crc32(job.task.encode()), job.number, attempt)
+        drawn = DEMONSTRATION_SEEDS | int(np.random.SeedSequence(key).generate_state(1)[0]) >> 2
+        episode = Episode(job.task, drawn if job.fixed_seed is None else job.fixed_seed)
+        data = record_success(world, episode, job.recording, key)
+        if data is not None:
+            write_shard(job.shard, with_fields(data, attempts=attempt + 1), features, fps)
+            return
+    if job.fixed_seed is None:
+        raise DataError(
+            f"world {world.name!r}, task {job.task!r}: the expert failed {attempts} times in a row; "
+            f"use weaker noise (RecoveryNoise) or check the task's expert and step limit ({world.max_steps(job.task)})"
+        )
+    write_json(_failure(job), {"attempts": attempts})
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes with one thread each: the work is split by episode, threads inside would only fight."""
+    count = count or len(os.sched_getaffinity(0))
+    before = {name: os.environ.get(name) for name in (*_ONE_THREAD, "MUJOCO_GL")}
+    os.environ.update({name: "1" for name in _ONE_THREAD})
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    try:
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+            yield pool
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _silent() -> Iterator[Callable[[int], None]]:
+    yield lambda count: None

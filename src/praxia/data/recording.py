@@ -1,0 +1,227 @@
+"""From a world's expert to an EpisodeData: what a recorded world offers (features, card) and one recorded episode."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from praxia.data.lerobot.features import FRESH, OBJECT_POSES, Feature
+from praxia.data.lerobot.objects import object_poses, object_rows
+from praxia.data.lerobot.pictures import depth_feature, depth_png, mask_feature, png
+from praxia.data.lerobot.shard import EpisodeData
+from praxia.data.recovery_noise import NoiseRun, RecoveryNoise
+from praxia.errors import DataError
+from praxia.geometry.scene import ObjectTruth, View
+from praxia.registry import register
+from praxia.specs import DatasetCard, ViewKeys
+from praxia.worlds.world import Episode, Truth, World
+
+STATE, ACTION = "observation.state", "action"
+
+
+@register("data/recording")
+@dataclass(frozen=True)
+class Recording:
+    """What is written of every episode. picture_every: control steps from one picture to the next; states and actions are at every step."""
+
+    noise: RecoveryNoise | None = None
+    picture_every: int = 1
+    depth: bool = False
+    masks: bool = False
+
+
+def image_key(role: str) -> str:
+    """Feature of a view's pictures."""
+    return f"observation.images.{role}"
+
+
+def depth_key(role: str) -> str:
+    """Feature of a view's depth."""
+    return f"observation.depth.{role}"
+
+
+def mask_key(role: str) -> str:
+    """Feature of a view's instance masks."""
+    return f"observation.masks.{role}"
+
+
+def intrinsics_key(role: str) -> str:
+    """Column of a view's fx, fy, cx, cy."""
+    return f"observation.cameras.{role}.intrinsics"
+
+
+def extrinsics_key(role: str) -> str:
+    """Column of a view's T_base_cam."""
+    return f"observation.cameras.{role}.T_base_cam"
+
+
+def tool_key(arm: str) -> str:
+    """Column of an arm's T_base_tool."""
+    return f"observation.tool.{arm}"
+
+
+def features_of(world: World, truth: Truth, recording: Recording) -> dict[str, Feature]:
+    """Features of a dataset recorded in this world. truth: of any running episode (it tells the arms)."""
+    features = {
+        STATE: Feature("float32", (world.state_spec.width,), [d.name for d in world.state_spec.dims]),
+        ACTION: Feature("float32", (world.action_spec.width,), [d.name for d in world.action_spec.dims]),
+    }
+    for camera in world.cameras:
+        features[image_key(camera.role)] = Feature("video", (camera.height, camera.width, 3), ["height", "width", "channels"])
+        if recording.depth:
+            features[depth_key(camera.role)] = depth_feature(camera.height, camera.width)
+        if recording.masks:
+            features[mask_key(camera.role)] = mask_feature(camera.height, camera.width)
+        if camera.calibrated:
+            features[intrinsics_key(camera.role)] = Feature("float32", (4,), ["fx", "fy", "cx", "cy"])
+            features[extrinsics_key(camera.role)] = Feature("float32", (16,))
+    features |= {tool_key(arm): Feature("float32", (16,)) for arm in truth.T_base_tool}
+    features[OBJECT_POSES] = Feature("float32", (7,))  # widened to the fullest scene at assembly
+    features[FRESH] = Feature("bool", (1,))
+    return features
+
+
+def card_of(world: World, truth: Truth, recording: Recording) -> DatasetCard:
+    """The card of such a dataset."""
+    views = tuple(
+        ViewKeys(
+            role=c.role,
+            image=image_key(c.role),
+            depth=depth_key(c.role) if recording.depth else "",
+            mask=mask_key(c.role) if recording.masks else "",
+            intrinsics=intrinsics_key(c.role) if c.calibrated else "",
+            extrinsics=extrinsics_key(c.role) if c.calibrated else "",
+            depth_unit="mm" if recording.depth else "m",
+        )
+        for c in world.cameras
+    )
+    return DatasetCard(
+        name=world.name,
+        embodiment=world.embodiment,
+        fps=world.action_spec.rate_hz,
+        views=views,
+        action=world.action_spec,
+        state=world.state_spec,
+        action_key=ACTION,
+        state_key=STATE,
+        tool_keys={arm: tool_key(arm) for arm in truth.T_base_tool},
+        licence=world.licence,
+        source=f"scripted experts in the world {world.name!r}",
+    )
+
+
+def record_success(world: World, episode: Episode, recording: Recording, noise_seed: tuple[int, ...]) -> EpisodeData | None:
+    """One episode of the world's expert, or None if it does not reach success.
+
+    With noise, attempts often fail: the episode is first run without pictures, and only a success is run again and rendered.
+    """
+    if recording.noise is None:
+        return _run(world, episode, recording, noise_seed, look=True)
+    scouted = _run(world, episode, recording, noise_seed, look=False)
+    if scouted is None:
+        return None
+    recorded = _run(world, episode, recording, noise_seed, look=True)
+    if recorded is None or not np.array_equal(recorded.columns[STATE], scouted.columns[STATE]):
+        raise DataError(
+            f"world {world.name!r}: episode {episode} went differently when it was rendered; a world must depend on its episode and actions alone: "
+            f"keep random draws and rendering out of its physics"
+        )
+    return recorded
+
+
+def _run(world: World, episode: Episode, recording: Recording, noise_seed: tuple[int, ...], look: bool) -> EpisodeData | None:
+    instruction = world.reset(episode)
+    noise = None
+    if recording.noise is not None:
+        noise = NoiseRun(recording.noise, world.action_spec, np.random.Generator(np.random.Philox(np.random.SeedSequence(noise_seed))))
+    log = _Log()
+    for step in range(world.max_steps(episode.task)):
+        fresh = step % recording.picture_every == 0
+        if look:
+            log.see(world.render(depth=recording.depth, masks=recording.masks) if fresh else None, world.truth())
+        expert = np.asarray(world.expert(), np.float32)
+        log.states.append(np.asarray(world.state(), np.float32))
+        log.actions.append(expert)
+        log.fresh.append(fresh)
+        result = world.step(noise.executed(expert) if noise else expert)
+        if result.success:
+            return log.finish(instruction, {"task_name": episode.task, "seed": episode.seed, "success": True}, recording)
+        if result.done:
+            break
+    return None
+
+
+@dataclass
+class _Log:
+    """Rows of a running episode."""
+
+    states: list[np.ndarray] = field(default_factory=list)
+    actions: list[np.ndarray] = field(default_factory=list)
+    fresh: list[bool] = field(default_factory=list)
+    views: list[tuple[View, ...]] = field(default_factory=list)  # one entry a picture
+    shown: list[int] = field(default_factory=list)  # row -> picture
+    truths: list[Truth] = field(default_factory=list)
+
+    def see(self, views: tuple[View, ...] | None, truth: Truth) -> None:
+        if views is not None:
+            self.views.append(views)
+        self.shown.append(len(self.views) - 1)
+        self.truths.append(truth)
+
+    def finish(self, instruction: str, fields: dict[str, Any], recording: Recording) -> EpisodeData:
+        columns: dict[str, np.ndarray] = {STATE: np.stack(self.states), ACTION: np.stack(self.actions), FRESH: np.array(self.fresh)}
+        if not self.views:  # a scouting run
+            return EpisodeData(instruction, columns)
+        frames, pictures = {}, {}
+        for place, view in enumerate(self.views[0]):
+            of_role = [views[place] for views in self.views]
+            frames[image_key(view.role)] = [of_role[i].image for i in self.shown]
+            if recording.depth:
+                pictures[depth_key(view.role)] = self._encoded([depth_png(_present(v, "depth", v.depth)) for v in of_role])
+            if recording.masks:
+                pictures[mask_key(view.role)] = self._encoded([png(_present(v, "mask", v.mask)) for v in of_role])
+            if view.camera is not None:
+                columns |= self._cameras(view.role, of_role)
+        first, scenes = self.truths[0], [t.objects for t in self.truths]
+        for arm in first.T_base_tool:
+            columns[tool_key(arm)] = np.stack([t.T_base_tool[arm].reshape(16) for t in self.truths]).astype(np.float32)
+        scene = _everything(scenes)
+        names = [o.name for o in scene]
+        if len(set(names)) != len(names):
+            raise DataError(f"object names repeat in one scene: {names}; a world must name its objects distinguishably")
+        columns[OBJECT_POSES] = np.stack([object_poses(names, objects) for objects in scenes])
+        return EpisodeData(instruction, columns, frames, pictures, object_rows(scene, first.target), fields)
+
+    def _encoded(self, pngs: list[bytes]) -> list[bytes]:
+        return [pngs[i] for i in self.shown]
+
+    def _cameras(self, role: str, views: Sequence[View]) -> dict[str, np.ndarray]:
+        """Calibration of the picture that a row shows: between two pictures it is the last picture's."""
+        cameras = [v.camera for v in views if v.camera is not None]
+        K = np.stack([c.K[[0, 1, 0, 1], [0, 1, 2, 2]] for c in cameras])[self.shown]
+        columns = {intrinsics_key(role): K.astype(np.float32)}
+        poses = [c.T_base_cam for c in cameras if c.T_base_cam is not None]
+        if len(poses) == len(views):
+            columns[extrinsics_key(role)] = np.stack(poses).reshape(-1, 16)[self.shown].astype(np.float32)
+        return columns
+
+
+def _present(view: View, name: str, picture: np.ndarray | None) -> np.ndarray:
+    if picture is None:
+        raise DataError(f"view {view.role!r} was rendered without {name}; the world's render() must give what it is asked for")
+    return picture
+
+
+def _everything(scenes: Sequence[tuple[ObjectTruth, ...]]) -> tuple[ObjectTruth, ...]:
+    """All objects of an episode, also those that appear later: those of the first time, then the newcomers."""
+    found = list(scenes[0])
+    for objects in scenes[1:]:
+        known = {o.name for o in found}
+        found += [o for o in objects if o.name not in known]
+    return tuple(found)
+
+
+def with_fields(episode: EpisodeData, **fields: Any) -> EpisodeData:
+    """The episode with further fields."""
+    return replace(episode, fields=dict(episode.fields) | fields)

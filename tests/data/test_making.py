@@ -1,0 +1,148 @@
+"""Datasets made from a world: reproducible, resumable, and true to what the world did."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from little_world import LittleWorld
+
+from praxia.data.lerobot.features import FRESH
+from praxia.data.lerobot.reader import LeRobotSource, Want
+from praxia.data.lerobot.writer import work_folder
+from praxia.data.making import DEMONSTRATION_SEEDS, make_dataset
+from praxia.data.recovery_noise import NoiseRun, RecoveryNoise
+from praxia.errors import ConfigError, DataError
+from praxia.worlds.world import Episode
+
+WORLD = "little_world:LittleWorld"
+SETTINGS = {"episodes_per_task": 3, "seed": 5, "depth": True, "masks": True, "picture_every": 2, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory):
+    return make_dataset(WORLD, tmp_path_factory.mktemp("made") / "little", workers=1, noise=RecoveryNoise(), **SETTINGS)
+
+
+def digest(root: Path) -> dict[str, str]:
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def test_one_worker_and_two_make_the_same_bytes(made, tmp_path):
+    again = make_dataset(WORLD, tmp_path / "again", workers=2, noise=RecoveryNoise(), **SETTINGS)
+    assert digest(again.root) == digest(made.root)
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(made, tmp_path):
+    root = tmp_path / "resumed"
+    run = multiprocessing.get_context("spawn").Process(target=_make_alone, args=(root,))
+    run.start()
+    shards = work_folder(root) / "shards"
+    deadline = time.monotonic() + 30
+    while not (shards.is_dir() and len(list(shards.glob("*/shard.json"))) >= 2):
+        assert time.monotonic() < deadline and run.is_alive()
+        time.sleep(0.005)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.join()
+    assert not root.exists()
+    resumed = make_dataset(WORLD, root, workers=1, noise=RecoveryNoise(), **SETTINGS)
+    assert digest(resumed.root) == digest(made.root)
+    assert not work_folder(root).exists()
+
+
+def _make_alone(root: Path) -> None:
+    os.setpgrp()  # so that the test can kill this process with its workers
+    make_dataset(WORLD, root, workers=1, noise=RecoveryNoise(), **SETTINGS)
+
+
+def test_what_is_complete_is_not_made_again_and_other_settings_are_refused(made):
+    same = make_dataset(WORLD, made.root, noise=RecoveryNoise(), **SETTINGS)
+    assert (same.episodes, same.frames, same.seconds) == (made.episodes, made.frames, 0.0)
+    with pytest.raises(DataError, match="seed"):
+        make_dataset(WORLD, made.root, noise=RecoveryNoise(), **(SETTINGS | {"seed": 6}))
+
+
+def test_every_row_tells_what_the_world_did(made):
+    source, world = LeRobotSource(made.root), LittleWorld()
+    assert sum(made.episodes.values()) == len(source.episodes) == 6 and made.frames == len(source)
+    want = Want(horizon=4, depth=True, masks=True, objects=True, tool_horizon=2)
+    for episode in (source.episodes[0], source.episodes[-1]):
+        assert episode.fields["seed"] >= DEMONSTRATION_SEEDS and episode.fields["attempts"] >= 1 and episode.fields["success"]
+        instruction = world.reset(Episode(episode.fields["task_name"], episode.fields["seed"]))
+        sample, (view,) = source.sample_at(episode.start, want), world.render(depth=True, masks=True)
+        seen = sample.views[0]
+        assert sample.instruction == instruction and sample.target == world.truth().target
+        assert np.array_equal(sample.state, world.state()) and np.array_equal(sample.future.actions[0], world.expert())
+        assert np.abs(seen.image.astype(int) - view.image).mean() < 6
+        known = view.depth < 60
+        assert np.abs(seen.depth - view.depth)[known].max() <= 0.0005 + 1e-6
+        assert np.array_equal(seen.mask, view.mask)
+        assert np.allclose(seen.camera.K, view.camera.K, atol=1e-4) and np.allclose(seen.camera.T_base_cam, view.camera.T_base_cam, atol=1e-6)
+        assert np.allclose(sample.tool_path["arm"][0], world.truth().T_base_tool["arm"], atol=1e-6)
+        for ours, theirs in zip(sample.objects, world.truth().objects, strict=True):
+            assert ours.name == theirs.name and ours.instance == theirs.instance
+            assert np.allclose(ours.T_base_object, theirs.T_base_object, atol=1e-6) and np.allclose(ours.size, theirs.size, atol=1e-6)
+    world.close()
+
+
+def test_labels_stay_the_experts_while_noise_moves_the_robot(made):
+    source = LeRobotSource(made.root)
+    limits = 0.05 + 1e-6
+    assert np.abs(source.actions).max() <= limits
+    rows = np.flatnonzero(source.columns("frame_index") > 0)
+    followed = source.states[rows] - source.states[rows - 1]
+    wished = source.actions[rows - 1]
+    against = (np.sum(followed * wished, axis=1) < 0).mean()
+    assert against > 0.02  # some steps went where the expert did not want to go
+
+
+def test_pictures_are_repeated_between_looks_and_training_starts_at_fresh_ones(made):
+    source = LeRobotSource(made.root)
+    fresh, frame = source.columns(FRESH), source.columns("frame_index")
+    assert np.array_equal(fresh, frame % 2 == 0) and np.array_equal(source.rows(), np.flatnonzero(fresh))
+    stale = np.flatnonzero(~fresh)
+    for row in stale[:5]:
+        assert np.array_equal(source.frame("observation.depth.head", row), source.frame("observation.depth.head", row - 1))
+        assert np.array_equal(
+            source.columns("observation.cameras.head.T_base_cam")[row], source.columns("observation.cameras.head.T_base_cam")[row - 1]
+        )
+
+
+def test_given_seeds_are_used_once_each_and_failures_are_reported(tmp_path):
+    made = make_dataset(WORLD, tmp_path / "seeds", ["reach-blue"], seeds=(4, 5, 6, 7), world_kwargs={"hopeless": 5}, workers=1, progress=False)
+    assert [e.fields["seed"] for e in LeRobotSource(made.root).episodes] == [4, 6, 7]
+    assert made.episodes == {"reach-blue": 3} and made.attempts == {"reach-blue": 4}
+
+
+def test_an_expert_that_never_succeeds_is_reported_by_name(tmp_path):
+    with pytest.raises(DataError, match="'reach-blue': the expert failed 25 times"):
+        make_dataset(WORLD, tmp_path / "no", ["reach-blue"], 1, world_kwargs={"hopeless": 1}, workers=1, progress=False)
+
+
+def test_unknown_worlds_tasks_and_unusable_noise_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="module:callable"):
+        make_dataset("no.such:World", tmp_path / "a", workers=1, progress=False)
+    with pytest.raises(ConfigError, match="did you mean 'reach-blue'"):
+        make_dataset(WORLD, tmp_path / "b", ["reach-blu"], workers=1, progress=False)
+    absolute = LittleWorld.action_spec.dims[0].__class__("q", "joint", "rad", low=-1.0, high=1.0)
+    with pytest.raises(ConfigError, match="absolute"):
+        RecoveryNoise().check(LittleWorld.action_spec.__class__((absolute,), 20.0))
+
+
+def test_noise_is_a_burst_within_limits_and_spares_the_gripper():
+    dim = LittleWorld.action_spec.dims[0].__class__
+    spec = LittleWorld.action_spec.__class__(
+        (dim("dx", "position", "m", "base", "delta", low=-1.0, high=1.0), dim("g", "gripper", sense="open_positive")), 20.0
+    )
+    run = NoiseRun(RecoveryNoise(start=0.1, start_first=0.0), spec, np.random.default_rng(0))
+    expert = np.array([0.5, 0.7], np.float32)
+    done = np.stack([run.executed(expert) for _ in range(2000)])
+    moved = done[:, 0] != expert[0]
+    assert not moved[0] and (done[:, 1] == expert[1]).all() and np.abs(done[:, 0]).max() <= 1.0
+    lengths = np.diff(np.flatnonzero(np.diff(moved.astype(int))))[::2]
+    assert lengths.min() >= 3 and 0.3 < moved.mean() < 0.7
+    assert abs(done[moved, 0].mean() - 0.15) < 0.05
