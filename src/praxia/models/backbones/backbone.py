@@ -116,7 +116,7 @@ class Backbone(nn.Module, ABC):
             patches = adapter(patches, batch)
         embeddings, token_grid = self.project(patches.flatten(0, 1), grid)
         features = None if extra is None else [e.unflatten(0, shape) for e in extra]
-        return VisualTokens(embeddings.unflatten(0, shape), batch.views.valid, token_grid, patches, grid, features)
+        return VisualTokens(embeddings.unflatten(0, shape), batch.views.valid, token_grid, patches, grid, features, self.image_spec)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token ids int64 [...] -> embeddings [..., D] as the language model takes them (family scale included)."""
@@ -128,7 +128,7 @@ class Backbone(nn.Module, ABC):
 
     def run(self, layout: TokenLayout, embeddings: Tensor, want: Want, visual: VisualTokens | None = None) -> PrefixStates:
         """Language model over embeddings [B, N, D] under the layout's mask and positions."""
-        cache = DynamicCache() if want.key_values else None
+        cache: Any = DynamicCache() if want.key_values else None
         mask, grid = layout.mask(), visual.grid if visual else None
         positions, following = self.positions(layout, grid)
         out = self.language(

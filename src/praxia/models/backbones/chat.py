@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ def render(tokenizer, parts: Sequence[str], family: str) -> list[int]:
 
     Tokenizers cut a text at its special tokens first, so the parts encode as the whole string would.
     """
-    ids: list[int] = []
+    ids: list[Any] = []
     for part in parts:
         if isinstance(part, Special):
             index = tokenizer.convert_tokens_to_ids(part)

@@ -83,11 +83,9 @@ class PaliGemma:
         """The same model as a Hugging Face configuration."""
         fields = self.hf_fields()
         fields["vision_config"]["vision_use_head"] = False  # the pooling head is not part of the model
-        config = PaliGemmaConfig(
-            **fields,
-            projection_dim=self.text_width,
-            image_token_id=self.vocabulary,  # pictures never travel as ids here
-        )
+        # Pictures never travel as ids here, so their id is one outside the table.
+        fields |= {"projection_dim": self.text_width, "image_token_id": self.vocabulary}
+        config = PaliGemmaConfig(**fields)
         config._attn_implementation = "eager" if self.attention == "plain" else self.attention
         return config
 

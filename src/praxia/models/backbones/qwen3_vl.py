@@ -16,6 +16,7 @@ from praxia.registry import register
 from praxia.specs import ImageSpec
 
 VISION_START, VISION_END = Special("<|vision_start|>"), Special("<|vision_end|>")
+TEMPORAL_PATCH = 2  # frames a patch of the published model covers; a still picture is shown that often
 
 
 @register("backbone/qwen3_vl")
@@ -79,6 +80,7 @@ class Qwen3VL:
                 "num_heads": self.vision_heads,
                 "intermediate_size": self.vision_mlp,
                 "patch_size": self.patch_size,
+                "temporal_patch_size": TEMPORAL_PATCH,
                 "spatial_merge_size": self.merge,
                 "out_hidden_size": self.text_width,
                 "num_position_embeddings": self.position_grid**2,
@@ -128,18 +130,12 @@ class Qwen3VLBackbone(ChatBackbone):
     def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], list[Tensor]]:
         spec, count = self.spec, len(pixels)
         side = spec.image_size // spec.patch_size
-        # A still picture fills a temporal patch by being shown twice.
         flat = to_merge_order(pixel_rows(pixels, spec.patch_size), (side, side), spec.merge)
-        frames = flat.unflatten(-1, (3, 1, spec.patch_size**2)).expand(-1, -1, -1, self.temporal_patch, -1)
+        frames = flat.unflatten(-1, (3, 1, spec.patch_size**2)).expand(-1, -1, -1, TEMPORAL_PATCH, -1)
         grid = torch.tensor([[1, side, side]], device=pixels.device).expand(count, 3)
         out = self.model.model.visual(frames.flatten(0, 1).flatten(1), grid_thw=grid)
         tokens = to_row_order(out.last_hidden_state.unflatten(0, (count, -1)), (side, side), spec.merge)
         return tokens, (side, side), [f.unflatten(0, (count, -1)) for f in out.deepstack_features]
-
-    @property
-    def temporal_patch(self) -> int:
-        """Frames of one temporal patch."""
-        return int(self.model.config.vision_config.temporal_patch_size)
 
     def project(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
         merge = self.spec.merge
