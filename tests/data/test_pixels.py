@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from praxia.data import pixels as px
+from praxia.data import resampling
 from praxia.errors import ObservationError
 from praxia.geometry import camera as cam
 from praxia.geometry import image_transform as it
@@ -99,14 +100,22 @@ def test_whole_pixel_shifts_are_exact_copies(replicate):
 
 
 def test_the_accelerator_way_of_shifting_equals_the_cpu_way():
-    from praxia.data import resampling
-
     draw = np.random.default_rng(2)
     images = torch.from_numpy(draw.integers(0, 256, (16, *SIZE, 3), np.uint8))
     shift = torch.from_numpy(draw.integers(-70, 71, (16, 2)))
     windows = torch.tensor(((0, 0, 50, 50), (3, 4, 30, 41), (10, 10, 10, 20), (0, 0, 50, 9))).repeat(4, 1)
     mine = resampling._copy_shifted(images, shift, windows, 50, 7.0)
     assert torch.equal(mine, resampling._gather_shifted(images, shift, windows, 50, 7.0))
+
+
+@pytest.mark.parametrize("kind", [shifts, whole_windows, upright, turned])
+def test_everything_stays_on_the_device_of_the_pictures(kind):
+    draw = np.random.default_rng(7)
+    affine, size = batch_of([kind(draw, SIZE) for _ in range(3)])
+    images = torch.empty(3, *SIZE, 3, dtype=torch.uint8, device="meta")  # a device without data: any stray CPU operand raises
+    got, _ = px.resample(images, affine, size, PLAIN)
+    depth = px.resample_nearest(torch.empty(3, *SIZE, device="meta"), affine, size, PLAIN)
+    assert got.device.type == depth.device.type == "meta" and got.shape == (3, 3, 40, 40) and depth.shape == (3, 40, 40)
 
 
 def test_an_upright_zoom_replicates_the_border_only_beyond_the_stored_picture():

@@ -46,28 +46,37 @@ def beside(boxes, draw, gap):
 
 def hard_pairs(draw):
     """Pairs by name: the ordinary and the ones implementations get wrong."""
+    A, B, C, D = (random_boxes(draw, 60) for _ in range(4))
     quarter = np.stack([axis_angle_to_matrix(np.eye(3)[k % 3] * np.pi / 2) for k in range(60)])
-    some = [random_boxes(draw, 60) for _ in range(12)]
-    upright = Boxes(some[0].centre, np.broadcast_to(np.eye(3), (60, 3, 3)), some[0].size)
-    grid = Boxes(np.round(draw.uniform(-1, 1, (60, 3)) * 2) / 4, upright.R, np.round(draw.uniform(1, 4, (60, 3))) / 4)
-    grid_turned = Boxes(np.round(draw.uniform(-1, 1, (60, 3)) * 2) / 4, quarter, np.round(draw.uniform(1, 4, (60, 3))) / 4)
-    yaw = axis_angle_to_matrix(np.array((0, 0, 1.0)) * draw.uniform(-3, 3, (60, 1)))
+    turns = axis_angle_to_matrix(draw.normal(size=(60, 3)))
+    yaws = axis_angle_to_matrix(np.array((0, 0, 1.0)) * draw.uniform(-3, 3, (60, 1)))
+    upright = np.broadcast_to(np.eye(3), (60, 3, 3))
+
+    def on_grid(R):
+        return Boxes(np.round(draw.uniform(-2, 2, (60, 3))) / 4, R, np.round(draw.uniform(1, 4, (60, 3))) / 4)
+
+    def on_floor(box, R):
+        return Boxes(box.centre * (1, 1, 0), R, box.size * (1, 1, 0) + (0, 0, 0.5))
+
+    renamed_size = np.abs(quarter.transpose(0, 2, 1) @ A.size[..., None])[..., 0]
+    face_shared = A.centre + A.R[..., 0] * A.size[:, :1] / 4
+    inner_cube = np.repeat(B.size.min(axis=-1, keepdims=True) * 0.5, 3, axis=-1)
     return {
         "random": (random_boxes(draw, 420), random_boxes(draw, 420)),
-        "identical": (some[1], some[1]),
-        "same box, axes renamed": (some[2], Boxes(some[2].centre, some[2].R @ quarter, np.abs(quarter.transpose(0, 2, 1) @ some[2].size[..., None])[..., 0])),
-        "touching faces": (some[3], beside(some[3], draw, 0.0)),
-        "shifted along an own axis": (some[4], beside(some[4], draw, -0.05)),
-        "apart by a hair": (some[5], beside(some[5], draw, 1e-6)),
-        "nested, same axes": (some[6], Boxes(some[6].centre, some[6].R, some[6].size * 0.5)),
-        "nested, turned": (some[7], Boxes(some[7].centre, axis_angle_to_matrix(draw.normal(size=(60, 3))), np.repeat(some[7].size.min(-1)[:, None] * 0.5, 3, 1))),
-        "nested, one face shared": (some[8], Boxes(some[8].centre + some[8].R[..., 0] * some[8].size[:, :1] / 4, some[8].R, some[8].size * (0.5, 1, 0.7))),
-        "upright on a grid": (grid, Boxes(np.roll(grid.centre, 1, 0), grid.R, np.roll(grid.size, 2, 0))),
-        "quarter turns on a grid": (grid, grid_turned),
-        "yaw only, common floor": (Boxes(upright.centre * (1, 1, 0), yaw, upright.size * (1, 1, 0) + (0, 0, 0.5)), Boxes(some[9].centre * (1, 1, 0), upright.R, some[9].size * (1, 1, 0) + (0, 0, 0.5))),
-        "thin as paper": (Boxes(some[10].centre, some[10].R, some[10].size * (1, 1, 1e-3)), some[11]),
-        "almost identical": (some[1], Boxes(some[1].centre + 1e-9, some[1].R, some[1].size + 1e-9)),
-    }  # fmt: skip
+        "identical": (A, A),
+        "almost identical": (A, Boxes(A.centre + 1e-9, A.R, A.size + 1e-9)),
+        "same box, axes renamed": (A, Boxes(A.centre, A.R @ quarter, renamed_size)),
+        "touching faces": (B, beside(B, draw, 0.0)),
+        "shifted along an own axis": (C, beside(C, draw, -0.05)),
+        "apart by a hair": (D, beside(D, draw, 1e-6)),
+        "nested, same axes": (A, Boxes(A.centre, A.R, A.size * 0.5)),
+        "nested, turned": (B, Boxes(B.centre, turns, inner_cube)),
+        "nested, one face shared": (A, Boxes(face_shared, A.R, A.size * (0.5, 1, 0.7))),
+        "upright on a grid": (on_grid(upright), on_grid(upright)),
+        "quarter turns on a grid": (on_grid(upright), on_grid(quarter)),
+        "yaw only, common floor": (on_floor(C, yaws), on_floor(D, upright)),
+        "thin as paper": (Boxes(C.centre, C.R, C.size * (1, 1, 1e-3)), D),
+    }
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 An `ImageTransform` maps pixel centres of one picture to pixel centres of the next (integer (u, v) = pixel centre, so the picture covers
 [-0.5, W - 0.5] x [-0.5, H - 0.5]). Views carry it lazily: `apply_to_view` composes, pixels are touched once, at the end, by `realise` or on
-the device by `data.pixels`. What is metric z stays metric z: crops, scalings and turns about the optical axis leave depth values as they are.
+the device by `data.pixels`. Composing keeps no memory of windows in between: what a crop cut off reappears, in its right place, if a later
+transform looks there again. What is metric z stays metric z: crops, scalings and turns about the optical axis leave depth values as they are.
 """
 
 from collections.abc import Sequence
