@@ -72,6 +72,7 @@ def resample(
     """Stored pictures on the canvas, normalised: pixels [B, 3, S, S] in `dtype`, and the full affine stored -> canvas float64 [B, 2, 3] (CPU).
 
     images: uint8 [B, H, W, 3]. affine: [B, 2, 3], stored pixel -> transformed picture. size: [B, 2] (height, width) of the transformed picture.
+    Both are finite and invertible also for empty view slots (identity and the stored size will do).
     fill: grey level in [0, 1], before normalisation, of bars and of what lies off the stored picture.
     replicate: parts of the transformed picture beyond the stored one repeat its border instead (random shifts); bars keep `fill`.
     For photometric jitter ask with mean 0 and std 1, jitter, then `normalise`.
