@@ -105,8 +105,9 @@ class TokenLayout:
         """The layout as the papers draw it: one row per group, what it sees."""
         width = max(len(g.name) for g in self.groups)
         lines = []
-        for group in self.groups:
-            seen = [o.name for o in self.groups if o.block < group.block or (o.block == group.block and o.name != group.name)]
+        for i, group in enumerate(self.groups):
+            beside = self.groups[:i] if group.causal else self.groups[:i] + self.groups[i + 1 :]
+            seen = [o.name for o in self.groups if o.block < group.block or (o.block == group.block and o in beside)]
             inside = "causal" if group.causal else "bidirectional"
             lines.append(f"{group.name:<{width}}  {group.length:>4} tokens  block {group.block}  {inside:<13}  sees {', '.join(seen) or 'itself'}")
         return "\n".join(lines)
