@@ -7,6 +7,7 @@ shows poses of before the reset's last changes.
 """
 
 import os
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -180,7 +181,10 @@ class MetaWorld:
 
     def expert(self) -> np.ndarray:
         """The package's scripted expert, clipped to [-1, 1], float32 [4]."""
-        return np.clip(self._policy.get_action(self._observation), -1, 1).astype(np.float32)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Constant", module="metaworld")  # experts ask for more than [-1, 1] by design
+            action = self._policy.get_action(self._observation)
+        return np.clip(action, -1, 1).astype(np.float32)
 
     def fingerprint(self) -> dict[str, str]:
         """Package versions, GL backend and the settings that decide physics and pictures."""
