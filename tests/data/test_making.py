@@ -20,12 +20,12 @@ from praxia.errors import ConfigError, DataError
 from praxia.worlds.world import Episode
 
 WORLD = "little_world:LittleWorld"
-SETTINGS = {"episodes_per_task": 3, "seed": 5, "depth": True, "masks": True, "picture_every": 2, "progress": False}
+SETTINGS = {"episodes": 3, "seed": 5, "depth": True, "masks": True, "picture_every": 2, "progress": False}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory):
-    return make_dataset(WORLD, tmp_path_factory.mktemp("made") / "little", workers=1, noise=RecoveryNoise(), **SETTINGS)
+    return make_dataset(WORLD, root=tmp_path_factory.mktemp("made") / "little", workers=1, noise=RecoveryNoise(), **SETTINGS)
 
 
 def digest(root: Path) -> dict[str, str]:
@@ -33,7 +33,7 @@ def digest(root: Path) -> dict[str, str]:
 
 
 def test_one_worker_and_two_make_the_same_bytes(made, tmp_path):
-    again = make_dataset(WORLD, tmp_path / "again", workers=2, noise=RecoveryNoise(), **SETTINGS)
+    again = make_dataset(WORLD, root=tmp_path / "again", workers=2, noise=RecoveryNoise(), **SETTINGS)
     assert digest(again.root) == digest(made.root)
 
 
@@ -49,21 +49,21 @@ def test_a_killed_run_resumes_to_the_same_bytes(made, tmp_path):
     os.killpg(run.pid, signal.SIGKILL)
     run.join()
     assert not root.exists()
-    resumed = make_dataset(WORLD, root, workers=1, noise=RecoveryNoise(), **SETTINGS)
+    resumed = make_dataset(WORLD, root=root, workers=1, noise=RecoveryNoise(), **SETTINGS)
     assert digest(resumed.root) == digest(made.root)
     assert not work_folder(root).exists()
 
 
 def _make_alone(root: Path) -> None:
     os.setpgrp()  # so that the test can kill this process with its workers
-    make_dataset(WORLD, root, workers=1, noise=RecoveryNoise(), **SETTINGS)
+    make_dataset(WORLD, root=root, workers=1, noise=RecoveryNoise(), **SETTINGS)
 
 
 def test_what_is_complete_is_not_made_again_and_other_settings_are_refused(made):
-    same = make_dataset(WORLD, made.root, noise=RecoveryNoise(), **SETTINGS)
+    same = make_dataset(WORLD, root=made.root, noise=RecoveryNoise(), **SETTINGS)
     assert (same.episodes, same.frames, same.seconds) == (made.episodes, made.frames, 0.0)
     with pytest.raises(DataError, match="seed"):
-        make_dataset(WORLD, made.root, noise=RecoveryNoise(), **(SETTINGS | {"seed": 6}))
+        make_dataset(WORLD, root=made.root, noise=RecoveryNoise(), **(SETTINGS | {"seed": 6}))
 
 
 def test_every_row_tells_what_the_world_did(made):
@@ -113,21 +113,21 @@ def test_pictures_are_repeated_between_looks_and_training_starts_at_fresh_ones(m
 
 
 def test_given_seeds_are_used_once_each_and_failures_are_reported(tmp_path):
-    made = make_dataset(WORLD, tmp_path / "seeds", ["reach-blue"], seeds=(4, 5, 6, 7), world_kwargs={"hopeless": 5}, workers=1, progress=False)
+    made = make_dataset(WORLD, root=tmp_path / "seeds", tasks=["reach-blue"], seeds=(4, 5, 6, 7), world_kwargs={"hopeless": 5}, workers=1, progress=False)
     assert [e.fields["seed"] for e in LeRobotSource(made.root).episodes] == [4, 6, 7]
     assert made.episodes == {"reach-blue": 3} and made.attempts == {"reach-blue": 4}
 
 
 def test_an_expert_that_never_succeeds_is_reported_by_name(tmp_path):
     with pytest.raises(DataError, match="'reach-blue': the expert failed 25 times"):
-        make_dataset(WORLD, tmp_path / "no", ["reach-blue"], 1, world_kwargs={"hopeless": 1}, workers=1, progress=False)
+        make_dataset(WORLD, root=tmp_path / "no", tasks=["reach-blue"], episodes=1, world_kwargs={"hopeless": 1}, workers=1, progress=False)
 
 
 def test_unknown_worlds_tasks_and_unusable_noise_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="module:callable"):
-        make_dataset("no.such:World", tmp_path / "a", workers=1, progress=False)
+        make_dataset("no.such:World", root=tmp_path / "a", workers=1, progress=False)
     with pytest.raises(ConfigError, match="did you mean 'reach-blue'"):
-        make_dataset(WORLD, tmp_path / "b", ["reach-blu"], workers=1, progress=False)
+        make_dataset(WORLD, root=tmp_path / "b", tasks=["reach-blu"], workers=1, progress=False)
     absolute = LittleWorld.action_spec.dims[0].__class__("q", "joint", "rad", low=-1.0, high=1.0)
     with pytest.raises(ConfigError, match="absolute"):
         RecoveryNoise().check(LittleWorld.action_spec.__class__((absolute,), 20.0))

@@ -17,7 +17,7 @@ from praxia.registry import from_json, to_json
 from praxia.specs import ActionSpec, DatasetCard, Dim, StateSpec, ViewKeys
 
 CARD = "dataset.yaml"
-UNKNOWN = "unknown"  # a dim's kind in a drafted card: its owner must say what the number is
+UNKNOWN = "unknown"  # a field of a dim in a drafted card: its owner must say what the number is
 
 
 def write_card(root: Path | str, card: DatasetCard) -> Path:
@@ -67,14 +67,17 @@ def _typed_specs(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_unknown_dims(path: Path, value: dict[str, Any]) -> None:
-    open_dims = []
+    """A drafted card marks what nobody but the owner can know; it is refused until every mark is replaced."""
+    marks = []
     for name in ("action", "state"):
-        dims = (value.get(name) or {}).get("dims") or []
-        open_dims += [f"{name}.dims[{i}] {d.get('name')!r}" for i, d in enumerate(dims) if isinstance(d, dict) and d.get("kind") == UNKNOWN]
-    if open_dims:
+        for i, dim in enumerate((value.get(name) or {}).get("dims") or []):
+            if isinstance(dim, dict):
+                marks += [f"{name}.dims[{i}] {dim.get('name')!r}: {field}" for field, said in dim.items() if said == UNKNOWN and field != "name"]
+    if marks:
+        shown = "\n  ".join(marks)
         raise DataError(
-            f"{path}: kind is 'unknown' for {', '.join(open_dims)}; only the dataset's owner knows what these numbers mean: "
-            f"write kind ({', '.join(_choices('kind'))}), unit, frame and reference (absolute, delta) for each"
+            f"{path}: 'unknown' is left in\n  {shown}\n  only the dataset's owner knows what these numbers mean. "
+            f"kind: {', '.join(_choices('kind'))}; reference: absolute, delta; sense of a gripper: open_positive, close_positive"
         )
 
 

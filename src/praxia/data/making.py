@@ -63,11 +63,12 @@ class _Job:
 
 def make_dataset(
     world: str,
+    world_kwargs: Mapping[str, Any] | None = None,
+    *,
     root: Path | str,
     tasks: Sequence[str] | None = None,
-    episodes_per_task: int = 50,
+    episodes: int = 50,
     seed: int = 0,
-    world_kwargs: Mapping[str, Any] | None = None,
     seeds: Sequence[int] | None = None,
     noise: RecoveryNoise | None = None,
     picture_every: int = 1,
@@ -80,19 +81,19 @@ def make_dataset(
     """Roll out the experts of `world` ("module:callable", called with world_kwargs) and write the successes as one LeRobotDataset v3.0.
 
     tasks: all of the world's if None. seeds: episode seeds to use, one episode of every task for each (an expert that fails there
-    drops that episode); if None, seeds are drawn from `seed` until episodes_per_task succeed. workers: processes, 0 = all cores.
+    drops that episode); if None, seeds are drawn from `seed` until `episodes` a task succeed. workers: processes, 0 = all cores.
     resume: go on where a killed run stopped; what is complete is returned as it is. Raises DataError if `root` holds something else.
     """
     root, begin = Path(root), time.monotonic()
     kwargs = json.dumps(dict(world_kwargs or {}), sort_keys=True)
     recording = Recording(noise, picture_every, depth, masks)
-    if picture_every < 1 or episodes_per_task < 1 or (seeds is not None and not seeds):
-        raise ConfigError(f"picture_every {picture_every}, episodes_per_task {episodes_per_task}, seeds {seeds}: expected at least one of each")
+    if picture_every < 1 or episodes < 1 or (seeds is not None and not seeds):
+        raise ConfigError(f"picture_every {picture_every}, episodes {episodes}, seeds {seeds}: expected at least one of each")
     plan = {
         "world": world,
         "world_kwargs": json.loads(kwargs),
         "tasks": None if tasks is None else list(tasks),
-        "episodes_per_task": episodes_per_task if seeds is None else None,
+        "episodes": episodes if seeds is None else None,
         "seeds": None if seeds is None else [int(s) for s in seeds],
         "seed": seed,
         "recording": to_json(recording),
@@ -109,7 +110,7 @@ def make_dataset(
         jobs = [
             _Job(task, k, seed, seeds[k] if seeds is not None else None, world, kwargs, recording, work / "shards" / f"{t:03d}_{k:05d}")
             for t, task in enumerate(names)
-            for k in range(len(seeds) if seeds is not None else episodes_per_task)
+            for k in range(len(seeds) if seeds is not None else episodes)
         ]
         _run_jobs(pool, jobs, known.features, known.card.fps, progress, known.card.name)
     return _publish(root, jobs, known, plan, time.monotonic() - begin)

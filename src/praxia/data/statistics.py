@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from praxia.data.cache import cache_folder, content_key
 from praxia.data.lerobot.tables import Tables
+from praxia.data.lerobot.v21 import episode_statistics
 from praxia.errors import DataError, unknown
 from praxia.files import read_json, write_json
 from praxia.registry import from_json, register
@@ -99,6 +101,30 @@ def dataset_statistics(root: Path | str, keys: Iterable[str]) -> dict[str, Stati
     found = {key: statistics_of(tables.column(key)) for key in keys}
     write_json(path, found)
     return found
+
+
+def declared_statistics(root: Path | str) -> dict[str, Statistics]:
+    """What the dataset's own meta folder says of its vector features: stats.json (v3.0, v2.0), or v2.1's per-episode statistics pooled.
+
+    Files of v2.1 hold no quantiles and many v3.0 files lack them; use `dataset_statistics` for anything that is trained on.
+    """
+    tables = Tables(root)
+    path = tables.root / "meta" / "stats.json"
+    if path.is_file():
+        parts = [read_json(path)]
+    else:
+        parts = episode_statistics(tables.root)
+    found = {}
+    for key in tables.vector_keys():
+        of_key = [_declared(part[key], sum(e.stop - e.start for e in tables.episodes)) for part in parts if "mean" in part.get(key, {})]
+        if of_key:
+            found[key] = of_key[0] if len(of_key) == 1 else pool(of_key)
+    return found
+
+
+def _declared(values: dict[str, Any], rows: int) -> Statistics:
+    flat = {name: _row(np.asarray(values[name], np.float64).reshape(-1)) for name in ("min", "max", "mean", "std", *QUANTILES) if name in values}
+    return Statistics(count=int(np.asarray(values.get("count", rows)).reshape(-1)[0]), **flat)
 
 
 def _row(values: np.ndarray) -> tuple[float, ...]:

@@ -66,6 +66,7 @@ class LeRobotSource:
         self._views: dict[str, _ViewTrack] = {}
         self._code_frames: dict[str, Frames] = {}
         self._check_numbers()
+        self._check_videos()
 
     @property
     def info(self) -> Info:
@@ -221,3 +222,9 @@ class LeRobotSource:
                     f"{self.root}: {name} {key!r} is not finite in {bad.sum()} rows, first in episode {episode.index}, frame {row - episode.start}: "
                     f"{values[row].tolist()}; drop or repair those episodes"
                 )
+
+    def _check_videos(self) -> None:
+        used = [v.image for v in self.card.views if self.info.features[v.image].dtype == "video"]
+        for path in dict.fromkeys(e.videos[key].path for key in used for e in self.episodes):
+            if not path.is_file():
+                raise DataError(f"video {path} is missing; copy or download the dataset's videos/ folder completely")
