@@ -77,6 +77,14 @@ class TokenLayout:
         """The same layout with further groups behind it (a head's own rows); valid: bool [B, sum of their lengths]."""
         return TokenLayout(self.groups + groups, torch.cat([self.valid, valid], dim=1))
 
+    def hiding(self, name: str) -> "TokenLayout":
+        """The same layout with one group marked as not there (unchanged if it has no such group)."""
+        if name not in self:
+            return self
+        valid = self.valid.clone()
+        valid[:, self.slice(name)] = False
+        return replace(self, valid=valid)
+
     def repeated(self, times: int) -> "TokenLayout":
         """Every sample `times` times in a row (several flow draws for one prefix)."""
         return replace(self, valid=self.valid.repeat_interleave(times, dim=0))

@@ -67,6 +67,8 @@ class JointFlowHead(Head):
             head_dim=geometry.head_dim,
             vocab_size=1,
             pad_token_id=0,
+            bos_token_id=None,
+            eos_token_id=None,
         )
         config._attn_implementation = "eager" if spec.attention == "plain" else spec.attention
         self.dit = GemmaModel(config)
@@ -103,12 +105,15 @@ class JointFlowHead(Head):
         proprioception = self.state_proj(state)[:, None].repeat_interleave(k, dim=0)
         rows = torch.cat([proprioception.to(chunk.dtype), chunk], dim=1)
 
-        block = max(g.block for g in prefix.layout.groups)
+        # an answer that is taught in the same batch is not there when the policy acts
+        observed = prefix.layout.hiding("target")
+        answer = prefix.layout.valid.sum(1) - observed.valid.sum(1)
+        block = max(g.block for g in observed.groups)
         groups = (Group("state", 1, block + 1), Group("action", h, block + 2))
         valid = prefix.layout.valid.new_ones(b * k, 1 + h)
-        layout = prefix.layout.repeated(k).extended(groups, valid)
+        layout = observed.repeated(k).extended(groups, valid)
         mask = layout.mask(("state", "action"))
-        positions = prefix.next_position.repeat_interleave(k)[:, None] + torch.arange(1 + h, device=rows.device)
+        positions = (prefix.next_position - answer).repeat_interleave(k)[:, None] + torch.arange(1 + h, device=rows.device)
         out = self.dit(
             inputs_embeds=rows,
             attention_mask=additive_mask(mask, torch.bfloat16) if self.spec.attention == "plain" else mask,
