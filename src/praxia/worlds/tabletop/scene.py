@@ -81,6 +81,7 @@ class Scene:
         self.model.body_sameframe[list(self.ids.slot_body)] = 0
         for geoms in self.ids.slot_geoms:
             self.model.geom_sameframe[list(geoms)] = 0
+        self.model.geom_sameframe[self.model.geom("table").id] = 0  # its texture moves at reset
 
     # --- arranging -------------------------------------------------------------------------------------------------
 
@@ -126,6 +127,9 @@ class Scene:
         t = template(placed.category)
         m.body_mass[body], m.body_inertia[body] = t.mass, t.inertia
         m.body_ipos[body], m.body_iquat[body] = t.ipos, t.iquat
+        # The broad phase of collision detection prunes by this hierarchy, in the inertial frame: a cube around everything, whatever the turn.
+        tree = slice(m.body_bvhadr[body], m.body_bvhadr[body] + m.body_bvhnum[body])
+        m.bvh_aabb[tree] = [0, 0, 0, *[float(np.linalg.norm(t.size) / 2 + np.linalg.norm(t.ipos))] * 3]
         for geom, part in zip(geoms, t.parts, strict=False):
             m.geom_type[geom], m.geom_size[geom] = part.type, part.size
             m.geom_pos[geom], m.geom_quat[geom] = part.pos, part.quat

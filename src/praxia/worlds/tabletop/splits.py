@@ -24,7 +24,7 @@ class HeadCameraRange:
     elevation: Range = (radians(54), radians(60))
     distance: Range = (1.02, 1.10)
     fovy: Range = (radians(25.0), radians(26.0))
-    target: tuple[Range, Range, Range] = ((0.500, 0.508), (-0.008, 0.008), (0.030, 0.036))  # point looked at, base frame
+    target: tuple[Range, Range, Range] = ((0.478, 0.486), (-0.008, 0.008), (0.030, 0.036))  # point looked at, base frame
 
 
 @dataclass(frozen=True)

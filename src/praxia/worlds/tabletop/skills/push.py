@@ -52,7 +52,7 @@ class Push:
         along = self.goal(scene)[:2] - place
         along /= max(float(np.linalg.norm(along)), 1e-9)
         across = np.array([-along[1], along[0]])
-        yaw = float(np.clip(np.arctan2(along[1], along[0]), -_MAX_YAW, _MAX_YAW))
+        yaw = float(np.clip(motion.nearest_turn(float(np.arctan2(along[1], along[0])), 1), -_MAX_YAW, _MAX_YAW))
         half = float(scene.template(self.slot).size[:2].max()) / 2
         offset = tool[:2] - place
         behind, aside = -float(offset @ along), float(offset @ across)
