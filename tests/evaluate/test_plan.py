@@ -2,9 +2,10 @@
 
 import pytest
 
+from praxia.data.making import DEMONSTRATION_SEEDS
 from praxia.errors import ConfigError
 from praxia.evaluate.benchmarks import benchmark, benchmark_names, metaworld_training
-from praxia.evaluate.plan import HELD_OUT, EpisodePlan, check_disjoint, held_out_plan, interleaved, mt1_plan
+from praxia.evaluate.plan import EpisodePlan, check_disjoint, held_out_plan, interleaved, mt1_plan
 from praxia.registry import from_json, to_json
 from praxia.worlds.metaworld import EIGHT, TASKS
 from praxia.worlds.world import Episode
@@ -24,10 +25,11 @@ def test_tasks_are_interleaved_and_a_smaller_plan_is_part_of_the_larger():
     assert plan.policy_seed(3) != plan.policy_seed(4) != plan.control_seed
 
 
-def test_held_out_seeds_are_beyond_every_training_seed_and_differ_between_test_sets():
+def test_held_out_seeds_are_below_every_drawn_training_seed_and_differ_between_test_sets():
     first, second = held_out_plan("p", ("a",), 100, 0), held_out_plan("p", ("a",), 100, 1)
     seeds = [{episode.seed for episode in plan.episodes} for plan in (first, second)]
-    assert min(min(s) for s in seeds) >= HELD_OUT and not seeds[0] & seeds[1]
+    last = held_out_plan("p", ("a",), 1000, 999).episodes[-1].seed
+    assert max(max(s) for s in seeds) < last < DEMONSTRATION_SEEDS and not seeds[0] & seeds[1]
 
 
 def test_the_eight_task_benchmark_is_the_one_that_was_measured():

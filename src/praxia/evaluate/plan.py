@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from praxia.data.making import DEMONSTRATION_SEEDS
 from praxia.errors import ConfigError
 from praxia.registry import register, to_json
 from praxia.worlds.metaworld.starts import STARTS_PER_SEED, episode_seed
 from praxia.worlds.world import Episode
 
-HELD_OUT = 1_000_000_000  # seeds from here on are for judging; whoever makes training data stays below
+_SETS, _SET_SIZE = 1000, 1_000_000  # test sets and the episodes of each; all their seeds are below those of demonstrations
+assert _SETS * _SET_SIZE <= DEMONSTRATION_SEEDS
 _POLICY_STREAM = 1
 _CONTROL_STREAM = 2
 
@@ -71,13 +73,13 @@ def interleaved(name: str, tasks: Sequence[str], seeds: Sequence[int], seed: int
 
 
 def held_out_plan(name: str, tasks: Sequence[str], episodes: int, seed: int = 0) -> EpisodePlan:
-    """`episodes` per task with seeds from HELD_OUT on, apart from every training seed by construction.
+    """`episodes` per task with seeds below DEMONSTRATION_SEEDS, apart from every drawn training seed by construction.
 
     Another `seed` gives other episodes: a second test set, untouched while choosing.
     """
-    if not 0 <= seed < 1000 or not 1 <= episodes <= 1_000_000:
-        raise ConfigError(f"plan {name!r}: seed {seed} and {episodes} episodes: expected a seed of 0 to 999 and 1 to 1000000 episodes per task")
-    first = HELD_OUT + seed * 1_000_000
+    if not 0 <= seed < _SETS or not 1 <= episodes <= _SET_SIZE:
+        raise ConfigError(f"plan {name!r}: seed {seed}, {episodes} episodes: expected seed 0 to {_SETS - 1}, 1 to {_SET_SIZE} episodes per task")
+    first = seed * _SET_SIZE
     return interleaved(name, tasks, range(first, first + episodes), seed)
 
 
