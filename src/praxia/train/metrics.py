@@ -35,7 +35,7 @@ class MetricsLog:
         self._pending: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
-            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= done]
+            kept = [line for line in path.read_text().splitlines() if done and _step_of(line) <= done]
             path.write_text("".join(line + "\n" for line in kept))
 
     def add(self, known: dict[str, Any], values: dict[str, Tensor]) -> None:

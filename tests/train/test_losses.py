@@ -1,0 +1,72 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from micro_training import SETTINGS, MicroStream, micro_batch, micro_model, micro_stage
+
+from praxia.data.mixture import MicroBatch
+from praxia.errors import ConfigError
+from praxia.objectives import FlowMatching, NextToken
+from praxia.stages.recipe import Weighted
+from praxia.train.checkpoint import Trainee
+from praxia.train.guard import NanGuard
+from praxia.train.stream import prepare
+from praxia.train.trainable import apply_trainable
+from praxia.train.update import Update
+
+
+def gradients(stage, micros, parts):
+    """Metrics and gradients of one step with every micro-batch in `parts` pieces."""
+    model = micro_model()
+    parameters = apply_trainable(model, ("*",), ())
+    trainee = Trainee(model, parameters, stage.optimiser.build(parameters), None)
+    update = Update(model, stage, trainee, NanGuard(torch.device("cpu")), {}, SETTINGS)
+    metrics = update.gradients(prepare(model, micros, parts, False, "test"), 0, 0)
+    return metrics, {name: p.grad for name, p in parameters.items() if p.grad is not None}
+
+
+@pytest.mark.parametrize("passes", [((),), ((), ("history",))])
+def test_accumulation_equals_one_big_batch_although_pieces_have_unequal_validity(passes):
+    stage = micro_stage(passes=passes)
+    micros = MicroStream().step(3)
+    valid = micros[0].batch.future.valid.sum(1)
+    assert valid[:3].sum() != valid[3:].sum()
+    whole, expected = gradients(stage, micros, 1)
+    pieces, found = gradients(stage, micros, 3)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=2e-4, atol=1e-6)
+    for name, value in whole.items():
+        torch.testing.assert_close(pieces[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_the_loss_of_a_step_is_the_weighted_sum_of_the_normalised_losses():
+    metrics, _ = gradients(micro_stage(), MicroStream().step(0), 2)
+    torch.testing.assert_close(metrics["loss"], metrics["flow_matching"] + 0.5 * metrics["next_token"])
+
+
+def test_a_batch_with_nothing_valid_adds_nothing():
+    stage, micros = micro_stage(), MicroStream().step(0)
+    empty = micros[0].batch
+    empty = replace(empty, future=replace(empty.future, valid=torch.zeros_like(empty.future.valid)))
+    _, expected = gradients(stage, micros[:1], 1)
+    metrics, found = gradients(stage, [micros[0], MicroBatch(empty, "action_chunk")], 1)
+    assert torch.isfinite(metrics["loss"])
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("objective", [FlowMatching(), FlowMatching(over="all"), NextToken()])
+def test_what_an_objective_counts_beforehand_is_proportional_to_its_weights(objective):
+    model, ratios = micro_model(), []
+    for seed in range(3):
+        (prepared,) = prepare(model, [MicroBatch(micro_batch(seed, 4 + seed), "both")], 1, False, seed)
+        ((name, (_, weight)),) = objective(model(prepared.batch, prepared.draws), prepared.batch, {}).items()
+        ratios.append(float(weight / objective.count(prepared.batch)[name]))
+    assert ratios == pytest.approx([ratios[0]] * 3)
+
+
+def test_supervision_that_nothing_scores_is_an_error_that_names_it():
+    stage = micro_stage(objectives=(Weighted(FlowMatching(), on=("action_chunk",)),))
+    with pytest.raises(ConfigError, match=r"no objective of the stage scores supervision 'questions'.*FlowMatching on"):
+        gradients(stage, MicroStream().step(0), 1)
