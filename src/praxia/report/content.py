@@ -1,0 +1,83 @@
+"""What a report is made of, as plain data. Parts that are empty are left out of the page with a sentence that says so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A filmed episode. frames: uint8 [H, W, 3] each, all views side by side in the order of `views`."""
+
+    task: str
+    instruction: str  # what the policy was told
+    success: bool
+    frames: tuple[np.ndarray, ...]
+    rate_hz: float  # frames per second of the robot's time
+    views: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question about one picture: what is right and what the policy said. Pixels (u, v), integer = pixel centre, where the answer is a point."""
+
+    image: np.ndarray  # uint8 [H, W, 3]
+    question: str
+    expected: str = ""
+    answered: str = ""
+    expected_pixel: tuple[float, float] | None = None
+    answered_pixel: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One moment of a dataset: the instruction or question with its pictures. views: role -> uint8 [H, W, 3]."""
+
+    text: str
+    views: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A dataset that went into the run. episodes, attempts: task -> number; attempts are empty where they were not counted (recorded data)."""
+
+    name: str
+    description: str = ""  # a sentence: where it comes from, what it is for
+    stages: tuple[str, ...] = ()
+    episodes: Mapping[str, int] = field(default_factory=dict)
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    frames: int = 0
+    examples: tuple[Moment, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """Something that went into the policy and has a licence: a dataset, world, checkpoint or tokenizer."""
+
+    name: str
+    kind: str
+    licence: str
+    origin: str = ""  # address, folder or "made in this run"
+    stages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything the page shows besides the learning curves, which are read from the run folder.
+
+    summary: as summary.json: success, per_task, controls, stages [{name, seconds, samples, metrics, and if known trainable_parameters}], wall_s,
+    peak_rss_gb, machine, versions. evaluation: as results.json of `praxia.evaluate` (benchmark, plan, rules, effort, fingerprint), {} if none.
+    """
+
+    recipe: str
+    preset: str
+    summary: Mapping[str, Any]
+    commit: str = ""
+    seeds: Mapping[str, int] = field(default_factory=dict)  # what was drawn -> seed
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    clips: tuple[Clip, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    sources: tuple[DataSource, ...] = ()
+    ingredients: tuple[Ingredient, ...] = ()

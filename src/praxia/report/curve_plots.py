@@ -1,0 +1,116 @@
+"""Learning curves drawn with matplotlib, as SVG pictures of about 430 x 260 px that stand side by side or below each other."""
+
+import base64
+import io
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from praxia.report.curves import Curve, StageCurves
+from praxia.report.html import Markup, tag
+from praxia.report.words import title
+
+INK, FAINT, RAW, TRAINING, HELD_OUT = "#1f2933", "#d5dbe1", "#bcd3e6", "#0b6fa4", "#b4530a"
+_SHAPES = "osD^v"
+_POINTS = 600  # of a drawn line; more cannot be seen
+_STYLE: Any = {
+    "svg.fonttype": "path",  # the same on every machine
+    "svg.hashsalt": "praxia",  # the same bytes from the same numbers
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+}
+
+
+def curve_plots(curves: StageCurves) -> list[Markup]:
+    """One picture a training loss (raw, smoothed, held out), one for the action error if it was measured, one for the learning rate."""
+    named = [name for name in curves.training if name != "loss"]
+    losses = named if len(named) == 1 else list(curves.training)  # a single loss is the total but for its weight
+    plots = [_loss_plot(name, curves.training[name], curves.held_out_of(name)) for name in losses]
+    shown = {held for name in losses for held in curves.held_out_of(name)} | {"loss"}
+    plots += [_held_out_plot(name, curve) for name, curve in curves.held_out.items() if name not in shown]
+    if curves.rate is not None:
+        plots.append(_rate_plot(curves.rate))
+    return plots
+
+
+def _loss_plot(name: str, curve: Curve, held_out: dict[str, Curve]) -> Markup:
+    figure, axes = _panel("total loss, weighted" if name == "loss" else title(name))
+    smooth = curve.smoothed(len(curve.value) // 40)
+    every = max(1, -(-len(curve.value) // _POINTS))
+    axes.plot(curve.step[::every], curve.value[::every], color=RAW, linewidth=0.8, label="training, each update")
+    axes.plot(curve.step[::every], smooth[::every], color=TRAINING, linewidth=1.8, label="training, smoothed")
+    for shape, (key, held) in zip(_SHAPES * len(held_out), held_out.items()):
+        label = f"held out: {title(key.rpartition('/')[0])}" if len(held_out) > 1 else "held out"
+        axes.plot(held.step, held.value, shape + "-", color=HELD_OUT, linewidth=1, markersize=4.5, label=label)
+    _scale(axes, [smooth, *(held.value for held in held_out.values())], curve.value)
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    return _picture(figure, f"Learning curve of {title(name)}: {_span(smooth)}")
+
+
+def _held_out_plot(name: str, curve: Curve) -> Markup:
+    what = "action error, held out (normalised units)" if name == "action_error" else f"{title(name)}, held out"
+    figure, axes = _panel(what)
+    axes.plot(curve.step, curve.value, "o-", color=HELD_OUT, linewidth=1.2, markersize=4.5)
+    _scale(axes, [curve.value], curve.value)
+    return _picture(figure, f"{what}: {_span(curve.value)}")
+
+
+def _rate_plot(curve: Curve) -> Markup:
+    figure, axes = _panel("learning rate")
+    every = max(1, -(-len(curve.value) // _POINTS))
+    axes.plot(curve.step[::every], curve.value[::every], color=INK, linewidth=1.5)
+    axes.set_ylim(bottom=0)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
+    return _picture(figure, f"Learning rate, at most {np.nanmax(curve.value):.2g}")
+
+
+def _panel(heading: str) -> tuple[Figure, Axes]:
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4.5, 2.7), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_title(heading, loc="left", fontsize=10, fontweight="bold")
+        axes.set_xlabel("updates")
+        axes.grid(axis="y", color=FAINT, linewidth=0.7)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(length=0)
+        axes.set_axisbelow(True)
+        return figure, axes
+
+
+def _scale(axes: Axes, important: list[np.ndarray], raw: np.ndarray) -> None:
+    """Logarithmic where the values span more than a factor of ten; the outliers of single updates do not decide the range."""
+    values = np.concatenate(important)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return
+    raw = raw[np.isfinite(raw)]
+    low, high = min(values.min(), np.quantile(raw, 0.01)), max(values.max(), np.quantile(raw, 0.99))
+    if low > 0 and values.max() > 10 * values.min():
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.15, high * 1.3)
+    else:
+        room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+        axes.set_ylim(0 if 0 <= low < 0.5 * high else low - room, high + 1.5 * room)
+
+
+def _span(values: np.ndarray) -> str:
+    known = values[np.isfinite(values)]
+    return f"from {known[0]:.3g} to {known[-1]:.3g}" if len(known) else "no finite value"
+
+
+def _picture(figure: Figure, words: str) -> Markup:
+    """The figure as a picture of its own: identifiers inside cannot meet those of other figures of the page."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}, transparent=True)
+    source = "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return tag("img", src=source, alt=words, class_="plot", width=432, height=259)

@@ -1,0 +1,41 @@
+"""Points drawn over a picture as vectors, in pixel coordinates of that picture (integer = pixel centre)."""
+
+import numpy as np
+
+from praxia.report.html import Markup, tag
+from praxia.report.pictures import picture
+
+EXPECTED, ANSWERED = "#0b7a53", "#c2185b"
+Pixel = tuple[float, float]
+
+
+def points_on(image: np.ndarray, expected: Pixel | None, answered: Pixel | None, words: str) -> Markup:
+    """The picture with a ring where the truth is and a cross where the policy pointed; white edges keep both visible on any ground."""
+    height, width = image.shape[:2]
+    size = max(height, width) / 100  # marks scale with the picture, not with its pixels
+    drawn: list[Markup] = []
+    if expected is not None and answered is not None:
+        ends = dict(zip(("x1", "y1", "x2", "y2"), (*map(float, expected), *map(float, answered))))
+        drawn.append(tag("line", stroke="#fff", stroke_width=0.8 * size, stroke_dasharray=f"{2 * size} {1.5 * size}", **ends))
+    if expected is not None:
+        drawn += _edged("circle", size, EXPECTED, cx=float(expected[0]), cy=float(expected[1]), r=5 * size, fill="none")
+    if answered is not None:
+        u, v, arm = float(answered[0]), float(answered[1]), 3.6 * size
+        drawn += _edged("path", size, ANSWERED, d=f"M{u - arm} {v - arm}L{u + arm} {v + arm}M{u - arm} {v + arm}L{u + arm} {v - arm}")
+    overlay = tag("svg", drawn, viewBox=f"-0.5 -0.5 {width} {height}", preserveAspectRatio="none", aria_hidden="true")
+    return tag("div", picture(image, words), overlay, class_="overlaid")
+
+
+def _edged(name: str, size: float, colour: str, **attributes: float | str) -> list[Markup]:
+    lines = (("#fff", 2.6 * size), (colour, 1.5 * size))
+    return [tag(name, stroke=stroke, stroke_width=width, stroke_linecap="round", **attributes) for stroke, width in lines]
+
+
+def points_legend() -> Markup:
+    """What ring and cross mean."""
+    ring = tag(
+        "svg", tag("circle", r=5, fill="none", stroke=EXPECTED, stroke_width=2), viewBox="-8 -8 16 16", width=14, height=14, aria_hidden="true"
+    )
+    cross = tag("path", d="M-4-4L4 4M-4 4L4-4", stroke=ANSWERED, stroke_width=2.4, stroke_linecap="round")
+    cross = tag("svg", cross, viewBox="-8 -8 16 16", width=14, height=14, aria_hidden="true")
+    return tag("p", tag("span", ring, " where it is"), tag("span", cross, " where the policy points"), class_="legend")

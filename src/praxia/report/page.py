@@ -1,0 +1,46 @@
+"""report.html: one file that needs nothing else, for a researcher and for a newcomer."""
+
+from pathlib import Path
+
+from praxia import __version__
+from praxia.files import write_text
+from praxia.report.content import ReportContent
+from praxia.report.html import Markup, tag
+from praxia.report.sections.answers import answers
+from praxia.report.sections.data import data
+from praxia.report.sections.header import header
+from praxia.report.sections.provenance import provenance
+from praxia.report.sections.result import result
+from praxia.report.sections.rollouts import rollouts
+from praxia.report.sections.stages import stages
+from praxia.report.style import STYLE
+from praxia.report.words import title
+
+# The browser itself refuses scripts and anything from elsewhere, whatever the texts inside say.
+_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
+_PARTS = {"result": "Result", "rollouts": "Episodes", "training": "Training", "spatial": "Questions", "data": "Data", "licences": "Licences"}
+
+
+def write_report(run: Path | str, content: ReportContent) -> Path:
+    """Write runs/<name>/report.html and return its path. Learning curves are read from the run folder's stages."""
+    run = Path(run)
+    path = run / "report.html"
+    write_text(path, page(run, content))
+    return path
+
+
+def page(run: Path, content: ReportContent) -> str:
+    """The whole page."""
+    name = run.resolve().name
+    body = tag("main", result(content), rollouts(content), stages(run, content), answers(content), data(content), provenance(content))
+    links = tag("nav", tag("div", [tag("a", words, href=f"#{anchor}") for anchor, words in _PARTS.items()]), aria_label="Parts of this page")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", f"{title(name)} · praxia report"),
+        tag("style", Markup(STYLE)),
+    )
+    footer = tag("footer", f"Written by praxia {__version__}. Everything on this page is inside this one file.")
+    return "<!doctype html>\n" + tag("html", head, tag("body", header(name, content), links, body, footer), lang="en") + "\n"

@@ -1,0 +1,1 @@
+"""Parts of the report, each a function from content to HTML."""

@@ -1,0 +1,57 @@
+"""Films of episodes, limited in total size."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from praxia.report.content import Clip, ReportContent
+from praxia.report.html import Markup, section, tag
+from praxia.report.pictures import data_uri, video_uri
+from praxia.report.video import encode_mp4, enlarge
+from praxia.report.words import title
+
+_LIMIT = 4_000_000  # bytes of all films of a page
+_SPEEDS = ((1.0, "in real time"), (0.5, "at half speed"), (0.25, "at a quarter of real speed"))
+_HOLD = 0.8  # seconds the last picture stays, so that the outcome is seen before the film begins again
+
+
+def rollouts(content: ReportContent, limit: int = _LIMIT) -> Markup:
+    """A success and a failure of each task; what does not fit into `limit` bytes is left out and said so."""
+    if not content.clips:
+        return section("rollouts", "Episodes to watch", tag("p", "No episodes were filmed.", class_="empty"))
+    speed, words = _speed(content.clips)
+    figures, used, left_out = [], 0, 0
+    for clip in content.clips:
+        film = encode_mp4(_frames(clip, speed), clip.rate_hz * speed)
+        if used + len(film) > limit:
+            left_out += 1
+            continue
+        used += len(film)
+        figures.append(_figure(clip, film))
+    views = " | ".join(content.clips[0].views)
+    lead = f"Up to one success and one failure of each task, {words}, as the policy saw them" + (f": {views}." if views else ".")
+    note = tag("p", f"{left_out} films are left out to keep the page small.", class_="note") if left_out else None
+    return section("rollouts", "Episodes to watch", tag("p", lead, class_="lead"), tag("div", figures, class_="films"), note)
+
+
+def _speed(clips: Sequence[Clip]) -> tuple[float, str]:
+    """Real time if half of the films last two seconds, else slower: one speed for all."""
+    lasts = median(len(clip.frames) / clip.rate_hz for clip in clips)
+    return next((choice for choice in _SPEEDS if lasts / choice[0] >= 2), _SPEEDS[-1])
+
+
+def _frames(clip: Clip, speed: float) -> list:
+    frames = [enlarge(frame) for frame in clip.frames]
+    return frames + frames[-1:] * round(_HOLD * clip.rate_hz * speed)
+
+
+def _figure(clip: Clip, film: bytes) -> Markup:
+    outcome = tag("b", "✓ success" if clip.success else "✗ failure", class_="yes" if clip.success else "no")
+    words = f"{title(clip.task)}: {clip.instruction}, {'success' if clip.success else 'failure'}"
+    height, width = clip.frames[0].shape[:2]
+    video = tag(
+        "video", src=video_uri(film), poster=data_uri(clip.frames[0]), aria_label=words, width=width, height=height,
+        controls=True, loop=True, muted=True, playsinline=True, preload="auto",
+    )  # fmt: skip
+    seconds = len(clip.frames) / clip.rate_hz
+    caption = tag("figcaption", outcome, " ", tag("span", f"{title(clip.task)}, {seconds:.1f} s", class_="note"), tag("br"), f"“{clip.instruction}”")
+    return tag("figure", video, caption)
