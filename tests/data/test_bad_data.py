@@ -119,7 +119,7 @@ def test_nan_in_the_state(copy_little):
     states = column(root, "observation.state")
     states[9, 1] = np.nan
     replace_column(root, "observation.state", vectors(states))
-    with pytest.raises(DataError, match="'observation.state' is not finite in 1 rows, first in episode 1, frame 2"):
+    with pytest.raises(DataError, match=r"'observation.state' is not finite in 1 rows, first in episode 1, frame 2"):
         LeRobotSource(root)
     assert_verified(root, "'observation.state' is not finite in 1 rows of episodes [1]")
 
@@ -139,7 +139,7 @@ def test_depth_in_the_wrong_unit(copy_little):
     card = read_card(root)
     for view in (card.views[0].__class__(**card.views[0].__dict__ | {"depth_unit": "m"}),):
         write_card(root, card.__class__(**card.__dict__ | {"views": (view,)}))
-    with pytest.raises(DataError, match="card says depth_unit 'm', info.json of 'observation.depth.head' says 'mm'"):
+    with pytest.raises(DataError, match=r"card says depth_unit 'm', info.json of 'observation.depth.head' says 'mm'"):
         LeRobotSource(root).sample_at(0, ALL)
     info = json.loads((root / "meta/info.json").read_text())
     info["features"]["observation.depth.head"]["info"] = {"is_depth_map": True}

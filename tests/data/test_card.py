@@ -64,7 +64,7 @@ def test_mistakes_are_named_with_the_nearest_choice(copy_little, old, new, messa
 def test_a_missing_card_says_how_to_draft_one(copy_little):
     root = copy_little()
     (root / CARD).unlink()
-    with pytest.raises(DataError, match="praxia data inspect .* --write-card"):
+    with pytest.raises(DataError, match=r"praxia data inspect .* --write-card"):
         LeRobotSource(root)
 
 
@@ -72,7 +72,7 @@ def test_two_views_cannot_share_a_role(copy_little):
     root = copy_little()
     card = read_card(root)
     write_card(root, card.__class__(**card.__dict__ | {"views": card.views * 2}))
-    with pytest.raises(DataError, match="roles .* repeat"):
+    with pytest.raises(DataError, match=r"roles .* repeat"):
         read_card(root)
 
 
