@@ -14,8 +14,9 @@ from praxia.models.backbones.qwen3_vl import Qwen3VL
 from praxia.models.states import PrefixStates, VisualTokens, Want
 from praxia.tokens.local_tokenizer import local_tokenizer
 
+EVERYTHING = Want(layers=True, key_values=True)
 ROLES = ("head", "wrist")
-TEXT = dict(text_width=48, text_layers=3, text_heads=4, text_kv_heads=2, text_mlp=64)
+TEXT = {"text_width": 48, "text_layers": 3, "text_heads": 4, "text_kv_heads": 2, "text_mlp": 64}
 WORDS = ("user", "assistant", "system", "pick", "the", "red", "cube", "reach", "yes", "no")
 
 
@@ -83,7 +84,7 @@ def make_batch(images: Tensor, prompt: Tokens, target: Tokens | None = None, see
     return Batch(size=b, views=views, prompt=prompt, target=target)
 
 
-def prefix(backbone: Backbone, batch: Batch, want: Want = Want(True, True), causal: bool = True) -> tuple[PrefixStates, VisualTokens, Tensor]:
+def prefix(backbone: Backbone, batch: Batch, want: Want = EVERYTHING, causal: bool = True) -> tuple[PrefixStates, VisualTokens, Tensor]:
     """What the composition does with a batch: views, prompt, target -> states, visual tokens, embeddings."""
     visual = backbone.encode_views(batch)
     pieces = backbone.view_pieces(visual, batch.views.roles, 0, causal)
@@ -97,3 +98,17 @@ def prefix(backbone: Backbone, batch: Batch, want: Want = Want(True, True), caus
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
     """Largest difference over the largest reference value."""
     return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def compare_with_library(states: PrefixStates, backbone: Backbone, library, seen: Tensor) -> None:
+    """Hidden states of all layers, scores, keys and values of the rows seen [B, N] (library sequence) against the library's own forward."""
+    rows = states.layout.valid
+    assert torch.equal(rows.sum(1), seen.sum(1)), "as many tokens as the library has"
+    assert len(states.layers) == len(library.hidden_states)
+    for ours, theirs in zip(states.layers, library.hidden_states, strict=True):
+        assert relative_error(ours[rows], theirs[seen]) < 1e-5
+    assert relative_error(states.hidden[rows], library.hidden_states[-1][seen]) < 1e-5
+    assert relative_error(backbone.logits(states.hidden)[rows], library.logits[seen]) < 1e-5
+    for (key, value), layer in zip(states.key_values, library.past_key_values.layers, strict=True):
+        assert relative_error(key.transpose(1, 2)[rows], layer.keys.transpose(1, 2)[seen]) < 1e-5
+        assert relative_error(value.transpose(1, 2)[rows], layer.values.transpose(1, 2)[seen]) < 1e-5

@@ -150,6 +150,18 @@ class Backbone(nn.Module, ABC):
             grid=grid,
         )
 
+    def extend(self, cache: DynamicCache, layout: TokenLayout, embeddings: Tensor, grid: tuple[int, int] | None) -> Tensor:
+        """Last states [B, n, D] of n further rows, the last ones of `layout`, behind the cached ones; the cache grows by them."""
+        n = embeddings.shape[1]
+        mask = layout.mask()[:, :, -n:]
+        return self.language(
+            inputs_embeds=embeddings,
+            attention_mask=additive_mask(mask, torch.bfloat16) if self.spec.attention == "plain" else mask,
+            position_ids=self.positions(layout, grid)[0][..., -n:],
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+
     def vocabulary_size(self) -> int:
         """Rows of the token embedding."""
         return self.language.embed_tokens.weight.shape[0]

@@ -1,5 +1,6 @@
 """Public Prismatic weights: the nested `.pt` file converted once, public and timm names mapped to ours, towers from the library if absent."""
 
+import pickle
 import re
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -70,7 +71,9 @@ def convert(source: Path, target: Path) -> None:
     """Public `torch.save` file (nested dictionaries under "model") -> safetensors with flat names MODULE.INNER. Never unpickles code."""
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
-        modules = {name: content["model"][name] for name in MODULES if name in content["model"]}
+        modules = {name: dict(content["model"][name]) for name in MODULES if name in content["model"]}
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{source} is no Prismatic checkpoint: it holds more than tensors and is not opened; use the public file") from error
     except (KeyError, TypeError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise CheckpointError(f"{source} is no Prismatic checkpoint (a torch.save of {{'model': {{module: tensors}}}}): {error}") from error
     flat = {f"{name}.{inner}": tensor.contiguous() for name, tensors in modules.items() for inner, tensor in tensors.items()}
