@@ -113,7 +113,9 @@ def test_pictures_are_repeated_between_looks_and_training_starts_at_fresh_ones(m
 
 
 def test_given_seeds_are_used_once_each_and_failures_are_reported(tmp_path):
-    made = make_dataset(WORLD, root=tmp_path / "seeds", tasks=["reach-blue"], seeds=(4, 5, 6, 7), world_kwargs={"hopeless": 5}, workers=1, progress=False)
+    made = make_dataset(
+        WORLD, root=tmp_path / "seeds", tasks=["reach-blue"], seeds=(4, 5, 6, 7), world_kwargs={"hopeless": 5}, workers=1, progress=False
+    )
     assert [e.fields["seed"] for e in LeRobotSource(made.root).episodes] == [4, 6, 7]
     assert made.episodes == {"reach-blue": 3} and made.attempts == {"reach-blue": 4}
 

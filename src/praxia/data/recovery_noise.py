@@ -1,6 +1,6 @@
 """Recovery noise: the robot is pushed off the expert's path in bursts, while the label stays what the expert would do there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -9,14 +9,17 @@ from praxia.registry import register
 from praxia.specs import ActionSpec
 
 _NEVER = ("gripper", "effort", "phase")  # a random gripper command drops the object, from which no expert here recovers
+_JITTER = 0.3
 
 
 @register("data/recovery_noise")
 @dataclass(frozen=True)
 class RecoveryNoise:
-    """In a burst: executed = scale * expert + amplitude * half range * uniform(-1, 1), on motion dims; the gripper follows the expert.
+    """In a burst: executed = scale * expert + half width * uniform(-1, 1) on motion dims; the gripper follows the expert.
 
-    The half range of a dim is (high - low) / 2 of its limits. Dims that are absolute need scale = 1: a scaled absolute command is a jump.
+    The half width of a dim is `widths[its kind]` in the dim's unit if given, else `amplitude` of (high - low) / 2 of its limits.
+    steady: one draw a burst, jittered by 0.3 of it (a push that is not averaged away), instead of a draw a step.
+    Dims that are absolute need scale = 1: a scaled absolute command is a jump. The defaults are those measured for Meta-World.
     """
 
     start: float = 0.045  # probability that a burst starts at a step
@@ -25,6 +28,11 @@ class RecoveryNoise:
     longest: int = 15
     scale: float = 0.3
     amplitude: float = 1.0
+    widths: dict[str, float] = field(default_factory=dict)
+    steady: bool = False
+
+    def __hash__(self) -> int:
+        return hash(tuple((f.name, str(getattr(self, f.name))) for f in fields(self)))
 
     def check(self, spec: ActionSpec) -> None:
         """Raises ConfigError when the noise cannot be applied to these actions."""
@@ -33,14 +41,26 @@ class RecoveryNoise:
         for dim in spec.dims:
             if dim.kind in _NEVER:
                 continue
-            if dim.low is None or dim.high is None:
+            if dim.kind not in self.widths and (dim.low is None or dim.high is None):
                 raise ConfigError(
-                    f"recovery noise: action dim {dim.name!r} has no low and high limits; the noise is a share of them: set them in the ActionSpec"
+                    f"recovery noise: action dim {dim.name!r} has no low and high limits, of which the noise is a share; "
+                    f"set them in the ActionSpec, or give widths={{{dim.kind!r}: ...}} in {dim.unit or 'its own unit'}"
                 )
             if dim.reference == "absolute" and self.scale != 1.0:
                 raise ConfigError(
                     f"recovery noise: action dim {dim.name!r} is absolute and scale is {self.scale}; use scale=1.0 for absolute actions"
                 )
+
+    def half_widths(self, spec: ActionSpec) -> np.ndarray:
+        """float64 [Da]: reach of the noise per dim; 0 where it never acts."""
+        return np.array(
+            [0.0 if d.kind in _NEVER else self.widths.get(d.kind, self.amplitude * ((d.high or 0) - (d.low or 0)) / 2) for d in spec.dims]
+        )
+
+
+GENTLE_PUSH = RecoveryNoise(
+    start=0.04, start_first=0.04, shortest=3, longest=8, scale=1.0, widths={"position": 0.025, "rotation": 0.10, "joint": 0.06}, steady=True
+)
 
 
 class NoiseRun:
@@ -49,6 +69,8 @@ class NoiseRun:
     def __init__(self, noise: RecoveryNoise, spec: ActionSpec, rng: np.random.Generator) -> None:
         noise.check(spec)
         self._noise, self._rng, self._left, self._first = noise, rng, 0, True
+        self._width = noise.half_widths(spec)
+        self._offset = np.zeros(spec.width)
         self._moves = np.array([d.kind not in _NEVER for d in spec.dims])
         self._low = np.array([-np.inf if d.low is None else d.low for d in spec.dims])
         self._high = np.array([np.inf if d.high is None else d.high for d in spec.dims])
@@ -58,10 +80,12 @@ class NoiseRun:
         noise = self._noise
         if self._left == 0 and self._rng.random() < (noise.start_first if self._first else noise.start):
             self._left = int(self._rng.integers(noise.shortest, noise.longest + 1))
+            self._offset = self._rng.uniform(-1.0, 1.0, len(expert))
         self._first = False
         if self._left == 0:
             return expert
         self._left -= 1
-        half = np.where(self._moves, (self._high - self._low) / 2, 0.0)
-        pushed = noise.scale * expert + noise.amplitude * half * self._rng.uniform(-1.0, 1.0, len(expert))
-        return np.where(self._moves, np.clip(pushed, self._low, self._high), expert).astype(np.float32)
+        draw = self._rng.uniform(-1.0, 1.0, len(expert))
+        push = self._offset + _JITTER * draw if noise.steady else draw
+        pushed = np.clip(noise.scale * expert + self._width * push, self._low, self._high)
+        return np.where(self._moves, pushed, expert).astype(np.float32)
