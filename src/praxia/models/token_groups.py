@@ -76,7 +76,7 @@ class TokenGroups(nn.Module):
 
 
 def check_order(spec: ModelSpec) -> None:
-    """Raise ConfigError unless `order` names views, prompt, target and the token groups, each group once."""
+    """Raise ConfigError unless `order` names views, prompt and the token groups, and target last (an answer is written behind everything)."""
     groups: tuple[TokenGroup, ...] = spec.tokens
     names = [g.name for g in groups]
     known = {"views", "prompt", "target", *names}
@@ -84,3 +84,7 @@ def check_order(spec: ModelSpec) -> None:
         raise ConfigError(f"ModelSpec.order names {unknown}; known: views, prompt, target, {', '.join(names) or '(no token groups)'}")
     if missing := [n for n in names if n not in spec.order]:
         raise ConfigError(f"token groups {missing} are not in ModelSpec.order {list(spec.order)}; say where they stand in the sequence")
+    if "target" in spec.order[:-1]:
+        raise ConfigError(
+            f"ModelSpec.order {list(spec.order)} has groups behind 'target'; put it last, as answers are generated behind everything else"
+        )

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from praxia.data.batch import Batch, Draws
+from praxia.data.batch import Batch, Draws, Tokens
 from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Backbone, Piece
+from praxia.models.generate import Grammar, greedy, last_prompt_row
 from praxia.models.heads.head import Head
 from praxia.models.layout import TokenLayout
 from praxia.models.spec import ModelSpec
@@ -136,6 +137,14 @@ class VLA(nn.Module):
             condition = latents[self.conditioner.acts_on(latents)]
         return self.head.sample(prefix, condition, batch.state, noise, steps or self.head.steps)
 
+    @torch.no_grad()
+    def generate(self, batch: Batch, stop: int, limit: int = 512, grammar: Grammar | None = None, drop: Collection[str] = ()) -> Tokens:
+        """The likeliest answer to the batch's prompts, at most `limit` tokens, without the end marker `stop`; `grammar` says what may follow."""
+        if self.backbone is None:
+            raise ConfigError("this model has no backbone; it cannot generate text")
+        prefix, _ = self.prefix(batch.with_target(None), Draws(), drop, Want(key_values=True))
+        return greedy(self.backbone, prefix, stop, limit, grammar)
+
     def layout(self, batch: Batch) -> TokenLayout:
         """The token layout of a batch's prefix (for `praxia info` and tests)."""
         with torch.no_grad():
@@ -144,7 +153,4 @@ class VLA(nn.Module):
 
 def rows_before_target(prefix: PrefixStates) -> Tensor:
     """Hidden rows [B, T, D] that predict the target tokens: the last valid prompt row, then every target row but the last."""
-    prompt = prefix.layout.slice("prompt")
-    last = prefix.layout.valid[:, prompt].long().sum(1).clamp_min(1) - 1 + prompt.start
-    first = prefix.hidden[torch.arange(len(last), device=last.device), last]
-    return torch.cat([first[:, None], prefix.group("target")[:, :-1]], dim=1)
+    return torch.cat([last_prompt_row(prefix)[:, None], prefix.group("target")[:, :-1]], dim=1)

@@ -1,0 +1,69 @@
+"""Greedy decoding over the cached prefix: the prefix runs once, then one row for each token."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from praxia.data.batch import Tokens
+from praxia.errors import ConfigError
+from praxia.models.backbones.backbone import Backbone
+from praxia.models.layout import Group
+from praxia.models.states import PrefixStates
+
+# Ids of one answer so far -> bool [vocabulary] of the ids that may follow, or None if all may.
+Grammar = Callable[[Sequence[int]], Tensor | None]
+
+
+def greedy(backbone: Backbone, prefix: PrefixStates, stop: int, limit: int, grammar: Grammar | None = None) -> Tokens:
+    """The likeliest next token, again and again, until `stop` (not part of the answer) or `limit` tokens.
+
+    prefix: run with keys and values, without a target group. Raises ConfigError if the grammar allows no token.
+    """
+    if prefix.key_values is None:
+        raise ConfigError("generation needs the prefix's keys and values: run it with Want(key_values=True)")
+    cache = DynamicCache()
+    for layer, (key, value) in enumerate(prefix.key_values):
+        cache.update(key, value, layer)
+    block = max(g.block for g in prefix.layout.groups) + 1
+    answers: list[list[int]] = [[] for _ in range(len(prefix.hidden))]
+    open_rows = torch.ones(len(answers), dtype=torch.bool, device=prefix.hidden.device)
+    valid = open_rows.new_zeros(len(answers), 0)
+    states = last_prompt_row(prefix)
+    for step in range(limit):
+        chosen = _allowed(backbone.logits(states), answers, open_rows, grammar).argmax(-1)
+        open_rows = open_rows & (chosen != stop)
+        for answer, token, more in zip(answers, chosen.tolist(), open_rows.tolist(), strict=True):
+            if more:
+                answer.append(token)
+        if not open_rows.any() or step + 1 == limit:
+            break
+        valid = torch.cat([valid, open_rows[:, None]], dim=1)
+        layout = prefix.layout.extended((Group("target", step + 1, block, causal=True),), valid)
+        states = backbone.extend(cache, layout, backbone.embed(chosen[:, None]), prefix.grid)[:, 0]
+    length = max(map(len, answers))
+    ids = torch.tensor([a + [stop] * (length - len(a)) for a in answers], dtype=torch.long, device=states.device).view(len(answers), length)
+    counts = torch.tensor([len(a) for a in answers], device=states.device)
+    return Tokens(ids, torch.arange(length, device=states.device) < counts[:, None])
+
+
+def last_prompt_row(prefix: PrefixStates) -> Tensor:
+    """Hidden rows [B, D] of the last valid prompt token: what the first target token is read from."""
+    prompt = prefix.layout.slice("prompt")
+    last = prefix.layout.valid[:, prompt].long().sum(1).clamp_min(1) - 1 + prompt.start
+    return prefix.hidden[torch.arange(len(last), device=last.device), last]
+
+
+def _allowed(scores: Tensor, answers: list[list[int]], open_rows: Tensor, grammar: Grammar | None) -> Tensor:
+    """Scores with what the grammar forbids at minus infinity, for the answers that are still open."""
+    if grammar is None:
+        return scores
+    scores = scores.clone()
+    for i in torch.nonzero(open_rows)[:, 0].tolist():
+        mask = grammar(answers[i])
+        if mask is not None:
+            if not mask.any():
+                raise ConfigError(f"the grammar allows no token after {answers[i]}; it must allow at least the end of the answer")
+            scores[i].masked_fill_(~mask.to(scores.device), -torch.inf)
+    return scores

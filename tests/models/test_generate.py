@@ -1,0 +1,76 @@
+"""Generation over the cached prefix says what repeated full forwards say."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.models import compositions as micro
+
+from praxia.data.batch import Tokens
+from praxia.errors import ConfigError
+
+LIMIT = 5
+
+
+@pytest.fixture(params=["pose_vla", "poke_vla", "vipa_vla", "action_priors"])
+def case(request):
+    recipe = micro.composition(request.param)
+    stage = next((s for s in recipe.stages if s.sees == "text"), recipe.stages[-1])
+    model = micro.build(recipe, stage)
+    batch = micro.batch(recipe, stage)
+    ends = model.backbone.target_ids(micro.tokenizer(recipe.name), "red")
+    return model, replace(batch, target=None, future=None), ends[-1]
+
+
+def slowly(model, batch, stop: int, limit: int) -> list[list[int]]:
+    """One full forward a token, one sample at a time."""
+    answers = []
+    for i in range(batch.size):
+        one, ids = micro.sample_of(batch, i), []
+        while len(ids) < limit:
+            with torch.no_grad():
+                target = torch.tensor([[*ids, 0]])  # the last row is not read: it only asks for one more prediction
+                out = model(one.with_target(Tokens(target, torch.ones_like(target, dtype=torch.bool))), micro.Draws())
+            token = int(out.logits(out.target_hidden[0, -1]).argmax())
+            if token == stop:
+                break
+            ids.append(token)
+        answers.append(ids)
+    return answers
+
+
+def lists(tokens: Tokens) -> list[list[int]]:
+    return [row[ok].tolist() for row, ok in zip(tokens.ids, tokens.valid, strict=True)]
+
+
+def test_generated_tokens_are_the_argmax_of_repeated_full_forwards(case):
+    model, batch, stop = case
+    assert lists(model.generate(batch, stop, LIMIT)) == slowly(model, batch, stop, LIMIT)
+
+
+def test_each_answer_ends_at_its_own_end_marker(case):
+    model, batch, _ = case
+    free = slowly(model, batch, -1, LIMIT)
+    stop = free[0][2]  # a token that some answer gives in the middle
+    expected = [a[: a.index(stop)] if stop in a else a for a in free]
+    assert lists(model.generate(batch, stop, LIMIT)) == expected
+
+
+def test_a_grammar_decides_what_may_follow(case):
+    model, batch, stop = case
+    vocabulary = model.backbone.vocabulary_size()
+
+    def even_then_stop(ids):
+        if len(ids) == 3:
+            return torch.arange(vocabulary) == stop
+        return (torch.arange(vocabulary) % 2 == 0) & (torch.arange(vocabulary) != stop)
+
+    answers = lists(model.generate(batch, stop, 10, even_then_stop))
+    assert all(len(a) == 3 and all(t % 2 == 0 for t in a) for a in answers)
+    assert lists(model.generate(batch, stop, LIMIT, lambda ids: None)) == lists(model.generate(batch, stop, LIMIT))
+
+
+def test_a_grammar_that_allows_nothing_is_an_error(case):
+    model, batch, stop = case
+    with pytest.raises(ConfigError, match="allows no token"):
+        model.generate(batch, stop, LIMIT, lambda ids: torch.zeros(model.backbone.vocabulary_size(), dtype=torch.bool))
