@@ -92,10 +92,10 @@ def _xml(size: int) -> str:
 
 def find_ids(model: mujoco.MjModel) -> Ids:
     """Read the ids of all parts out of a compiled model."""
-    body = lambda name: model.body(name).id  # noqa: E731
+    body = lambda name: int(model.body(name).id)  # noqa: E731
     root = np.asarray(model.body_rootid)
     instance = np.zeros(model.ngeom, np.int32)
-    by_body = {root[body("base")]: ARM, body("cabinet"): CABINET}
+    by_body = {int(root[body("base")]): ARM, body("cabinet"): CABINET}
     by_body |= {body(b): GRIPPER for b in ("link_7", "finger_left", "finger_right")}
     for prefix, first, count in (
         ("drawer", DRAWER, fixtures.DRAWERS),

@@ -4,6 +4,7 @@ MuJoCo reads a reversed depth buffer as z = near * far / (near + d (far - near))
 """
 
 from dataclasses import dataclass
+from weakref import finalize
 
 import mujoco
 import numpy as np
@@ -19,14 +20,15 @@ _FIX = (
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Renderer:
-    """One GL context for one scene. Not thread-safe; `close()` frees it."""
+    """One GL context for one scene. Not thread-safe; `close()` frees it, at the latest when Python exits."""
 
     scene: Scene
 
     def __post_init__(self) -> None:
         self._gl, self._context = _contexts(self.scene)
+        self.close = finalize(self, _free, self._gl, self._context)
         self._visual = mujoco.MjvScene(self.scene.model, maxgeom=400)
         self._option = mujoco.MjvOption()
         self._option.sitegroup[:] = 0
@@ -39,8 +41,6 @@ class Renderer:
 
     def views(self, roles: tuple[str, ...], depth: bool, masks: bool, time: float = 0.0) -> tuple[View, ...]:
         """One View a role, calibrated. The scene's geometry is gathered once for all cameras."""
-        if self._context is None:
-            raise RenderError("this world is closed: its renderer was freed; fix: make a new Tabletop")
         self._gl.make_current()
         m, d, size = self.scene.model, self.scene.data, self.scene.size
         mujoco.mj_kinematics(m, d)
@@ -70,14 +70,6 @@ class Renderer:
         """Name of the GL backend in use."""
         return type(self._gl).__module__.rpartition(".")[2]
 
-    def close(self) -> None:
-        """Free the GL context; a second call does nothing."""
-        if self._context is not None:
-            self._gl.make_current()
-            self._context.free()
-            self._gl.free()
-            self._context = None
-
     def _colour(self, depth: bool) -> tuple[np.ndarray, np.ndarray | None]:
         mujoco.mjr_render(self._rect, self._visual, self._context)
         mujoco.mjr_readPixels(self._rgb, self._depth if depth else None, self._rect, self._context)
@@ -101,6 +93,12 @@ class Renderer:
                 table[geom.segid + 1] = self.scene.ids.instance[geom.objid]
         code = self._rgb[::-1].astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
         return table[code]
+
+
+def _free(gl: mujoco.GLContext, context: mujoco.MjrContext) -> None:
+    gl.make_current()
+    context.free()
+    gl.free()
 
 
 def _contexts(scene: Scene) -> tuple[mujoco.GLContext, mujoco.MjrContext]:

@@ -59,7 +59,7 @@ class Tabletop:
         self.action_spec, self.state_spec = arm7.ACTION_SPECS[action], arm7.STATE
         self.cameras = tuple(CameraSpec(role, size, size, calibrated=True) for role in cameras)
         self._tasks = tasks or tuple(TASKS)
-        self._phrasing = check_split(phrasing)
+        self._phrasing: PhrasingSplit = check_split(phrasing)
         self._joint = action == "joint"
         self._scene = Scene(split_of(split), size)
         self._control = Control(self._scene)

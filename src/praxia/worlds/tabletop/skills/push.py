@@ -61,5 +61,7 @@ class Push:
             # Steer: aim at the far side of the object while drifting back onto the line.
             ahead = tool[:2] + motion.SPEED * along - 0.8 * aside * across
             return motion.towards(scene, np.array([*ahead, _LOW]), yaw, _STANCE)
+        if scene.held(self.slot):  # it slipped between the fingers: let it go first
+            return motion.towards(scene, tool, motion.yaw_of(scene.tool[:3, :3]), motion.OPEN)
         start = place - along * (contact + 0.018)
         return motion.from_above(scene, np.array([*start, _LOW]), yaw, _STANCE, reach=0.04)

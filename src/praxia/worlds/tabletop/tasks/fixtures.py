@@ -11,7 +11,7 @@ from praxia.worlds.tabletop.tasks.layout import BUTTON_ROOM, X, Y, scatter
 from praxia.worlds.tabletop.tasks.task import Plan
 
 _AJAR = (0.095, fixtures.DRAWER_TRAVEL - 0.002)  # how far an open drawer stands open
-_FRONT = (0.590, 0.650)  # x of buttons in front of the cabinet
+_FRONT = (0.590, 0.640)  # x of buttons in front of the cabinet
 
 
 def _cabinet(rng: np.random.Generator, is_open: tuple[bool, bool], x: Range) -> PlacedCabinet:
@@ -24,7 +24,7 @@ def draw_drawer(rng: np.random.Generator, split: Split) -> Plan:
     """Two drawers, each open or closed; open or close one of them."""
     which, states = int(rng.integers(2)), tuple(bool(b) for b in rng.integers(2, size=2))
     step = CloseDrawer(which) if states[which] else OpenDrawer(which)
-    return Plan(Arrangement(cabinet=_cabinet(rng, (states[0], states[1]), (0.335, 0.375))), (step,))
+    return Plan(Arrangement(cabinet=_cabinet(rng, (states[0], states[1]), (0.360, 0.420))), (step,))
 
 
 def draw_press(rng: np.random.Generator, split: Split) -> Plan:

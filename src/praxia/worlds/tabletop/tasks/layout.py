@@ -6,7 +6,7 @@ import numpy as np
 
 from praxia.worlds.tabletop.splits import Range
 
-X, Y = (0.345, 0.655), (-0.165, 0.165)  # centres of things, base frame (metres)
+X, Y = (0.345, 0.645), (-0.155, 0.155)  # centres of things, base frame (metres)
 OBJECT_ROOM, TRAY_ROOM, ZONE_ROOM, BUTTON_ROOM = 0.050, 0.066, 0.062, 0.048  # radii kept free
 
 

@@ -21,7 +21,7 @@ def draw_reach(rng: np.random.Generator, split: Split) -> Plan:
 def draw_push(rng: np.random.Generator, split: Split) -> Plan:
     """Two objects near the robot, two zones further out; push one object to one zone."""
     pairs = with_distractors(rng, one(rng, pool(split, "pushable")), pool(split, "pushable"), 1)
-    near, far = ((0.375, 0.455), (-0.13, 0.13)), ((0.575, 0.650), Y)
+    near, far = ((0.375, 0.455), (-0.13, 0.13)), ((0.575, 0.640), (-0.148, 0.148))
     spots = scatter(rng, (0.062, 0.062, ZONE_ROOM, ZONE_ROOM), (near, near, far, far))
     zones = tuple(PlacedMark(c, s.x, s.y) for c, s in zip(colours(rng, 2), spots[2:], strict=True))
     objects = tuple(stand(rng, p, s) for p, s in zip(pairs, spots[:2], strict=True))
@@ -31,7 +31,8 @@ def draw_push(rng: np.random.Generator, split: Split) -> Plan:
 def draw_pick_and_place(rng: np.random.Generator, split: Split) -> Plan:
     """Two objects and two trays anywhere; put one object into one tray."""
     pairs = with_distractors(rng, one(rng, pool(split)), pool(split), 1)
-    spots = scatter(rng, (TRAY_ROOM, TRAY_ROOM, OBJECT_ROOM, OBJECT_ROOM), ((X, Y),) * 4)
+    tray = ((0.36, 0.63), (-0.145, 0.145))
+    spots = scatter(rng, (TRAY_ROOM, TRAY_ROOM, OBJECT_ROOM, OBJECT_ROOM), (tray, tray, (X, Y), (X, Y)))
     trays = tuple(PlacedMark(c, s.x, s.y) for c, s in zip(colours(rng, 2), spots[:2], strict=True))
     objects = tuple(stand(rng, p, s) for p, s in zip(pairs, spots[2:], strict=True))
     return Plan(Arrangement(objects=objects, trays=trays), (PlaceOn(0, int(rng.integers(2))),))
