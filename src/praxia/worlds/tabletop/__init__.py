@@ -1,5 +1,10 @@
 """tabletop: the embedded MuJoCo world."""
 
-from praxia.worlds.tabletop.world import Tabletop
+from praxia.worlds.tabletop.headless import import_mujoco
 
-__all__ = ["Tabletop"]
+import_mujoco()  # first, so that a missing GL library is reported as what it is
+
+from praxia.worlds.tabletop.recovery import RecoveryNoise  # noqa: E402
+from praxia.worlds.tabletop.world import Tabletop  # noqa: E402
+
+__all__ = ["RecoveryNoise", "Tabletop"]

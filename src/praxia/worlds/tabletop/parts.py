@@ -46,7 +46,7 @@ def cylinder(radius: float, half_height: float, pos: Vec, shade: str = "body", s
     MuJoCo's plane-cylinder collision normalises the part of the axis that lies in the plane; on an exactly upright cylinder that is
     rounding noise, which once in some hundred episodes pointed along the normal and dropped all contacts.
     """
-    return Part(CYLINDER, (radius, half_height, 0.0), pos, (1.0, 2e-5, 0.0, 0.0), shade, solid)
+    return Part(CYLINDER, (radius, half_height, 0.0), pos, (float(np.sqrt(1 - 4e-10)), 2e-5, 0.0, 0.0), shade, solid)
 
 
 def wheel(radius: float, half_width: float, pos: Vec, shade: str = "body", solid: bool = True) -> Part:

@@ -3,21 +3,18 @@
 MuJoCo reads a reversed depth buffer as z = near * far / (near + d (far - near)) with d = 1 at the near plane; pictures come upside down.
 """
 
+from __future__ import annotations  # mujoco.GLContext does not exist where GL is switched off
+
 from dataclasses import dataclass
 from weakref import finalize
 
 import mujoco
 import numpy as np
 
-from praxia.errors import RenderError
 from praxia.geometry.camera import from_mujoco
 from praxia.geometry.scene import View
+from praxia.worlds.tabletop.headless import no_gl
 from praxia.worlds.tabletop.scene import Scene
-
-_FIX = (
-    "fix: install software GL (Debian or Ubuntu: apt-get install libegl1 libgl1-mesa-dri libosmesa6) and set MUJOCO_GL=egl, "
-    "or MUJOCO_GL=osmesa, before the first import of mujoco"
-)
 
 
 @dataclass(eq=False)
@@ -107,7 +104,7 @@ def _contexts(scene: Scene) -> tuple[mujoco.GLContext, mujoco.MjrContext]:
         gl.make_current()
         context = mujoco.MjrContext(scene.model, mujoco.mjtFontScale.mjFONTSCALE_100)
     except Exception as error:  # each GL backend raises its own kind, some at import, some at context creation
-        raise RenderError(f"no working GL for headless rendering ({type(error).__name__}: {error}); {_FIX}") from error
+        raise no_gl(error) from error
     mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
     context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
     return gl, context

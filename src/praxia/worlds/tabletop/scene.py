@@ -9,6 +9,7 @@ from praxia.geometry import se3
 from praxia.geometry.scene import ObjectTruth
 from praxia.worlds.tabletop import fixtures
 from praxia.worlds.tabletop import model as parts
+from praxia.worlds.tabletop.arrangement import Arrangement, PlacedCabinet, PlacedMark, PlacedObject
 from praxia.worlds.tabletop.objects import Template, template
 from praxia.worlds.tabletop.palette import rgba
 from praxia.worlds.tabletop.robot import MAX_OPENING
@@ -16,52 +17,6 @@ from praxia.worlds.tabletop.splits import Split
 
 _AWAY = np.array([-3.0, 0.0, 1.0])  # parked furniture and objects: in the air far behind the robot, touching nothing, out of every view
 _HIDDEN = 4  # geom group that no picture shows
-
-
-@dataclass(frozen=True)
-class PlacedObject:
-    """An object standing on the table (x, y in metres, yaw in radians)."""
-
-    category: str
-    colour: str
-    x: float
-    y: float
-    yaw: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """As a person says it."""
-        return f"{self.colour} {self.category}"
-
-
-@dataclass(frozen=True)
-class PlacedMark:
-    """A button, tray or zone of one colour on the table."""
-
-    colour: str
-    x: float
-    y: float
-
-
-@dataclass(frozen=True)
-class PlacedCabinet:
-    """The cabinet: where its front stands, the colour of each drawer and how far it is open (metres)."""
-
-    x: float
-    y: float
-    colours: tuple[str, str]
-    opened: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Arrangement:
-    """Everything on the table at the start of an episode."""
-
-    objects: tuple[PlacedObject, ...] = ()
-    buttons: tuple[PlacedMark, ...] = ()
-    trays: tuple[PlacedMark, ...] = ()
-    zones: tuple[PlacedMark, ...] = ()
-    cabinet: PlacedCabinet | None = None
 
 
 @dataclass
@@ -170,6 +125,7 @@ class Scene:
     def advance(self, substeps: int) -> None:
         """Integrate; a button pressed far enough stays down and its lamp turns white."""
         mujoco.mj_step(self.model, self.data, substeps)
+        mujoco.mj_kinematics(self.model, self.data)  # mj_step leaves poses of one substep ago; a picture must not be what brings them up to date
         for i in range(len(self.arrangement.buttons)):
             adr = self.ids.button_qpos[i]
             if not self.latched[i] and self.data.qpos[adr] < -fixtures.PRESSED_DEPTH:

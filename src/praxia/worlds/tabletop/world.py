@@ -93,6 +93,7 @@ class Tabletop:
 
     def state(self) -> np.ndarray:
         """Proprioception float32 [17], see `robot.STATE`."""
+        self._running()
         T = self._scene.tool
         rotation = matrix_to_rotation_6d(T[:3, :3])
         return np.concatenate([T[:3, 3], rotation, [self._scene.opening], self._scene.data.qpos[:7]]).astype(np.float32)

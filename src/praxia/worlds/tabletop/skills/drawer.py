@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from praxia.worlds.tabletop import fixtures, motion
+from praxia.worlds.tabletop.arrangement import PlacedCabinet
 from praxia.worlds.tabletop.robot import FINGER_THICKNESS, FINGER_WIDTH
-from praxia.worlds.tabletop.scene import PlacedCabinet, Scene
+from praxia.worlds.tabletop.scene import Scene
 from praxia.worlds.tabletop.skills.skill import Skill
 
 OPENED, CLOSED = 0.08, 0.015  # metres: open from here on, closed up to here

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from praxia.worlds.tabletop.arrangement import PlacedObject
 from praxia.worlds.tabletop.objects import CATEGORIES
 from praxia.worlds.tabletop.palette import COLOUR_NAMES
-from praxia.worlds.tabletop.scene import PlacedObject
 from praxia.worlds.tabletop.splits import Split
 from praxia.worlds.tabletop.tasks.layout import Spot
 

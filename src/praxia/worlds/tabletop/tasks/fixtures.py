@@ -3,7 +3,7 @@
 import numpy as np
 
 from praxia.worlds.tabletop import fixtures
-from praxia.worlds.tabletop.scene import Arrangement, PlacedCabinet, PlacedMark
+from praxia.worlds.tabletop.arrangement import Arrangement, PlacedCabinet, PlacedMark
 from praxia.worlds.tabletop.skills import CloseDrawer, OpenDrawer, Press, Skill
 from praxia.worlds.tabletop.splits import Range, Split
 from praxia.worlds.tabletop.tasks.choose import colours

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from praxia.worlds.tabletop.scene import Arrangement, PlacedMark
+from praxia.worlds.tabletop.arrangement import Arrangement, PlacedMark
 from praxia.worlds.tabletop.skills import PlaceOn, Push, Stack, Touch
 from praxia.worlds.tabletop.splits import Split
 from praxia.worlds.tabletop.tasks.choose import colours, one, pool, stand, with_distractors

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from praxia.worlds.tabletop.scene import Arrangement
+from praxia.worlds.tabletop.arrangement import Arrangement
 from praxia.worlds.tabletop.skills import Skill
 from praxia.worlds.tabletop.splits import Split
 
