@@ -51,9 +51,7 @@ def prepare(model: VLA, micros: list[MicroBatch], parts: int, pin: bool, *key: i
     """
     ready = []
     for number, micro in enumerate(micros):
-        draws = Draws()
-        if model.head is not None and micro.batch.future is not None:
-            draws = model.head.draw(micro.batch.size, generator(*key, number))
+        draws = model.draw(micro.batch, generator(*key, number))
         for batch, piece in zip(split(micro.batch, parts, micro.batch.size), split(draws, parts, micro.batch.size), strict=True):
             one = Prepared(batch, piece, micro.supervision)
             ready.append(_pinned(one) if pin else one)

@@ -3,35 +3,42 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from praxia.errors import ConfigError
 
 
-class ConvStem(nn.Sequential):
+class ConvStem(nn.Module):
     """Pixels [M, 3, S, S] -> [M, width, S / patch, S / patch] by log2(patch) stride-2 3x3 convolutions.
 
-    Has a `weight`, as the patch convolution it replaces (the library reads its dtype).
+    The convolutions are matrix products over gathered neighbourhoods, channels last: on CPUs the library's strided convolutions of this size
+    are slower, and much slower backwards.
     """
 
     def __init__(self, width: int, patch: int):
-        steps = int(math.log2(patch))
+        super().__init__()
+        steps = round(math.log2(patch))
         if 2**steps != patch:
             raise ConfigError(f"patch_size {patch} with stem 'conv' must be a power of two; use 8 or 16, or stem 'patch'")
-        widths = [3, *(max(16, width // 2 ** (steps - i)) for i in range(1, steps)), width]
-        layers: list[nn.Module] = []
-        for i in range(steps):
-            last = i == steps - 1
-            layers.append(nn.Conv2d(widths[i], widths[i + 1], 3, stride=2, padding=1, bias=last))
-            if not last:
-                layers += [nn.GroupNorm(1, widths[i + 1]), nn.ReLU()]
-        super().__init__(*layers)
+        widths = [3, *(max(24, width // 2 ** (steps - i)) for i in range(1, steps)), width]
+        self.layers = nn.ModuleList([nn.Linear(9 * a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)])
 
     @property
     def weight(self) -> Tensor:
-        """Weights of the last convolution."""
-        return self[-1].weight  # type: ignore[return-value]
+        """Weights of the last layer (the library reads the dtype of the convolution that this stands for)."""
+        return self.layers[-1].weight  # type: ignore[return-value]
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Channels-last is the fast layout of small convolutions on CPUs."""
-        return super().forward(input.contiguous(memory_format=torch.channels_last))
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Rectified between the layers."""
+        grid = pixels.permute(0, 2, 3, 1)
+        for i, layer in enumerate(self.layers):
+            grid = layer(neighbourhoods(F.relu(grid) if i else grid))
+        return grid.permute(0, 3, 1, 2)
+
+
+def neighbourhoods(grid: Tensor) -> Tensor:
+    """3x3 neighbourhoods at every second place, zero padded: [M, S, S, C] -> [M, S / 2, S / 2, 9 C]."""
+    side = grid.shape[1]
+    padded = F.pad(grid, (0, 0, 1, 1, 1, 1))
+    return torch.cat([padded[:, i : i + side : 2, j : j + side : 2] for i in range(3) for j in range(3)], dim=-1)

@@ -1,0 +1,114 @@
+"""Cross-attention and DiT heads, and the target mask decoder: what they read and how they start."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.models import compositions as micro
+
+from praxia.errors import ConfigError
+from praxia.models.attention import MultiHeadAttention
+from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
+from praxia.models.heads.dit_flow import DiTFlow
+from praxia.models.heads.joint_flow import JointFlow
+from praxia.models.vla import VLA
+
+
+def robot(name: str, **head):
+    recipe = micro.composition(name)
+    stage = recipe.stages[-1]
+    spec = replace(recipe.model, head=replace(recipe.model.head, **head))
+    return micro.build(recipe, stage, spec=spec), micro.batch(recipe, stage)
+
+
+def nudged(prefix, name: str):
+    """The same states with one group moved."""
+    hidden = prefix.hidden.clone()
+    hidden[:, prefix.layout.slice(name)] += 1
+    return replace(prefix, hidden=hidden)
+
+
+def reads(model, batch, groups) -> set[str]:
+    """Groups of the prefix that move the head's prediction."""
+    draws = micro.draws(model, batch)
+    with torch.no_grad():
+        prefix, _ = model.prefix(batch, draws)
+        before = model.head(prefix, None, batch, draws).prediction
+        return {g for g in groups if not torch.equal(before, model.head(nudged(prefix, g), None, batch, draws).prediction)}
+
+
+def test_the_l1_head_reads_queries_views_and_goal():
+    model, batch = robot("poke_vla")
+    assert reads(model, batch, ("prompt", "queries", "seg", "view:head", "view:wrist")) == {"queries", "seg", "view:head", "view:wrist"}
+
+
+def test_without_a_goal_group_the_goal_is_a_training_signal_only():
+    model, batch = robot("poke_vla", goal="")
+    assert reads(model, batch, ("queries", "seg")) == {"queries"}
+    assert not any("goal" in n for n, _ in model.head.named_parameters())
+
+
+def test_gates_keep_views_and_goal_out_at_the_start():
+    recipe = micro.composition("poke_vla")
+    model, batch = robot("poke_vla")
+    model.head = recipe.model.head.build(model.backbone.geometry, model.backbone.text_width)
+    assert reads(model, batch, ("queries", "seg", "view:head")) == {"queries"}
+
+
+def test_the_dit_head_reads_its_queries_only():
+    model, batch = robot("vipa_vla")
+    assert reads(model, batch, ("prompt", "queries", "view:head")) == {"queries"}
+
+
+@pytest.mark.parametrize("name", ["pose_vla", "poke_vla", "vipa_vla"])
+def test_the_state_reaches_the_action(name):
+    model, batch = robot(name)
+    draws = micro.draws(model, batch)
+    with torch.no_grad():
+        one, two = (model(b, draws).heads["action"].prediction for b in (batch, replace(batch, state=batch.state + 1)))
+    assert not torch.equal(one, two)
+    with pytest.raises(ConfigError, match="state"):
+        model(replace(batch, state=None), draws)
+
+
+@pytest.mark.parametrize("spec", [CrossAttentionL1(), DiTFlow(), JointFlow()])
+def test_a_head_that_reads_a_prefix_cannot_be_built_without_a_backbone(spec):
+    with pytest.raises(ConfigError, match="no backbone"):
+        spec.build(None, 0)
+
+
+def test_dropout_acts_in_training_only():
+    model, batch = robot("vipa_vla", dropout=0.5)
+    draws = micro.draws(model, batch)
+    with torch.no_grad():
+        evaluated = [model(batch, draws).heads["action"].prediction for _ in range(2)]
+        model.train()
+        trained = [model(batch, draws).heads["action"].prediction for _ in range(2)]
+    assert torch.equal(*evaluated) and not torch.equal(*trained)
+
+
+def test_plain_attention_equals_sdpa_and_skips_what_is_not_seen():
+    torch.manual_seed(0)
+    sdpa, plain = MultiHeadAttention(16, 4, 12), MultiHeadAttention(16, 4, 12, "plain")
+    plain.load_state_dict(sdpa.state_dict())
+    rows, context = torch.randn(2, 3, 16), torch.randn(2, 5, 12)
+    seen = torch.tensor([[True, True, False, True, False], [False] * 5])
+    torch.testing.assert_close(sdpa(rows, context, seen), plain(rows, context, seen), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(sdpa(rows, context, seen)[:1], sdpa(rows[:1], context[:1, seen[0]]), rtol=1e-5, atol=1e-6)
+    assert torch.isfinite(sdpa(rows, context, seen)).all()
+
+
+def test_an_order_that_forgets_or_invents_a_group_is_refused():
+    model = micro.composition("poke_vla").model
+    for order, message in (
+        (("views", "prompt", "seg", "target"), "not in ModelSpec.order"),
+        (("views", "prompt", "seg", "queries", "quires", "target"), "quires"),
+        (("views", "prompt", "target", "seg", "queries"), "put it last"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            VLA(replace(model, order=order))
+
+
+def test_a_special_token_without_an_id_is_refused():
+    with pytest.raises(ConfigError, match="<SEG>"):
+        VLA(micro.composition("poke_vla").model)

@@ -1,0 +1,122 @@
+"""Rays, depth and fused geometry: identity where they must be, missing priors, geometry of the canvas, a frozen encoder."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.models import compositions as micro
+
+from praxia.data.batch import Draws
+from praxia.data.collate import view_batch
+from praxia.geometry.camera import Camera
+from praxia.geometry.image_transform import apply_to_view, compose, letterbox, realise, rotate, view_rays
+from praxia.geometry.scene import View
+from praxia.models.geometry_nets.vit_geometry import ViTGeometry
+from praxia.models.vision.ray_depth import PatchEncoder, canvas_depth, canvas_rays
+from praxia.specs import ImageSpec
+from praxia.stages.weights import owned_state
+
+
+def case(name: str):
+    recipe = micro.composition(name)
+    stage = recipe.stages[-1]
+    return micro.build(recipe, stage), micro.batch(recipe, stage)
+
+
+def tokens(model, batch, masks=None, adapters=True):
+    with torch.no_grad():
+        views = [lambda p, b, a=a: a(p, b, Draws(masks=masks or {})) for a in model.adapters] if adapters else []
+        return model.backbone.encode_views(batch, views).patches
+
+
+def test_zero_weights_of_the_ray_and_depth_encoders_leave_the_tower_s_tokens():
+    model, batch = case("pose_vla")
+    plain = tokens(model, batch, adapters=False)
+    assert not torch.equal(tokens(model, batch), plain)
+    with torch.no_grad():
+        for encoder in (model.adapters[0].rays, model.adapters[0].depth):
+            encoder.mlp[2].weight.zero_(), encoder.mlp[2].bias.zero_()
+    assert torch.equal(tokens(model, batch), plain)
+
+
+def test_a_dropped_prior_is_the_same_as_one_that_was_never_there():
+    model, batch = case("pose_vla")
+    drop = torch.tensor([True, False, True])
+    no_depth = replace(batch, views=replace(batch.views, depth=None))
+    no_rays = replace(batch, views=replace(batch.views, K=torch.full_like(batch.views.K, torch.nan)))
+    for name, absent in (("depth", no_depth), ("rays", no_rays)):
+        masked, gone, full = tokens(model, batch, {name: drop}), tokens(model, absent), tokens(model, batch)
+        assert torch.equal(masked[drop], gone[drop]) and torch.equal(masked[~drop], full[~drop])
+        assert not torch.equal(masked[0], full[0])
+
+
+def test_masks_are_drawn_independently_at_the_declared_rates():
+    model, batch = case("pose_vla")
+    masks = model.adapters[0].draw_masks(4000, torch.Generator().manual_seed(0))
+    both = (masks["rays"] & masks["depth"]).float().mean()
+    assert abs(masks["rays"].float().mean() - 0.5) < 0.03 and abs(both - 0.25) < 0.03
+    assert set(model.draw(batch, torch.Generator().manual_seed(0)).masks) == {"rays", "depth"}
+
+
+def test_canvas_rays_and_depth_are_those_of_the_resampled_view():
+    rng = np.random.default_rng(0)
+    spec = ImageSpec(32, "letterbox")
+    depth = rng.uniform(0.5, 2, (30, 40)).astype(np.float32)
+    view = View("head", rng.integers(0, 256, (30, 40, 3), dtype=np.uint8), Camera(np.array([[33.0, 0, 20], [0, 31, 14], [0, 0, 1]])), depth)
+    view = apply_to_view(view, rotate((30, 40), 180))
+    expected = apply_to_view(view, letterbox((30, 40), (32, 32)))
+    batch = view_batch([(view,)])
+    np.testing.assert_allclose(canvas_rays(batch, spec)[0, 0].numpy(), view_rays(expected), atol=1e-6)
+    metres, known = canvas_depth(batch, spec)[0, 0].numpy()
+    np.testing.assert_array_equal(metres, realise(expected).depth)
+    np.testing.assert_array_equal(known, metres > 0)
+    assert (metres == 0).any() and compose(letterbox((30, 40), (32, 32))).size == (32, 32)
+
+
+def test_patch_encoder_sees_one_patch_row_by_row():
+    encoder = PatchEncoder(2, 4, 8)
+    planes = torch.randn(1, 2, 12, 12)
+    before = encoder(planes)
+    planes[:, :, 5, 10] += 1  # patch row 1, column 2
+    assert before.shape == (1, 9, 8)
+    assert (encoder(planes) != before).any(-1)[0].tolist() == [i == 5 for i in range(9)]
+
+
+def test_alpha_zero_leaves_the_tower_s_tokens():
+    model, batch = case("vipa_vla")
+    assert not torch.equal(tokens(model, batch), tokens(model, batch, adapters=False))
+    with torch.no_grad():
+        model.adapters[0].alpha.zero_()
+    assert torch.equal(tokens(model, batch), tokens(model, batch, adapters=False))
+
+
+def test_a_view_looks_at_its_own_geometry_only():
+    model, batch = case("vipa_vla")
+    images = [image.clone() for image in batch.views.images]
+    images[1] = 255 - images[1]
+    other = replace(batch, views=replace(batch.views, images=tuple(images)))
+    assert torch.equal(tokens(model, batch)[:, 0], tokens(model, other)[:, 0])
+
+
+def test_the_input_encoder_is_frozen_for_good_and_stays_in_the_policy_with_its_licence():
+    model, batch = case("vipa_vla")
+    encoder = model.adapters[0].encoder
+    model.train()
+    assert not encoder.training and model.adapters[0].attention.training
+    model.requires_grad_(True)  # even so: its features carry no gradient
+    model(batch, micro.draws(model, batch)).heads["action"].prediction.sum().backward()
+    assert all(p.grad is None for p in encoder.parameters())
+    assert any(name.startswith("adapters.0.encoder.") for name in owned_state(model))
+    assert model.spec.adapters[0].encoder.licence == encoder.licence == "apache-2.0"
+
+
+def test_geometry_features_are_on_their_own_square():
+    _, batch = case("vipa_vla")
+    torch.manual_seed(0)
+    net = ViTGeometry(image_size=48, patch_size=8, width=16, layers=1, heads=2).build().eval()
+    features = net.features(batch)
+    assert features.patches.shape == (3, 2, 6, 6, 16) and features.special.shape == (3, 2, 1, 16) and features.side == 48
+    height, width = batch.views.size[0, 0].tolist()
+    corner = features.transform[0, 0] @ torch.tensor([width - 0.5, height - 0.5, 1], dtype=torch.float64)
+    assert corner.max() == pytest.approx(47.5) and corner.min() < 47.5  # the longer side fills the square

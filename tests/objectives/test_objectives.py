@@ -1,0 +1,183 @@
+"""Each loss against an independent formula, its weight, and what must not count."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from praxia.data.batch import Batch, Chunk, ViewBatch
+from praxia.data.pixels import canvas_transform
+from praxia.errors import ConfigError
+from praxia.models.geometry_nets.geometry_net import GeometryFeatures
+from praxia.models.heads.head import chunk_validity
+from praxia.models.states import HeadOutput, Outputs, VisualTokens
+from praxia.objectives import FlowMatching, GeometryAlignment, L1Chunk, LatentAlignment, PositionRegression, TargetMask
+from praxia.objectives.geometry_alignment import on_grid
+from praxia.specs import ImageSpec
+
+SIDE, STORED = 16, (12, 20)
+B, V = 2, 2
+
+
+@pytest.fixture
+def batch() -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    views = ViewBatch(
+        roles=("head", "wrist"),
+        images=tuple(torch.zeros(B, *STORED, 3, dtype=torch.uint8) for _ in range(V)),
+        affine=torch.eye(2, 3).expand(B, V, 2, 3),
+        size=torch.tensor(STORED).float().expand(B, V, 2),
+        valid=torch.tensor([[True, True], [True, False]]),
+        K=torch.full((B, V, 3, 3), torch.nan),
+        T_base_cam=torch.full((B, V, 4, 4), torch.nan),
+        time=torch.zeros(B, V),
+    )
+    valid = torch.tensor([[True, True, True], [True, False, False]])
+    future = Chunk(torch.zeros(B, 3, 1), torch.randn(B, 3, 4, generator=generator), valid)
+    return Batch(B, views=views, future=future, action_dims=torch.tensor([[True] * 4, [True, True, False, False]]))
+
+
+def visual(side: int = SIDE, fit: str = "letterbox", grid: tuple[int, int] = (4, 4)) -> VisualTokens:
+    nothing = torch.zeros(0)
+    return VisualTokens(nothing, nothing, grid, nothing, grid, image_spec=ImageSpec(side, fit))
+
+
+def heads(batch: Batch) -> Outputs:
+    prediction = torch.randn(B, 2, 3, 4, generator=torch.Generator().manual_seed(1))
+    return Outputs(heads={"action": HeadOutput(prediction, batch.future.actions[:, None], chunk_validity(batch))})
+
+
+@pytest.mark.parametrize(("objective", "power"), [(L1Chunk(), 1), (FlowMatching(), 2)])
+def test_chunk_losses_count_valid_steps_and_dims_once_for_each_draw(batch, objective, power):
+    outputs = heads(batch)
+    ((name, (total, weight)),) = objective(outputs, batch, {}).items()
+    out = outputs.heads["action"]
+    expected = [
+        (out.prediction[b, k, t, a] - out.target[b, 0, t, a]).abs() ** power
+        for b, steps, dims in ((0, 3, 4), (1, 1, 2))
+        for k in range(2)
+        for t in range(steps)
+        for a in range(dims)
+    ]
+    torch.testing.assert_close(total, torch.stack(expected).sum())
+    assert weight == len(expected) == 2 * objective.count(batch)[name]
+
+
+def test_what_is_not_valid_does_not_count(batch):
+    outputs = heads(batch)
+    wild = outputs.heads["action"].prediction.clone()
+    wild[1, :, 1:] = 1e6
+    wild[1, :, :, 2:] = -1e6
+    other = Outputs(heads={"action": replace(outputs.heads["action"], prediction=wild)})
+    for objective in (L1Chunk(), FlowMatching()):
+        assert objective(outputs, batch, {}) == objective(other, batch, {})
+
+
+def test_latent_alignment_is_two_minus_two_cosines_and_moves_the_student_only(batch):
+    student, teacher = (F.normalize(torch.randn(B, 8, generator=torch.Generator().manual_seed(i)), dim=1).requires_grad_() for i in (1, 2))
+    total, weight = LatentAlignment()(Outputs(latents={"predicted": student, "encoded": teacher}), batch, {})["latent_alignment"]
+    torch.testing.assert_close(total, (2 - 2 * F.cosine_similarity(student, teacher)).sum())
+    assert weight == 2
+    total.backward()
+    assert student.grad is not None and teacher.grad is None
+    with pytest.raises(ConfigError, match="encoded"):
+        LatentAlignment()(Outputs(latents={"predicted": student}), batch, {})
+
+
+def test_position_regression_is_the_smooth_l1_of_valid_positions(batch):
+    truth, said = torch.randn(B, 3, 3), torch.randn(B, 3, 3)
+    valid = torch.tensor([[True, False, True], [False, False, True]])
+    seen = replace(batch, dense={"positions": truth, "positions_valid": valid})
+    total, weight = PositionRegression(beta=0.3)(Outputs(readouts={"positions": said}), seen, {})["positions"]
+    gap = (truth - said).abs()[valid]
+    expected = torch.where(gap < 0.3, gap**2 / 0.6, gap - 0.15)
+    torch.testing.assert_close(total, expected.sum())
+    assert weight == expected.numel() == PositionRegression().count(seen)["positions"]
+    assert PositionRegression().count(batch) == {}
+    with pytest.raises(ConfigError, match="positions"):
+        PositionRegression()(Outputs(readouts={"positions": said}), batch, {})
+
+
+@pytest.fixture
+def masked(batch) -> Batch:
+    masks = torch.zeros(B, V, *STORED, dtype=torch.uint8)
+    masks[0, 0, 3:9, 5:15] = 1
+    masks[1, 0, 0:4, 0:4] = 7  # any instance id
+    return replace(batch, dense={"target_mask": masks, "target_mask_valid": torch.ones(B, V, dtype=torch.bool)})
+
+
+def mask_losses(batch: Batch, logits: torch.Tensor, side: int = SIDE):
+    return TargetMask()(Outputs(visual=visual(side), readouts={"target_mask": logits}), batch, {})
+
+
+def test_mask_losses_agree_with_independent_formulas(masked):
+    logits = torch.randn(B, V, 20, 20, generator=torch.Generator().manual_seed(0))
+    losses = mask_losses(masked, logits, side=20)  # a square as wide as the pictures: 4 rows of bar above and below
+    truth = F.pad((masked.dense["target_mask"] > 0).double(), (0, 0, 4, 4))
+    p = logits.double().sigmoid()
+    focal = -(0.25 * truth * (1 - p) ** 2 * p.log() + 0.75 * (1 - truth) * p**2 * (1 - p).log())
+    seen = masked.views.valid
+    torch.testing.assert_close(losses["target_focal"][0].double(), focal.mean((2, 3))[seen].sum(), rtol=1e-5, atol=0)
+    share = p / p.sum((2, 3), keepdim=True)
+    expected = sum(
+        F.kl_div(share[b, v].log(), truth[b, v] / truth[b, v].sum(), reduction="sum") for b, v in ((0, 0), (1, 0))
+    )  # the other views have no target
+    torch.testing.assert_close(losses["target_kld"][0].double(), expected, rtol=1e-5, atol=1e-8)
+    assert losses["target_focal"][1] == losses["target_kld"][1] == 3 == TargetMask().count(masked)["target_focal"]
+
+
+def test_mask_losses_vanish_for_the_right_mask_at_any_resolution(masked):
+    for side in (20, 40):
+        truth = F.interpolate(F.pad((masked.dense["target_mask"] > 0).float(), (0, 0, 4, 4)), (side, side))
+        focal, kld = (total / weight for total, weight in mask_losses(masked, 40 * truth - 20, side).values())
+        assert focal < 1e-6 and 0 <= kld < 1e-3
+        wrong, far = (total / weight for total, weight in mask_losses(masked, 20 - 40 * truth, side).values())
+        assert wrong > 0.1 and far > 1
+
+
+def linear_features(side: int, grid: int, fit: str, size: torch.Tensor) -> GeometryFeatures:
+    """Features that are the picture coordinates of their own patch centres: any right resampling reads coordinates back."""
+    transform = canvas_transform(size.flatten(0, 1), ImageSpec(side, fit)).unflatten(0, size.shape[:2])
+    centre = (torch.arange(grid, dtype=torch.float64) + 0.5) * side / grid - 0.5
+    at = torch.stack([centre.expand(grid, -1), centre[:, None].expand(-1, grid)], dim=-1)
+    scale, shift = transform[..., :2].diagonal(dim1=-2, dim2=-1), transform[..., 2]
+    pictures = (at - shift[..., None, None, :]) / scale[..., None, None, :]
+    return GeometryFeatures(pictures.float(), torch.zeros(B, V, 0, 2), transform, side)
+
+
+@pytest.mark.parametrize("student", ["letterbox", "stretch"])
+@pytest.mark.parametrize("teacher", ["letterbox", "stretch"])
+def test_teacher_features_land_where_the_student_s_tokens_look(batch, student, teacher):
+    size = batch.views.size
+    sampled = on_grid(linear_features(60, 30, teacher, size), size, ImageSpec(SIDE, student), (4, 4)).unflatten(2, (4, 4))
+    expected = linear_features(SIDE, 4, student, size).patches
+    inside = ((expected > 1) & (expected < torch.tensor([18.0, 10.0]))).all(-1)  # away from the teacher's border
+    assert inside.sum() >= 16
+    torch.testing.assert_close(sampled[inside], expected[inside], rtol=0, atol=1e-3)
+
+
+class Teacher:
+    def __init__(self, features: GeometryFeatures):
+        self.given = features
+
+    def features(self, batch: Batch) -> GeometryFeatures:
+        return self.given
+
+
+def test_alignment_is_zero_for_the_target_itself_and_two_for_its_opposite(batch):
+    size = batch.views.size
+    base = linear_features(SIDE, 4, "letterbox", size)
+    features = replace(base, patches=torch.randn(B, V, 4, 4, 8, generator=torch.Generator().manual_seed(0)))
+    objective = GeometryAlignment(position_scale=0.0)
+    teachers = {"geometry": Teacher(features)}
+    for sign, expected in ((1, 0.0), (-1, 2.0)):
+        outputs = Outputs(visual=visual(), readouts={"geometry": sign * features.patches.flatten(2, 3)})
+        total, weight = objective(outputs, batch, teachers)["geometry_alignment"]
+        assert weight == 3 * 16
+        assert total / weight == pytest.approx(expected, abs=1e-5)
+    wide = Outputs(visual=visual(), readouts={"geometry": torch.zeros(B, V, 16, 9)})
+    with pytest.raises(ConfigError, match="8 channels"):
+        objective(wide, batch, teachers)
+    with pytest.raises(ConfigError, match="teacher"):
+        objective(wide, batch, {})
