@@ -50,16 +50,16 @@ def statistics_of(values: np.ndarray) -> Statistics:
     if not len(values):
         raise DataError("statistics of zero rows were asked for; expected at least one")
     absent = np.isnan(values)
-    quantile = np.quantile
-    if absent.any():
+    low, high, mean, std, quantile = np.min, np.max, np.mean, np.std, np.quantile
+    if absent.any():  # the NaN-aware functions are several times slower
         values = np.where(absent.all(axis=0), 0.0, values)
-        quantile = np.nanquantile
+        low, high, mean, std, quantile = np.nanmin, np.nanmax, np.nanmean, np.nanstd, np.nanquantile
     q = quantile(values, list(QUANTILES.values()), axis=0)
     return Statistics(
-        min=_row(np.nanmin(values, axis=0)),
-        max=_row(np.nanmax(values, axis=0)),
-        mean=_row(np.nanmean(values, axis=0)),
-        std=_row(np.nanstd(values, axis=0)),
+        min=_row(low(values, axis=0)),
+        max=_row(high(values, axis=0)),
+        mean=_row(mean(values, axis=0)),
+        std=_row(std(values, axis=0)),
         count=len(values),
         **{name: _row(row) for name, row in zip(QUANTILES, q, strict=True)},
     )

@@ -20,6 +20,7 @@ class CameraTrack:
         self._K = _constant_or_column(tables, view.K, view.intrinsics)
         self._T = _constant_or_column(tables, view.T_base_cam, view.extrinsics)
         self._fixed: Camera | None = None
+        self._shown_K: np.ndarray | None = None
         if self._K is None:
             return
         stored = camera_from(self._K[0], None if self._T is None else self._pose(0), where)  # raises where calibration is missing or wrong
@@ -27,8 +28,11 @@ class CameraTrack:
         turn = np.eye(4)
         turn[:3, :3] = intrinsics_and_turn(shown.affine, stored.K)[1].T
         self._turn = np.rint(turn)
-        if len(self._K) == 1 and (self._T is None or len(self._T) == 1):
-            self._fixed = self._camera(0)
+        self._turned = not np.array_equal(self._turn, np.eye(4))
+        if (self._K[0] == self._K).all():  # a per-frame column mostly says the same in every row
+            self._shown_K = self._affine @ stored.K @ self._turn[:3, :3]
+            if self._T is None or len(self._T) == 1:
+                self._fixed = self._camera(0)
 
     def at(self, row: int) -> Camera | None:
         """Camera of the shown picture at a dataset row; None when the view is uncalibrated."""
@@ -38,13 +42,17 @@ class CameraTrack:
 
     def _camera(self, row: int) -> Camera:
         assert self._K is not None
-        k = self._K[row if len(self._K) > 1 else 0]
-        if k.size == 4:
-            K = np.array(((k[0], 0.0, k[2]), (0.0, k[1], k[3]), (0.0, 0.0, 1.0)))
+        if self._shown_K is not None:
+            K = self._shown_K
         else:
-            K = k.reshape(3, 3).astype(np.float64)
-        K = self._affine @ K @ self._turn[:3, :3]
-        return Camera(K, None if self._T is None else self._pose(row) @ self._turn)
+            k = self._K[row].astype(np.float64)
+            K = (
+                self._affine
+                @ (k.reshape(3, 3) if k.size == 9 else np.array(((k[0], 0.0, k[2]), (0.0, k[1], k[3]), (0.0, 0.0, 1.0))))
+                @ self._turn[:3, :3]
+            )
+        T = None if self._T is None else self._pose(row)
+        return Camera(K, T @ self._turn if T is not None and self._turned else T)
 
     def _pose(self, row: int) -> np.ndarray:
         assert self._T is not None

@@ -78,7 +78,7 @@ class Frames:
     @cached_property
     def _map(self) -> np.ndarray:
         assert self.path is not None
-        return np.load(self.path, mmap_mode="r")
+        return np.load(self.path, mmap_mode="r").view(np.ndarray)  # plain indexing is cheaper than that of np.memmap
 
     def __getstate__(self) -> dict:
         """Without the map: pickling it would copy every frame; the other process opens its own."""

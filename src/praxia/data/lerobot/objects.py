@@ -103,21 +103,18 @@ def read_objects(root: Path) -> dict[int, tuple[ObjectEntry, ...]]:
 
 def truths_at(entries: Sequence[ObjectEntry], poses: np.ndarray) -> tuple[ObjectTruth, ...]:
     """Objects present in one row of poses (float32 [slots * 7])."""
-    rows = poses[: len(entries) * 7].reshape(-1, 7).astype(np.float64)
-    T = _matrices(rows)
-    present = (rows[:, 0] == rows[:, 0]).tolist()
-    return tuple(ObjectTruth(e.name, e.category, e.colour, T[i], e.size, e.instance) for i, e in enumerate(entries) if present[i])
+    numbers = poses.tolist()
+    rows = ((e, numbers[7 * e.slot : 7 * e.slot + 7]) for e in entries)
+    return tuple(ObjectTruth(e.name, e.category, e.colour, _matrix(*row), e.size, e.instance) for e, row in rows if row[0] == row[0])
 
 
-def _matrices(rows: np.ndarray) -> np.ndarray:
-    """[N, 7] with unit quaternions -> [N, 4, 4]. Written out: it runs once a sample, where a library's checks cost more than the sums."""
-    w, x, y, z = rows[:, 3], rows[:, 4], rows[:, 5], rows[:, 6]
-    x2, y2, z2 = x + x, y + y, z + z
-    xx, yy, zz, xy, xz, yz, wx, wy, wz = x * x2, y * y2, z * z2, x * y2, x * z2, y * z2, w * x2, w * y2, w * z2
-    T = np.empty((len(rows), 4, 4))
-    T[:, 0, 0], T[:, 0, 1], T[:, 0, 2] = 1 - yy - zz, xy - wz, xz + wy
-    T[:, 1, 0], T[:, 1, 1], T[:, 1, 2] = xy + wz, 1 - xx - zz, yz - wx
-    T[:, 2, 0], T[:, 2, 1], T[:, 2, 2] = xz - wy, yz + wx, 1 - xx - yy
-    T[:, :3, 3] = rows[:, :3]
-    T[:, 3] = (0.0, 0.0, 0.0, 1.0)
-    return T
+def _matrix(px: float, py: float, pz: float, w: float, x: float, y: float, z: float) -> np.ndarray:
+    """Position and unit quaternion -> [4, 4]. In plain numbers: for a handful of objects a sample, array calls cost more than the sums."""
+    return np.array(
+        (
+            (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y), px),
+            (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x), py),
+            (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y), pz),
+            (0.0, 0.0, 0.0, 1.0),
+        )
+    )

@@ -20,6 +20,9 @@ from praxia.geometry.image_transform import ImageTransform, compose, rotate
 from praxia.geometry.scene import ObjectTruth, View
 from praxia.specs import DatasetCard, ViewKeys
 
+_AS_STORED = np.eye(2, 3)  # shared by all views, so nobody may write to it
+_AS_STORED.setflags(write=False)
+
 
 @dataclass(frozen=True)
 class Want:
@@ -173,7 +176,9 @@ class LeRobotSource:
             image = np.ascontiguousarray(image[::-1, ::-1])
             depth = None if depth is None else np.ascontiguousarray(depth[::-1, ::-1])
             mask = None if mask is None else np.ascontiguousarray(mask[::-1, ::-1])
-        return View(role, image, track.camera.at(row), depth, mask, size=track.colour.size, sequence=f"{self.card.name}/{episode.index}/{role}")
+        return View(
+            role, image, track.camera.at(row), depth, mask, _AS_STORED, track.colour.size, sequence=f"{self.card.name}/{episode.index}/{role}"
+        )
 
     def _track(self, role: str) -> _ViewTrack:
         if role not in self._views:

@@ -19,8 +19,8 @@ from praxia.errors import DataError, unknown
 from praxia.files import read_json, write_json
 from praxia.registry import from_json
 
-STATISTICS_FRAMES = 16  # pictures of an episode that are looked at for its statistics
-STATISTICS_PIXELS = 64  # and about this many pixels along each side
+STATISTICS_FRAMES = 8  # pictures of an episode that are looked at for its statistics
+STATISTICS_PIXELS = 32  # and about this many pixels along each side
 
 PICTURE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
