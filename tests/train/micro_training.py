@@ -23,7 +23,7 @@ from praxia.train.loop import train
 from praxia.train.optimiser import AdamW
 from praxia.train.settings import TrainSettings
 
-SIZE, HORIZON, WIDTH, VOCABULARY = 16, 4, 3, 40
+SIZE, STORED, HORIZON, WIDTH, VOCABULARY = 16, 24, 4, 3, 40
 
 
 def micro_model_spec() -> ModelSpec:
@@ -44,10 +44,10 @@ def micro_batch(seed: int, size: int = 6, kinds: int = 4) -> Batch:
     """Samples of a few kinds: picture brightness, prompt, target and action all follow the kind, so that it can be learnt."""
     rng = np.random.default_rng(seed)
     kind = rng.integers(kinds, size=size)
-    picture = torch.from_numpy((kind[:, None, None, None] * 60 + rng.integers(0, 20, (size, SIZE, SIZE, 3))).astype(np.uint8))
+    picture = torch.from_numpy((kind[:, None, None, None] * 60 + rng.integers(0, 20, (size, STORED, STORED, 3))).astype(np.uint8))
     eye = torch.eye(2, 3).expand(size, 1, 2, 3).contiguous()
     views = ViewBatch(
-        roles=("head",), images=(picture,), affine=eye, size=torch.full((size, 1, 2), float(SIZE)), valid=torch.ones(size, 1, dtype=torch.bool),
+        roles=("head",), images=(picture,), affine=eye, size=torch.full((size, 1, 2), float(STORED)), valid=torch.ones(size, 1, dtype=torch.bool),
         K=torch.full((size, 1, 3, 3), torch.nan), T_base_cam=torch.full((size, 1, 4, 4), torch.nan), time=torch.zeros(size, 1),
     )  # fmt: skip
     ids = torch.from_numpy(np.stack([np.full(size, 1), kind + 10, np.full(size, 2)], 1))
