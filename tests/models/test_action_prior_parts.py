@@ -108,19 +108,21 @@ def test_the_decoder_sees_the_latent_and_nothing_else(chunk):
 def test_a_model_without_a_backbone_reconstructs_its_chunk_after_a_hundred_steps(chunk):
     torch.manual_seed(0)
     core = replace(CORE, layers=1)
-    head = PriorDecoder(horizon=STEPS, action_width=ACTION, latent_width=24, core=core, draws=8)
+    head = PriorDecoder(horizon=STEPS, action_width=ACTION, latent_width=24, core=core, draws=32)
     model = VLA(ModelSpec(encoder=ActionEncoder(STATE, ACTION, 2, core), conditioner=LatentQuery(width=24), head=head, embodiments=("arm",)))
     batch = Batch(2, future=chunk, embodiment=torch.zeros(2).long())
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for step in range(160):
+    anneal = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 120)
+    for step in range(120):
         out = model(batch, model.draw(batch, torch.Generator().manual_seed(step))).heads["action"]
-        loss = ((out.prediction - out.target).square() * out.valid).sum() / (8 * out.valid.sum())
+        loss = ((out.prediction - out.target).square() * out.valid).sum() / (32 * out.valid.sum())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        anneal.step()
     noise = model.head.noise(2, torch.Generator().manual_seed(5))
     error = (model.eval().sample(batch, noise, 20) - chunk.actions).abs()[chunk.valid].mean()
-    assert error < 0.4 * chunk.actions[chunk.valid].abs().mean()
+    assert error < 0.25 * chunk.actions[chunk.valid].abs().mean()
 
 
 def test_flow_times_of_decoder_lean_towards_noise_and_stay_in_the_unit_interval():
