@@ -221,6 +221,7 @@ def _look(factory: str, kwargs: str, recording: Recording) -> _Known:
     if recording.noise is not None:
         recording.noise.check(world.action_spec)
     world.reset(Episode(world.tasks()[0], 0))
+    world.render(depth=recording.depth, masks=recording.masks)  # no GL, no work: said before the first episode
     truth = world.truth()
     return _Known(tuple(world.tasks()), features_of(world, truth, recording), card_of(world, truth, recording), world.fingerprint())
 
@@ -250,7 +251,7 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes with one thread each: the work is split by episode, threads inside would only fight."""
     count = count or len(os.sched_getaffinity(0))
     before = {name: os.environ.get(name) for name in (*_ONE_THREAD, "MUJOCO_GL")}
-    os.environ.update({name: "1" for name in _ONE_THREAD})
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     os.environ.setdefault("MUJOCO_GL", "egl")
     try:
         with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:

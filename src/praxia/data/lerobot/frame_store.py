@@ -152,6 +152,7 @@ def _build(path: Path, tables: Tables, frames: Frames, key: str, rows: np.ndarra
         shape = (len(rows), *frames.size) if frames.codes else (len(rows), *frames.size, 3)
         work = path / "frames.npy.part"
         out = np.lib.format.open_memmap(work, mode="w+", dtype=np.uint16 if frames.codes else np.uint8, shape=shape)
+        _reserve(work)
         resize = resize_codes if frames.codes else resize_colour
         with progress(f"decoding {key}", len(rows)) as advance:
             for slot, picture in _in_order(tables, frames.lazy, key, rows):
@@ -161,6 +162,20 @@ def _build(path: Path, tables: Tables, frames: Frames, key: str, rows: np.ndarra
         del out
         os.replace(work, path / "frames.npy")
         write_json(path / "done.json", {"key": key, "shape": shape, "affine": frames.affine, "stored": frames.lazy.size})
+
+
+def _reserve(path: Path) -> None:
+    """Claim the disk space now: running out of it while writing to a memory map kills the process without a word."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            path.unlink()
+            raise DataError(
+                f"{size / 1e9:.1f} GB for decoded frames cannot be had under {path.parent} ({error.strerror}); "
+                f"free space, set XDG_CACHE_HOME to another disk, or give a smaller picture size"
+            ) from error
 
 
 def _in_order(tables: Tables, lazy: LazyFrames, key: str, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -131,6 +131,8 @@ def _check(episode: EpisodeData, features: Mapping[str, Feature]) -> int:
     for key in features:
         if key in BOOKKEEPING or "/" in key:
             raise DataError(f"feature name {key!r} is reserved or contains '/'; choose another name")
+        if not features[key].is_picture and len(features[key].shape) != 1:
+            raise DataError(f"feature {key!r} has shape {list(features[key].shape)}; vectors are written flat: declare [{features[key].width}]")
         if key not in given:
             raise DataError(f"episode {episode.task!r}: feature {key!r} is missing; given: {', '.join(given)}")
     lengths = {key: len(values) for key, values in [*episode.columns.items(), *episode.pictures.items()]}
