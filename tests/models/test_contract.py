@@ -1,7 +1,8 @@
 """The four-recipe contract: every stage of every recipe at micro size, over the real library classes and through the same seams."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -262,3 +263,45 @@ def test_one_goal_token_draws_a_mask_in_every_view():
     changed = (before.readouts["target_mask"] - after.readouts["target_mask"]).abs().amax((2, 3))
     assert (changed > 0).all()
     assert not torch.equal(before.heads["action"].prediction, after.heads["action"].prediction)
+
+
+def test_bfloat16_compute_stays_near_float32_and_gradients_stay_finite(case):
+    recipe, stage = case
+    model, batch = micro.build(recipe, stage), micro.batch(recipe, stage)
+    draws, teachers = micro.draws(model, batch), micro.teachers(stage)
+
+    def losses() -> dict[str, Tensor]:
+        outputs = model(batch, draws)
+        found = [w.objective(outputs, batch, teachers) for w in stage.stage.objectives]
+        return {name: total / weight for one in found for name, (total, weight) in one.items()}
+
+    exact = losses()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = losses()
+    for name, value in rough.items():
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, exact[name], rtol=0.1, atol=0.02, msg=name)
+    torch.stack(list(rough.values())).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plain_attention_everywhere_equals_sdpa(name):
+    recipe = micro.composition(name)
+    stage = recipe.stages[-1]
+
+    def plain(value: Any) -> Any:
+        """The same spec with every `attention` field set to plain."""
+        if isinstance(value, tuple):
+            return tuple(plain(v) for v in value)
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        if not is_dataclass(value) or isinstance(value, type):
+            return value
+        changed = replace(value, **{f.name: plain(getattr(value, f.name)) for f in fields(value)})
+        return replace(changed, attention="plain") if hasattr(value, "attention") else changed
+
+    spec = plain(recipe.model)
+    assert "sdpa" not in json.dumps(to_json(spec))
+    one, two, batch = micro.build(recipe, stage), micro.build(recipe, stage, spec=spec), micro.batch(recipe, stage)
+    torch.testing.assert_close(predicted(one, batch), predicted(two, batch), rtol=1e-4, atol=1e-5)
