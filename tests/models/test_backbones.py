@@ -194,6 +194,16 @@ def test_a_tokenizer_without_the_special_tokens_is_refused(family):
         spec.build().bind(local_tokenizer(("pick",), ("<pad>", "<bos>", "<eos>")))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_local_tokenizer_pads_and_ends_as_the_family_does(family):
+    spec = micro_specs()[family]
+    tokenizer = tokenizer_for(spec)
+    pad, end = ("<pad>", "<eos>") if family == "paligemma" else ("<|endoftext|>", "<|im_end|>")
+    assert (tokenizer.pad_token, tokenizer.eos_token) == (pad, end)
+    assert tokenizer.eos_token_id in build(spec).target_ids(tokenizer, "yes")
+    assert len(tokenizer) <= spec.vocabulary
+
+
 @pytest.mark.parametrize("family", ["qwen3_vl", "internvl"])
 def test_an_unbound_chat_backbone_says_what_to_call(family):
     spec = micro_specs()[family]

@@ -78,3 +78,4 @@ def test_published_shapes_have_the_published_parameters():
     parts = {"vision": backbone.model.model.vision_tower, "text": backbone.language}
     counts = {k: round(sum(p.numel() for p in m.parameters()) / 1e6) for k, m in parts.items()}
     assert counts == {"vision": 304, "text": 1721}
+    assert parts["vision"].encoder.layer[0].attention.q_proj.bias is not None, "InternViT-300M has biased queries, keys and values"

@@ -241,6 +241,7 @@ def test_texts_equal_the_public_prompts():
         assert tokenizer.decode(ids).replace(" ", "") == prompt["text"].replace(" ", "")
         checked += 1
     assert checked == 5
+    assert backbone.target_ids(tokenizer, "") == backbone.target_ids(tokenizer, " ") and len(backbone.target_ids(tokenizer, "")) > 2
 
 
 def test_the_first_text_token_stands_before_the_views():

@@ -13,6 +13,9 @@ from transformers import PreTrainedTokenizerFast
 
 from praxia.registry import register
 
+# Which special tokens begin, end, pad and stand for the unknown; the second names are Qwen's.
+ROLES = {"bos": ("<bos>",), "eos": ("<eos>", "<|im_end|>"), "pad": ("<pad>", "<|endoftext|>"), "unk": ("<unk>",)}
+
 
 @register("tokenizer/local")
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class PublicTokenizer:
 
 
 def local_tokenizer(words: tuple[str, ...], specials: tuple[str, ...]) -> PreTrainedTokenizerFast:
-    """Build the tokenizer. specials: special tokens in id order; `<bos>`, `<eos>`, `<pad>` and `<unk>` take their roles if present."""
+    """Build the tokenizer. specials: special tokens in id order; those of ROLES take their roles if present."""
     vocabulary = {token: i for i, token in enumerate(specials)}
     for char in sorted(pre_tokenizers.ByteLevel.alphabet()):
         vocabulary[char] = len(vocabulary)
@@ -59,5 +62,5 @@ def local_tokenizer(words: tuple[str, ...], specials: tuple[str, ...]) -> PreTra
     tokenizer.pre_tokenizer = splitter
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in specials])
-    roles = {f"{role}_token": f"<{role}>" for role in ("bos", "eos", "pad", "unk") if f"<{role}>" in specials}
+    roles = {f"{role}_token": token for role, tokens in ROLES.items() for token in tokens if token in specials}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, clean_up_tokenization_spaces=False, **roles)
