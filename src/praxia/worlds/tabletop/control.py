@@ -47,6 +47,7 @@ class Control:
             data.ctrl[:7] = self._q + step * (k / _BLOCKS) + lead
             data.ctrl[7:9] = start + fingers * (k / _BLOCKS)
             self.scene.advance(SUBSTEPS // _BLOCKS)
+        self.scene.refresh()
         self._q = self._q + step
         self._settle()
 

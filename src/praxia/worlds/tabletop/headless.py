@@ -20,3 +20,11 @@ def import_mujoco() -> None:
         import mujoco  # noqa: F401
     except Exception as error:  # each GL loader raises its own kind
         raise no_gl(error) from error
+
+
+def backend() -> str:
+    """Name of the GL backend MuJoCo was imported with, e.g. "egl"; "none" if GL is switched off."""
+    import mujoco
+
+    context = getattr(mujoco, "GLContext", None)
+    return "none" if context is None else context.__module__.rpartition(".")[2]

@@ -8,12 +8,15 @@ import numpy as np
 from praxia.worlds.tabletop.robot import HOME, LIMITS, arm_xml
 
 
+def rotation_error(goal: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """[3]: axis times sine of the angle that turns `now` [3, 3] into `goal` [3, 3], in their common frame; the tracking form, cheap and smooth."""
+    M = goal @ now.T
+    return 0.5 * np.array([M[2, 1] - M[1, 2], M[0, 2] - M[2, 0], M[1, 0] - M[0, 1]])
+
+
 @dataclass
 class Kinematics:
-    """Damped least squares towards a tool pose; the spare degree of freedom drifts to the home posture.
-
-    The rotation error is half the sum of cross products of the axes (sine of the angle times its axis): the usual form for tracking.
-    """
+    """Damped least squares towards a tool pose; the spare degree of freedom drifts to the home posture."""
 
     damping: float = 0.02
     posture: float = 0.05
@@ -38,7 +41,7 @@ class Kinematics:
         q = start.copy()
         for _ in range(iterations):
             at, turn = self.forward(q)
-            error = np.concatenate([pos - at, 0.5 * np.cross(turn.T, R.T).sum(0)])
+            error = np.concatenate([pos - at, rotation_error(R, turn)])
             if np.abs(error).max() < tolerance:
                 break
             mujoco.mj_comPos(self._model, self._data)

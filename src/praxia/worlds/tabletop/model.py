@@ -74,7 +74,7 @@ def _xml(size: int) -> str:
   <statistic extent="1" center="0.5 0 0.1"/>
   <visual>
     <global offwidth="{size}" offheight="{size}"/>
-    <quality shadowsize="0" offsamples="0" numslices="22" numstacks="12" numquads="1"/>
+    <quality shadowsize="0" offsamples="0" numslices="24" numstacks="12" numquads="1"/>
     <map znear="0.02" zfar="4"/>
     <headlight ambient="0.42 0.42 0.42" diffuse="0.15 0.15 0.15" specular="0 0 0"/>
   </visual>

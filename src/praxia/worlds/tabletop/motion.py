@@ -5,8 +5,7 @@ Everything is a function of the present scene: no memory, no waiting, so an expe
 
 import numpy as np
 
-from praxia.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from praxia.worlds.tabletop.robot import DOWN
+from praxia.worlds.tabletop.kinematics import rotation_error
 from praxia.worlds.tabletop.scene import Scene
 
 SPEED = 0.026  # metres a control step
@@ -25,7 +24,8 @@ def towards(scene: Scene, target: np.ndarray, yaw: float = 0.0, gripper: float =
     step = target - T[:3, 3]
     step[:2] *= 1.0 - hold
     step *= min(1.0, SPEED / max(float(np.linalg.norm(step)), 1e-9))
-    turn = matrix_to_axis_angle(axis_angle_to_matrix(np.array([0.0, 0.0, yaw])) @ DOWN @ T[:3, :3].T)
+    c, s = np.cos(yaw), np.sin(yaw)
+    turn = rotation_error(np.array([[c, s, 0.0], [s, -c, 0.0], [0.0, 0.0, -1.0]]), T[:3, :3])
     turn *= min(1.0, TURN / max(float(np.linalg.norm(turn)), 1e-9))
     return np.array([*step, *turn, gripper], np.float32)
 

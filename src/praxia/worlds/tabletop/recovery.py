@@ -6,7 +6,7 @@ import numpy as np
 
 from praxia.specs import ActionSpec
 
-_UNIT = {"position": 0.025, "rotation": 0.10, "joint": 0.06}  # metres or radians a control step, half width of the uniform noise
+_UNIT = {"position": 0.025, "rotation": 0.10, "joint": 0.04}  # metres or radians a control step, half width of the uniform noise
 
 
 @dataclass

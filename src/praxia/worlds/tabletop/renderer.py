@@ -40,8 +40,6 @@ class Renderer:
         """One View a role, calibrated. The scene's geometry is gathered once for all cameras."""
         self._gl.make_current()
         m, d, size = self.scene.model, self.scene.data, self.scene.size
-        mujoco.mj_kinematics(m, d)
-        mujoco.mj_camlight(m, d)
         self._camera.fixedcamid = self.scene.ids.head
         mujoco.mjv_updateScene(m, d, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._visual)
         made = []
@@ -62,10 +60,6 @@ class Renderer:
                 )
             )
         return tuple(made)
-
-    def backend(self) -> str:
-        """Name of the GL backend in use."""
-        return type(self._gl).__module__.rpartition(".")[2]
 
     def _colour(self, depth: bool) -> tuple[np.ndarray, np.ndarray | None]:
         mujoco.mjr_render(self._rect, self._visual, self._context)

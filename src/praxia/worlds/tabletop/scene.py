@@ -133,6 +133,11 @@ class Scene:
                 self.model.qpos_spring[adr] = -0.06
                 self.model.geom(f"lamp_{i}").rgba = (1.0, 1.0, 1.0, 1.0)
 
+    def refresh(self) -> None:
+        """Bring all poses up to date with the joint positions: integration leaves them one physics step behind."""
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+
     # --- questions -------------------------------------------------------------------------------------------------
 
     @property

@@ -13,6 +13,7 @@ from praxia.specs import CameraSpec
 from praxia.worlds.tabletop import model as parts
 from praxia.worlds.tabletop import robot as arm7
 from praxia.worlds.tabletop.control import Control
+from praxia.worlds.tabletop.headless import backend
 from praxia.worlds.tabletop.phrasings import PhrasingSplit, check_split, say
 from praxia.worlds.tabletop.renderer import Renderer
 from praxia.worlds.tabletop.scene import Scene
@@ -80,7 +81,8 @@ class Tabletop:
         _known("tabletop task", (episode.task,), self._tasks)
         if episode.perturbation:
             raise ConfigError(f"tabletop perturbation {episode.perturbation!r} is unknown: expected '' (the unperturbed world)")
-        streams = [np.random.default_rng([episode.seed, k, *episode.task.encode()]) for k in range(4)]
+        key = f"{self._scene.split.name}/{episode.task}".encode()
+        streams = [np.random.default_rng([episode.seed, k, *key]) for k in range(4)]
         plan = TASKS[episode.task].draw(streams[0], self._scene.split)
         vary(self._scene, streams[1])
         start = np.array([streams[2].uniform(*r) for r in _START])
@@ -153,7 +155,7 @@ class Tabletop:
             "mujoco": mujoco.__version__,
             "numpy": version("numpy"),
             "praxia": version("praxia"),
-            "gl": "not opened" if self._renderer is None else self._renderer.backend(),
+            "gl": backend(),
         }
 
     def close(self) -> None:
