@@ -191,6 +191,7 @@ def _in_order(tables: Tables, lazy: LazyFrames, key: str, rows: np.ndarray) -> I
     for path, numbers in wanted.items():
         left, last = len(numbers), max(numbers)
         for number, picture in enumerate(decode_all(path)):
+            lazy.check_size(picture, f"frame {number} of {path.name}")
             if number in numbers:
                 left -= 1
                 for slot in numbers[number]:

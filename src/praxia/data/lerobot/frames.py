@@ -40,7 +40,20 @@ class LazyFrames:
         return span.path, round(span.from_seconds * self._tables.info.fps) + row - episode.start
 
     def get(self, row: int) -> np.ndarray:
-        """The picture of a row."""
+        """The picture of a row. Raises DataError when it has another size than declared: K would belong to another picture."""
+        picture = self._decode(row)
+        self.check_size(picture, f"row {row}")
+        return picture
+
+    def check_size(self, picture: np.ndarray, where: str) -> None:
+        """Raises DataError unless a picture has the size that info.json declares."""
+        if picture.shape[:2] != self.size:
+            raise DataError(
+                f"{self._tables.root}, {self.key!r}, {where}: the picture is {picture.shape[0]} x {picture.shape[1]}, info.json says "
+                f"{self.size[0]} x {self.size[1]}; correct the feature's shape, or store the pictures in one size"
+            )
+
+    def _decode(self, row: int) -> np.ndarray:
         if self._feature.dtype == "video":
             path, number = self.place(row)
             return self._video(path).read(number)

@@ -1,5 +1,7 @@
 """The numeric side of a LeRobotDataset of any version: episodes, tasks and parquet columns as numpy arrays."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -53,10 +55,22 @@ def read_meta(root: Path | str) -> Meta:
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     """A parquet file (some columns of it) with errors a user can act on."""
+    with _readable(path):
+        return pq.ParquetFile(path, memory_map=True).read(columns)
+
+
+def column_names(path: Path) -> list[str]:
+    """Columns of a parquet file, from its footer."""
+    with _readable(path):
+        return pq.read_schema(path).names
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     if not path.is_file():
         raise DataError(f"data file {path} is missing; copy or download the dataset completely")
     try:
-        return pq.ParquetFile(path, memory_map=True).read(columns)
+        yield
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"data file {path} cannot be read ({error}); it is truncated or corrupt (a writer that did not finalize leaves no footer): "
@@ -124,12 +138,8 @@ class Tables:
         """int64 [files + 1]: first row of each file; checked against the episodes."""
         counts = []
         for path in self.files:
-            if not path.is_file():
-                raise DataError(f"data file {path} is missing; copy or download the dataset completely")
-            try:
+            with _readable(path):
                 counts.append(pq.read_metadata(path).num_rows)
-            except (pa.ArrowException, OSError) as error:
-                raise DataError(f"data file {path} cannot be read ({error}); it is truncated or corrupt: copy it again, or record again") from error
         starts = np.concatenate([[0], np.cumsum(counts)])
         if starts[-1] != len(self):
             raise DataError(

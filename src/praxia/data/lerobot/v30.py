@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from praxia.data.lerobot.features import Info
-from praxia.data.lerobot.tables import EpisodeEntry, Meta, VideoSpan, read_parquet
+from praxia.data.lerobot.tables import EpisodeEntry, Meta, VideoSpan, column_names, read_parquet
 from praxia.errors import DataError
 
 _OWN_COLUMNS = ("episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index")
@@ -20,8 +20,8 @@ def read_meta(root: Path, info: Info) -> Meta:
         raise DataError(f"{root}: meta/episodes/ has no parquet file; the dataset is incomplete (was finalize() called?): copy or record it again")
     rows: list[dict[str, Any]] = []
     for path in paths:
-        table = read_parquet(path)
-        rows += table.select([name for name in table.column_names if not name.startswith("stats/")]).to_pylist()
+        names = column_names(path)
+        rows += read_parquet(path, [name for name in names if not name.startswith("stats/")]).to_pylist()  # statistics are most of the file
     try:
         rows.sort(key=lambda row: row["episode_index"])
         episodes = tuple(_episode(root, info, row) for row in rows)
