@@ -62,7 +62,7 @@ def verdict(found: tuple[Condition, ...]) -> Verdict:
     level = [c for c in controls if c not in beaten]
     if not level:
         uppers = " and ".join(f"{percent(c.mean.high)} ({c.label})" for c in controls if c.mean)
-        text = f"The policy does what it is told and looks where it acts: the lower bound of its success, {low}, is above the upper bound of "
+        text = f"The policy uses its instruction and its pictures: the lower bound of its success, {low}, is above the upper bound of "
         text += f"{'both controls' if len(controls) == 2 else 'the control'}, {uppers}."
         if {c.name for c in controls} != {"instruction_shuffled", "images_blanked"}:
             text = f"The lower bound of the policy's success, {low}, is above the upper bound of {uppers}."

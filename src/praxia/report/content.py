@@ -21,7 +21,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question about one picture: what is right and what the policy said. Pixels (u, v), integer = pixel centre, where the answer is a point."""
+    """A question about a picture the policy did not train on: what is right and what it said.
+
+    Pixels are (u, v), integer = pixel centre, where the answer is a point; answered_pixel is None if it named none.
+    """
 
     image: np.ndarray  # uint8 [H, W, 3]
     question: str

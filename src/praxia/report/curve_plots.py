@@ -1,13 +1,15 @@
-"""Learning curves drawn with matplotlib, as SVG pictures of about 430 x 260 px that stand side by side or below each other."""
+"""Learning curves drawn with matplotlib, as SVG pictures of about 360 x 230 px that stand side by side or below each other."""
 
 import base64
 import io
+import math
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from praxia.report.curves import Curve, StageCurves
 from praxia.report.html import Markup, tag
@@ -46,13 +48,13 @@ def _loss_plot(name: str, curve: Curve, held_out: dict[str, Curve]) -> Markup:
     figure, axes = _panel("total loss, weighted" if name == "loss" else title(name))
     smooth = curve.smoothed(len(curve.value) // 40)
     every = max(1, -(-len(curve.value) // _POINTS))
-    axes.plot(curve.step[::every], curve.value[::every], color=RAW, linewidth=0.8, label="training, each update")
-    axes.plot(curve.step[::every], smooth[::every], color=TRAINING, linewidth=1.8, label="training, smoothed")
+    axes.plot(curve.step[::every], curve.value[::every], color=RAW, linewidth=0.8)
+    axes.plot(curve.step[::every], smooth[::every], color=TRAINING, linewidth=1.8)
     for shape, (key, held) in zip(_SHAPES * len(held_out), held_out.items()):
-        label = f"held out: {title(key.rpartition('/')[0])}" if len(held_out) > 1 else "held out"
-        axes.plot(held.step, held.value, shape + "-", color=HELD_OUT, linewidth=1, markersize=4.5, label=label)
+        axes.plot(held.step, held.value, shape + "-", color=HELD_OUT, linewidth=1, markersize=4.5, label=title(key.rpartition("/")[0]))
+    if len(held_out) > 1:
+        axes.legend(frameon=False, fontsize=8, loc="upper right", title="held out", title_fontsize=8)
     _scale(axes, [smooth, *(held.value for held in held_out.values())], curve.value)
-    axes.legend(frameon=False, fontsize=8, loc="upper right")
     return _picture(figure, f"Learning curve of {title(name)}: {_span(smooth)}")
 
 
@@ -60,23 +62,25 @@ def _held_out_plot(name: str, curve: Curve) -> Markup:
     what = "action error, held out (normalised units)" if name == "action_error" else f"{title(name)}, held out"
     figure, axes = _panel(what)
     axes.plot(curve.step, curve.value, "o-", color=HELD_OUT, linewidth=1.2, markersize=4.5)
+    axes.set_xlim(left=0)
     _scale(axes, [curve.value], curve.value)
     return _picture(figure, f"{what}: {_span(curve.value)}")
 
 
 def _rate_plot(curve: Curve) -> Markup:
-    figure, axes = _panel("learning rate")
+    highest = float(np.nanmax(curve.value))
+    exponent = math.floor(math.log10(highest) + 1e-3) if highest > 0 else 0
+    figure, axes = _panel(f"learning rate (times $10^{{{exponent}}}$)")
     every = max(1, -(-len(curve.value) // _POINTS))
-    axes.plot(curve.step[::every], curve.value[::every], color=INK, linewidth=1.5)
+    axes.plot(curve.step[::every], curve.value[::every] / 10**exponent, color=INK, linewidth=1.5)
     axes.set_ylim(bottom=0)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
-    return _picture(figure, f"Learning rate, at most {np.nanmax(curve.value):.2g}")
+    return _picture(figure, f"Learning rate, at most {highest:.2g}")
 
 
 def _panel(heading: str) -> tuple[Figure, Axes]:
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(4.5, 2.7), layout="constrained")
-        axes = figure.add_subplot()
+        figure = Figure(figsize=(3.75, 2.4))
+        axes = figure.add_axes((0.125, 0.19, 0.855, 0.68))  # fixed: panels line up, and no layout has to be solved
         axes.set_title(heading, loc="left", fontsize=10, fontweight="bold")
         axes.set_xlabel("updates")
         axes.grid(axis="y", color=FAINT, linewidth=0.7)
@@ -96,6 +100,9 @@ def _scale(axes: Axes, important: list[np.ndarray], raw: np.ndarray) -> None:
     low, high = min(values.min(), np.quantile(raw, 0.01)), max(values.max(), np.quantile(raw, 0.99))
     if low > 0 and values.max() > 10 * values.min():
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(low / 1.15, high * 1.3)
     else:
         room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
@@ -113,4 +120,13 @@ def _picture(figure: Figure, words: str) -> Markup:
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}, transparent=True)
     source = "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return tag("img", src=source, alt=words, class_="plot", width=432, height=259)
+    return tag("img", src=source, alt=words, class_="plot", width=360, height=230)
+
+
+def curves_legend() -> Markup:
+    """What line, ground and dots mean, once for all panels."""
+    line = tag("line", x1=0, x2=26, y1=8, y2=8, stroke=TRAINING, stroke_width=2.5)
+    raw = tag("path", d="M0 9L4 3L8 12L12 5L16 13L20 4L26 10", stroke=RAW, stroke_width=1.5, fill="none")
+    dots = [tag("line", x1=0, x2=26, y1=8, y2=8, stroke=HELD_OUT), tag("circle", cx=13, cy=8, r=3.5, fill=HELD_OUT)]
+    marks = (("training, every update", raw), ("training, smoothed", line), ("held out", dots))
+    return tag("p", [tag("span", tag("svg", drawn, width=26, height=16, aria_hidden="true"), " " + words) for words, drawn in marks], class_="legend")

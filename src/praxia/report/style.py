@@ -40,7 +40,7 @@ dt { color: var(--soft); font-size: .82rem; } dd { margin: 0; overflow-wrap: any
 .tile:first-child .big { font-size: 2.9rem; line-height: 1.1; }
 
 .intervals { margin: 1.2rem 0 1.4rem; }
-.row { display: grid; grid-template-columns: 9.5rem 1fr 4rem; column-gap: 1.2rem;
+.row { display: grid; grid-template-columns: 10.5rem 1fr 4rem; column-gap: 1.2rem;
   align-items: center; padding: .15rem 0; border-bottom: 1px solid var(--line); }
 .row.mean { font-weight: 650; background: var(--ground); } .row.axis { border: 0; }
 .row .label { padding-left: .4rem; } .row .rate { text-align: right; padding-right: .4rem; font-variant-numeric: tabular-nums; }
@@ -48,7 +48,7 @@ dt { color: var(--soft); font-size: .82rem; } dd { margin: 0; overflow-wrap: any
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; margin: .4rem 0; font-size: .93rem; }
 
 .scroll { overflow-x: auto; margin: .8rem 0; }
-table { border-collapse: collapse; font-size: .92rem; min-width: 60%; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .92rem; min-width: min(24rem, 100%); font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .38rem .9rem .38rem .4rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { color: var(--soft); font-weight: 600; font-size: .84rem; border-bottom-width: 2px; white-space: nowrap; vertical-align: bottom; }
 tbody th { font-weight: 500; white-space: nowrap; }

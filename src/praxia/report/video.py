@@ -10,7 +10,7 @@ import numpy as np
 from praxia.errors import DataError
 
 _HEIGHT = 280  # px aimed at when a small picture is enlarged
-_OPTIONS = {"crf": "21", "preset": "slow", "threads": "1", "x264-params": "threads=1"}
+_OPTIONS = {"crf": "22", "preset": "veryfast", "threads": "1", "x264-params": "threads=1"}
 
 
 def encode_mp4(frames: Sequence[np.ndarray], fps: float) -> bytes:

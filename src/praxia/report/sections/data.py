@@ -15,7 +15,7 @@ def data(content: ReportContent) -> Markup:
 
 
 def _source(source: DataSource) -> Markup:
-    used = f"Used in {', '.join(title(stage) for stage in source.stages)}. " if source.stages else ""
+    used = f"Used in stage{'s' * (len(source.stages) > 1)} {', '.join(title(stage) for stage in source.stages)}. " if source.stages else ""
     total = f"{count(sum(source.episodes.values()))} episodes, {count(source.frames)} frames." if source.episodes else ""
     sheet = tag("div", [_moment(moment) for moment in source.examples], class_="sheet") if source.examples else None
     return tag(

@@ -17,8 +17,8 @@ def header(name: str, content: ReportContent) -> Markup:
         "preset": content.preset,
         "time": duration(summary["wall_s"]) if summary.get("wall_s") else None,
         "memory at most": f"{summary['peak_rss_gb']:.1f} GB" if summary.get("peak_rss_gb") else None,
-        "machine": summary.get("machine"),
         "commit": content.commit,
+        "machine": summary.get("machine"),
         "seeds": {title(what): seed for what, seed in content.seeds.items()},
         "versions": summary.get("versions"),
     }

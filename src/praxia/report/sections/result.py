@@ -8,8 +8,8 @@ from praxia.report.tables import facts, success_table
 from praxia.report.words import percent, title
 
 _WHAT_CONTROLS_TELL = {
-    "instruction_shuffled": "is told the instruction of another episode; what it still solves is luck, or what the scene invites",
-    "images_blanked": "gets black pictures; what it still solves can be done without looking",
+    "instruction_shuffled": "the policy is told the instruction of another episode; what it still solves is luck, or what the scene invites",
+    "images_blanked": "the policy gets black pictures; what it still solves can be done without looking",
 }
 
 
@@ -24,19 +24,23 @@ def result(content: ReportContent) -> Markup:
         "Result",
         tag("p", judged.text, class_=f"verdict {_TONE[judged.separated]}"),
         tag("div", [_tile(i, condition) for i, condition in enumerate(found)], class_="tiles"),
-        tag("p", _how(content, found), class_="lead"),
+        tag("div", _how(content, found), class_="lead"),
         intervals_plot(found),
         tag("p", _tasks(found)),
         success_table(found).html(),
         tag(
             "p",
-            "In brackets: 95 % Wilson intervals, per cent. They cover the choice of episodes; another training seed would give another policy.",
+            _INTERVALS,
             class_="note",
         ),
         _fine_print(content),
     )
 
 
+_INTERVALS = (
+    "In brackets: 95 % Wilson intervals in per cent, stratified by task for the mean. They cover the choice of episodes; "
+    "another training seed would give another policy."
+)
 _TONE = {True: "good", False: "open", None: "open"}
 
 
@@ -56,8 +60,9 @@ def _how(content: ReportContent, found: tuple[Condition, ...]) -> list[Markup | 
         "is done, spoilt, or out of time. The episodes were fixed before any policy was seen. "
     ]
     if len(found) > 1:
-        text.append("The controls are the same policy on the same episodes:")
-        told = [tag("li", tag("b", c.label), " ", _WHAT_CONTROLS_TELL.get(c.name, "")) for c in found[1:]]
+        fewer = min(c.mean.episodes for c in found if c.mean)
+        text.append(f"The controls are the same policy on {'the same' if fewer == episodes else f'{fewer} or more of these'} episodes:")
+        told = [tag("li", tag("b", c.label), ": " + _WHAT_CONTROLS_TELL[c.name] if c.name in _WHAT_CONTROLS_TELL else "") for c in found[1:]]
         text.append(tag("ul", told))
     return text
 
@@ -67,7 +72,7 @@ def _tasks(found: tuple[Condition, ...]) -> str:
     if not clear and not unclear:
         return ""
     if not unclear:
-        return f"Task by task the policy's interval lies above both controls' in all {len(clear)}."
+        return f"Task by task the policy's interval lies above every control's in all {len(clear)}."
     names = ", ".join(title(task) for task in unclear)
     return f"Task by task the policy's interval lies above every control's in {len(clear)} of {len(clear) + len(unclear)}; not in {names}."
 

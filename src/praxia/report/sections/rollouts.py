@@ -27,8 +27,10 @@ def rollouts(content: ReportContent, limit: int = _LIMIT) -> Markup:
             continue
         used += len(film)
         figures.append(_figure(clip, film))
-    views = " | ".join(content.clips[0].views)
-    lead = f"Up to one success and one failure of each task, {words}, as the policy saw them" + (f": {views}." if views else ".")
+    views = content.clips[0].views
+    lead = f"Up to one success and one failure of each task, {words}, as the policy saw them."
+    if len(views) > 1:
+        lead += f" From left to right: {', '.join(views)}."
     note = tag("p", f"{left_out} films are left out to keep the page small.", class_="note") if left_out else None
     return section("rollouts", "Episodes to watch", tag("p", lead, class_="lead"), tag("div", figures, class_="films"), note)
 
@@ -50,7 +52,7 @@ def _figure(clip: Clip, film: bytes) -> Markup:
     height, width = clip.frames[0].shape[:2]
     video = tag(
         "video", src=video_uri(film), poster=data_uri(clip.frames[0]), aria_label=words, width=width, height=height,
-        controls=True, loop=True, muted=True, playsinline=True, preload="auto",
+        autoplay=True, controls=True, loop=True, muted=True, playsinline=True,
     )  # fmt: skip
     seconds = len(clip.frames) / clip.rate_hz
     caption = tag("figcaption", outcome, " ", tag("span", f"{title(clip.task)}, {seconds:.1f} s", class_="note"), tag("br"), f"“{clip.instruction}”")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from praxia.report.content import ReportContent
-from praxia.report.curve_plots import curve_plots
+from praxia.report.curve_plots import curve_plots, curves_legend
 from praxia.report.curves import StageCurves, read_curves
 from praxia.report.html import Markup, folded, section, tag
 from praxia.report.tables import loss_table, stage_table
@@ -29,6 +29,7 @@ def stages(run: Path, content: ReportContent) -> Markup:
         "Training",
         tag("p", lead, class_="lead"),
         stage_table(done, ends).html(),
+        curves_legend() if any(found.training for found in curves.values()) else None,
         [_stage(number, stage, curves[stage["name"]]) for number, stage in enumerate(done, 1)],
     )
 
