@@ -39,7 +39,7 @@ SIGLIP_BLOCK = {
 
 
 def read_weights(source: str, dino_source: str, siglip_source: str, side: int) -> dict[str, Tensor]:
-    """State dict of a PrismaticBackbone (float32, our names) from public files. side: patches along a side of the picture.
+    """State dict of a PrismaticBackbone (our names, the files' float types) from public files. side: patches along a side of the picture.
 
     source: `.safetensors` file with flat public names, `.pt` file, folder of the public model, or its public name.
     Raises CheckpointError naming what cannot be read.
@@ -50,7 +50,7 @@ def read_weights(source: str, dino_source: str, siglip_source: str, side: int) -
     siglip = {k.removeprefix("vision_backbone.siglip_featurizer."): v for k, v in flat.items() if ".siglip_featurizer." in k}
     state |= {f"dino.{k}": v for k, v in (dino_state(dino, side) if dino else library_dino(dino_source, side)).items()}
     state |= {f"siglip.{k}": v for k, v in (siglip_state(siglip, side) if siglip else library_siglip(siglip_source, side)).items()}
-    return {k: v.float() for k, v in state.items()}
+    return state
 
 
 # --- files ----------------------------------------------------------------------------------------------------------------------
