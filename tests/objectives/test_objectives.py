@@ -95,7 +95,9 @@ def test_position_regression_is_the_smooth_l1_of_valid_positions(batch):
     torch.testing.assert_close(total, expected.sum())
     assert weight == expected.numel() == PositionRegression().count(seen)["positions"]
     assert PositionRegression().count(batch) == {}
-    with pytest.raises(ConfigError, match="positions"):
+    with pytest.raises(ConfigError, match="readout 'positions'"):
+        PositionRegression()(Outputs(), seen, {})
+    with pytest.raises(ConfigError, match="dense"):
         PositionRegression()(Outputs(readouts={"positions": said}), batch, {})
 
 

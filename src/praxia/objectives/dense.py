@@ -1,9 +1,10 @@
-"""Dense targets of a batch by name, with a message that says what is missing."""
+"""Dense targets of a batch and readouts of a forward by name, with a message that says what is missing."""
 
 from torch import Tensor
 
 from praxia.data.batch import Batch
 from praxia.errors import ConfigError
+from praxia.models.states import Outputs
 
 
 def dense(batch: Batch, name: str, objective: str) -> Tensor:
@@ -14,3 +15,13 @@ def dense(batch: Batch, name: str, objective: str) -> Tensor:
             "use a supervision that makes it, or restrict the objective with Weighted.on"
         )
     return batch.dense[name]
+
+
+def readout(outputs: Outputs, name: str, objective: str) -> Tensor:
+    """outputs.readouts[name], or ConfigError."""
+    if name not in outputs.readouts:
+        raise ConfigError(
+            f"objective {objective} scores readout {name!r}, the forward made {sorted(outputs.readouts)}; build part 'readouts', "
+            "do not drop the token group it reads (Stage.passes), and give it views if it reads them"
+        )
+    return outputs.readouts[name]

@@ -12,6 +12,7 @@ from praxia.errors import ConfigError, unknown
 from praxia.models.geometry_nets.geometry_net import GeometryFeatures
 from praxia.models.states import Outputs
 from praxia.models.vision.grid_positions import plane_coordinates, sine_positions
+from praxia.objectives.dense import readout
 from praxia.objectives.objective import Losses, Teachers
 from praxia.registry import register
 from praxia.specs import ImageSpec
@@ -39,7 +40,7 @@ class GeometryAlignment:
             raise ConfigError(f"objective geometry_alignment: {unknown('teacher', self.teacher, teachers)}")
         visual = outputs.visual
         assert batch.views is not None and visual is not None and visual.image_spec is not None
-        student = outputs.readouts[self.readout].float()
+        student = readout(outputs, self.readout, "geometry_alignment").float()
         target = on_grid(self._positioned(teachers[self.teacher].features(batch)), batch.views.size, visual.image_spec, visual.grid)
         if target.shape[-1] != student.shape[-1]:
             raise ConfigError(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from praxia.data.batch import Batch
 from praxia.models.states import Outputs
-from praxia.objectives.dense import dense
+from praxia.objectives.dense import dense, readout
 from praxia.objectives.objective import Losses, Teachers
 from praxia.registry import register
 
@@ -30,5 +30,5 @@ class PositionRegression:
     def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
         """Sum over valid coordinates and their number."""
         target, valid = dense(batch, "positions", "position_regression"), dense(batch, "positions_valid", "position_regression")
-        error = F.smooth_l1_loss(outputs.readouts[self.readout], target, reduction="none", beta=self.beta)
+        error = F.smooth_l1_loss(readout(outputs, self.readout, "position_regression"), target, reduction="none", beta=self.beta)
         return {"positions": ((error * valid[..., None]).sum(), 3 * valid.sum().float())}

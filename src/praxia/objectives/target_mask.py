@@ -10,7 +10,7 @@ from praxia.data.batch import Batch
 from praxia.data.pixels import resample_nearest
 from praxia.errors import ConfigError
 from praxia.models.states import Outputs
-from praxia.objectives.dense import dense
+from praxia.objectives.dense import dense, readout
 from praxia.objectives.objective import Losses, Teachers
 from praxia.registry import register
 
@@ -47,7 +47,7 @@ class TargetMask:
         views, spec = batch.views, outputs.visual.image_spec
         slots = [resample_nearest(masks[:, i].to(torch.uint8), views.affine[:, i], views.size[:, i], spec) for i in range(masks.shape[1])]
         truth = (torch.stack(slots, dim=1) > 0).float()
-        logits = F.interpolate(outputs.readouts[self.readout], truth.shape[2:], mode="bilinear", align_corners=False)
+        logits = F.interpolate(readout(outputs, self.readout, "target_mask"), truth.shape[2:], mode="bilinear", align_corners=False)
         seen = (valid & views.valid).float()
         return {
             "target_focal": (self.focal * (self._focal(logits, truth) * seen).sum(), seen.sum()),
