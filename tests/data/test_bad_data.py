@@ -113,14 +113,14 @@ def test_a_video_of_another_rate_and_size_is_found(copy_little):
     encode(root / VIDEO, (R.picture(0, s)[:32] for s in range(24)), 10.0)
     assert_verified(root, "32 x 64", "drift")
     for store in (True, False):
-        with pytest.raises(DataError, match="the picture is 32 x 64, info.json says 48 x 64"):
+        with pytest.raises(DataError, match=r"the picture is 32 x 64, info.json says 48 x 64"):
             LeRobotSource(root, store=store).sample_at(0, ALL)
 
 
 def test_an_unknown_view_is_named(shared_little):
-    with pytest.raises(DataError, match="unknown view 'hed'; did you mean 'head'"):
+    with pytest.raises(DataError, match=r"unknown view 'hed'; did you mean 'head'"):
         LeRobotSource(shared_little).sample_at(0, Want(horizon=1, roles=("hed",)))
-    with pytest.raises(DataError, match="unknown vector feature 'acton'; did you mean 'action'"):
+    with pytest.raises(DataError, match=r"unknown vector feature 'acton'; did you mean 'action'"):
         LeRobotSource(shared_little).columns("acton")
 
 

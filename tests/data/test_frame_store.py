@@ -58,7 +58,7 @@ def test_processes_that_open_at_once_share_one_store(shared_little, tmp_path):
         run.join(60)
         assert run.exitcode == 0
     (store,) = tmp_path.iterdir()
-    assert sorted(p.name for p in store.iterdir()) == ["done.json", "frames.npy", "lock"]
+    assert sorted(p.name for p in store.iterdir()) == ["done.json", "frames.npy"]
 
 
 def test_a_made_store_is_read_without_decoding(shared_little, tmp_path, monkeypatch):

@@ -46,16 +46,24 @@ def test_a_killed_run_resumes_to_the_same_bytes(made, tmp_path):
     while not (shards.is_dir() and len(list(shards.glob("*/shard.json"))) >= 2):
         assert time.monotonic() < deadline and run.is_alive()
         time.sleep(0.005)
-    os.killpg(run.pid, signal.SIGKILL)
+    workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    os.kill(run.pid, signal.SIGKILL)
     run.join()
+    while any(_alive(pid) for pid in workers):  # workers go when the run is gone
+        assert time.monotonic() < deadline + 10
+        time.sleep(0.1)
     assert not root.exists()
     resumed = make_dataset(WORLD, root=root, workers=1, noise=RecoveryNoise(), **SETTINGS)
     assert digest(resumed.root) == digest(made.root)
     assert not work_folder(root).exists()
 
 
+def _alive(pid: str) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "zombie" not in status.read_text()
+
+
 def _make_alone(root: Path) -> None:
-    os.setpgrp()  # so that the test can kill this process with its workers
     make_dataset(WORLD, root=root, workers=1, noise=RecoveryNoise(), **SETTINGS)
 
 

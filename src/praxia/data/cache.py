@@ -1,8 +1,10 @@
 """Things computed once per content: cache folders and content hashes of files."""
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _BLOCK = 1 << 22
@@ -15,6 +17,15 @@ def cache_folder(kind: str) -> Path:
     path = Path(base) / "praxia" / kind
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextmanager
+def one_process(path: Path) -> Iterator[None]:
+    """Only one process at a time works on `path`; the others wait. Released by the kernel if the process dies."""
+    name = hashlib.blake2b(str(path.resolve()).encode(), digest_size=16).hexdigest()
+    with (cache_folder("locks") / name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def file_digest(path: Path) -> bytes:

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import shutil
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from praxia.data.cache import one_process
 from praxia.data.lerobot.features import Feature
 from praxia.data.lerobot.shard import read_shard, write_shard
 from praxia.data.lerobot.writer import assemble, work_folder
@@ -98,27 +100,28 @@ def make_dataset(
         "seed": seed,
         "recording": to_json(recording),
     }
-    finished = _finished(root, plan, resume)
-    if finished is not None:
-        return finished
-    work = work_folder(root)
-    if not resume:
-        shutil.rmtree(work, ignore_errors=True)
-    with _workers(workers) as pool:
-        known = _describe(pool, work, plan, world, kwargs, recording)
-        names = _checked_tasks(tasks, known.tasks)
-        jobs = [
-            _Job(task, k, seed, seeds[k] if seeds is not None else None, world, kwargs, recording, work / "shards" / f"{t:03d}_{k:05d}")
-            for t, task in enumerate(names)
-            for k in range(len(seeds) if seeds is not None else episodes)
-        ]
-        _run_jobs(pool, jobs, known.features, known.card.fps, progress, known.card.name)
-    return _publish(root, jobs, known, plan, time.monotonic() - begin)
+    with one_process(root):  # two runs that need the same dataset: the second waits and finds it made
+        finished = _finished(root, plan, resume)
+        if finished is not None:
+            return finished
+        work = work_folder(root)
+        if not resume:
+            shutil.rmtree(work, ignore_errors=True)
+        with _workers(workers) as pool:
+            known = _describe(pool, work, plan, world, kwargs, recording)
+            names = _checked_tasks(tasks, known.tasks)
+            jobs = [
+                _Job(task, k, seed, seeds[k] if seeds is not None else None, world, kwargs, recording, work / "shards" / f"{t:03d}_{k:05d}")
+                for t, task in enumerate(names)
+                for k in range(len(seeds) if seeds is not None else episodes)
+            ]
+            _run_jobs(pool, jobs, known.features, known.card.fps, progress, known.card.name)
+        return _publish(root, jobs, known, plan, time.monotonic() - begin)
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What a worker tells of the world; kept in the plan file so that a resumed run needs no world."""
+    """What a worker tells of the world."""
 
     tasks: tuple[str, ...]
     features: dict[str, Feature]
@@ -246,6 +249,17 @@ def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
     write_json(_failure(job), {"attempts": attempts})
 
 
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 @contextmanager
 def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes with one thread each: the work is split by episode, threads inside would only fight."""
@@ -254,7 +268,7 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     os.environ.setdefault("MUJOCO_GL", "egl")
     try:
-        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)) as pool:
             yield pool
     finally:
         for name, value in before.items():

@@ -3,7 +3,6 @@
 A store is a folder in the cache named by the content of the files it was made of; one process builds it, others wait for it.
 """
 
-import fcntl
 import os
 import shutil
 import warnings
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from praxia.data.cache import cache_folder, content_key
+from praxia.data.cache import cache_folder, content_key, one_process
 from praxia.data.lerobot.features import FRESH
 from praxia.data.lerobot.frames import LazyFrames
 from praxia.data.lerobot.tables import Tables
@@ -145,8 +144,7 @@ def _build(path: Path, tables: Tables, frames: Frames, key: str, rows: np.ndarra
     if (path / "done.json").is_file():
         return
     path.mkdir(parents=True, exist_ok=True)
-    with (path / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel if this process dies
+    with one_process(path):
         if (path / "done.json").is_file():
             return
         shape = (len(rows), *frames.size) if frames.codes else (len(rows), *frames.size, 3)
