@@ -73,6 +73,8 @@ def _tasks(found: tuple[Condition, ...]) -> str:
         return ""
     if not unclear:
         return f"Task by task the policy's interval lies above every control's in all {len(clear)}."
+    if not clear:
+        return f"Task by task the policy's interval lies above every control's in none of the {len(unclear)}."
     names = ", ".join(title(task) for task in unclear)
     return f"Task by task the policy's interval lies above every control's in {len(clear)} of {len(clear) + len(unclear)}; not in {names}."
 
