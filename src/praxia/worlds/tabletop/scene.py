@@ -33,6 +33,8 @@ class Scene:
         self.data = mujoco.MjData(self.model)
         self.ids = parts.find_ids(self.model)
         self._spring = self.model.qpos_spring.copy()
+        names = ("body_mass", "body_inertia", "body_ipos", "body_iquat")
+        self._inertial = {name: getattr(self.model, name).copy() for name in names}
         self.model.body_sameframe[list(self.ids.slot_body)] = 0
         for geoms in self.ids.slot_geoms:
             self.model.geom_sameframe[list(geoms)] = 0
@@ -77,7 +79,9 @@ class Scene:
         m.body_gravcomp[body] = 1.0 if placed is None else 0.0
         m.geom_group[list(geoms)] = _HIDDEN
         m.geom_contype[list(geoms)] = m.geom_conaffinity[list(geoms)] = 0
-        if placed is None:
+        if placed is None:  # nothing of an earlier object may stay: the solver scales by the mean inertia of the whole model
+            for name, compiled in self._inertial.items():
+                getattr(m, name)[body] = compiled[body]
             return
         t = template(placed.category)
         m.body_mass[body], m.body_inertia[body] = t.mass, t.inertia
@@ -125,7 +129,6 @@ class Scene:
     def advance(self, substeps: int) -> None:
         """Integrate; a button pressed far enough stays down and its lamp turns white."""
         mujoco.mj_step(self.model, self.data, substeps)
-        mujoco.mj_kinematics(self.model, self.data)  # mj_step leaves poses of one substep ago; a picture must not be what brings them up to date
         for i in range(len(self.arrangement.buttons)):
             adr = self.ids.button_qpos[i]
             if not self.latched[i] and self.data.qpos[adr] < -fixtures.PRESSED_DEPTH:
