@@ -1,8 +1,9 @@
 """Recipe and Stage: the whole composition as frozen data. A recipe reads like the paper's method section."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from praxia.models.precision import Precision
 from praxia.models.spec import ModelSpec
 from praxia.registry import register
 
@@ -107,7 +108,7 @@ class Stage:
 class Recipe:
     """A composition: model and stages, plus how the policy acts.
 
-    replan: executed steps before the next look. precision: compute dtype. seed: of everything that is drawn.
+    replan: executed steps before the next look. precision: compute dtype (`auto`: bf16 where the hardware has it). seed: of everything that is drawn.
     """
 
     name: str
@@ -117,6 +118,6 @@ class Recipe:
     tokenizer: Any = None
     numbers: Any = None
     replan: int = 8
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Precision = "auto"
     seed: int = 0
     licences: tuple[tuple[str, str], ...] = ()

@@ -1,14 +1,16 @@
 """TrainSettings: how this machine runs a stage. Nothing here but seed and precision changes what is learnt."""
 
 from dataclasses import dataclass
-from typing import Literal
+
+from praxia.models.precision import Precision
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """Settings of one training process.
 
-    precision: compute dtype of the forward and backward; parameters, moments and averages are float32. seed: of all draws.
+    precision: compute dtype of the forward and backward (`auto`: bf16 where the hardware has it); parameters, moments and averages are
+    float32. seed: of all draws.
     threads: CPU threads of one operation (0 = as they are); losses are equal to the last bit for an equal number.
     log_every: steps between two looks at the device (metrics are kept for every step). checkpoint_every: steps between checkpoints besides
     those at each validation and at the end (0 = none besides). keep_last, keep_best: checkpoints kept.
@@ -17,7 +19,7 @@ class TrainSettings:
     """
 
     device: str = "cpu"
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Precision = "auto"
     seed: int = 0
     threads: int = 0
     log_every: int = 20

@@ -1,12 +1,11 @@
 """One update: forward and backward over the micro-batches of a step, normalised once, clipped, guarded, averaged. Never waits for the device."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from praxia.models.precision import compute
 from praxia.models.vla import VLA
 from praxia.objectives.objective import Teachers
 from praxia.stages.recipe import Stage
@@ -16,11 +15,6 @@ from praxia.train.losses import counts, score, share_of_step, step_totals
 from praxia.train.randomness import derived_seed
 from praxia.train.settings import TrainSettings
 from praxia.train.stream import Prepared
-
-
-def compute(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Autocast context of a forward: float32 parameters, `precision` matrix products."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 class Update:

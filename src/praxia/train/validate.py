@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from praxia.models.heads.head import chunk_validity
+from praxia.models.precision import compute
 from praxia.models.vla import VLA
 from praxia.objectives.objective import Teachers
 from praxia.stages.recipe import Stage
@@ -14,7 +15,7 @@ from praxia.train.randomness import generator
 from praxia.train.settings import TrainSettings
 from praxia.train.stream import Prepared
 from praxia.train.trainable import set_training_mode
-from praxia.train.update import add_up, compute
+from praxia.train.update import add_up
 
 
 @torch.no_grad()
@@ -40,7 +41,7 @@ def validate(
         if model.head is not None and micro.batch.future is not None:
             noise = model.head.noise(micro.batch.size, generator(settings.seed, stage.name, "validation noise", number)).to(device)
             with compute(device, settings.precision):
-                chunk = model.sample(micro.batch, noise)
+                chunk = model.sample(micro.batch.with_target(None), noise)  # the answer would give the action away
             valid = chunk_validity(micro.batch)[:, 0].expand_as(chunk)
             error = ((chunk.float() - micro.batch.future.actions).abs() * valid).sum()
             add_up(by_name, [("action_error", (error, valid.sum().float()))])
