@@ -3,7 +3,6 @@
 folder: weights.safetensors, policy.json (model, specs, number transforms, provenance, licences, versions), statistics.json, tokenizer/.
 """
 
-import contextlib
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -18,12 +17,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoTokenizer
 
+import praxia.models.parts  # noqa: F401 - policy.json names parts by kind
 from praxia.data.collate import Collate
 from praxia.data.number_transforms import Numbers
 from praxia.data.sample import Sample
 from praxia.data.supervision.supervision import Example
 from praxia.errors import CheckpointError
 from praxia.files import read_json, write_json
+from praxia.models.precision import Precision, compute
 from praxia.models.spec import ModelSpec
 from praxia.models.vla import VLA
 from praxia.policy.session import Session, torch_generator
@@ -57,7 +58,7 @@ class PolicyConfig:
     robots: tuple[Robot, ...]
     horizon: int
     replan: int
-    precision: str
+    precision: Precision
     special_ids: dict[str, int] = field(default_factory=dict)
     vocabulary_size: int = 0
     licences: tuple[tuple[str, str], ...] = ()
@@ -141,12 +142,9 @@ class Policy:
         """Samples (no targets needed) and noise [B, H, A] -> one chunk float32 [H, Da] per sample in its robot's units."""
         device = next(self.model.parameters()).device
         batch = self.collate([Example(s, s.instruction) for s in samples]).to(device)
-        with torch.inference_mode(), self._compute(device):
+        with torch.inference_mode(), compute(device, self.config.precision):
             chunk = self.model.sample(batch, noise.to(device)).float().cpu().numpy()
         return [self.collate.numbers[s.embodiment].action_inverse(c, s.state) for s, c in zip(samples, chunk, strict=True)]
-
-    def _compute(self, device: torch.device) -> contextlib.AbstractContextManager:
-        return torch.autocast(device.type, torch.bfloat16) if self.config.precision == "bf16" else contextlib.nullcontext()
 
     # --- the folder -------------------------------------------------------------------------------------------------------------
 

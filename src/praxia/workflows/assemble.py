@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from praxia.data.collate import Collate
-from praxia.data.mixture import Entry, Mixture
+from praxia.data.mixture import Entry, MicroBatch, Mixture
 from praxia.data.number_transforms import Numbers
 from praxia.data.source import SampleSource, held_out_split
 from praxia.data.statistics import statistics_of
@@ -67,6 +67,8 @@ def assemble(recipe: Recipe) -> Assembly:
     robots = _robots(recipe, sources)
     model = _sized(recipe.model, robots)
     tokenizer, special_ids, size = _tokenizer(recipe, model)
+    if model.backbone is not None and model.backbone.vocabulary == 0:
+        model = replace(model, backbone=replace(model.backbone, vocabulary=size))
     return Assembly(recipe, model, robots, tokenizer, special_ids, size, sources)
 
 
@@ -135,3 +137,20 @@ def _tokenizer(recipe: Recipe, model: ModelSpec) -> tuple[Any, dict[str, int], i
     tokenizer = recipe.tokenizer.build(tuple(model.backbone.specials) + added)
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in added}
     return tokenizer, ids, len(tokenizer)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The stream the trainer takes: training micro-batches by step, and a fixed number of held-out ones."""
+
+    training: Mixture
+    held_out: Mixture
+    batches: int
+
+    def step(self, step: int) -> list[MicroBatch]:
+        """Micro-batches of a training step."""
+        return self.training.step(step)
+
+    def validation(self) -> list[MicroBatch]:
+        """Fixed held-out micro-batches."""
+        return self.held_out.fixed(self.batches)

@@ -1,0 +1,134 @@
+"""praxia data make | inspect | stats | verify."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from praxia.cli.arguments import parse, print_json
+from praxia.data.card import read_card
+from praxia.data.demonstrations import WORLDS
+from praxia.data.inspect import inspect, write_draft
+from praxia.data.making import make_dataset
+from praxia.data.recovery_noise import RecoveryNoise
+from praxia.data.statistics import dataset_statistics
+from praxia.data.verify import verify
+from praxia.errors import ConfigError, DataError, unknown
+
+
+@dataclass(frozen=True)
+class Make:
+    """Options."""
+
+    world: Annotated[str, tyro.conf.Positional]
+    """tabletop or metaworld."""
+    out: Path
+    """Folder of the dataset."""
+    tasks: tuple[str, ...] = ()
+    """All of the world's if empty."""
+    episodes: int = 50
+    """Kept successes a task."""
+    seeds: int = 0
+    """Use episode seeds 0..n-1, one episode a task each, instead of --episodes (Meta-World's benchmark conditions: 50)."""
+    seed: int = 0
+    """What the episode seeds are drawn from."""
+    split: str = "benchmark"
+    """tabletop: base, pretrain or benchmark."""
+    size: int = 96
+    """Side of the pictures in pixels."""
+    noise: bool = False
+    """Recovery noise: bursts of pushes, labels stay the clean expert's."""
+    picture_every: int = 1
+    """Control steps between two pictures; states and actions are kept at every step."""
+    depth: bool = False
+    """Also metric depth."""
+    masks: bool = False
+    """Also instance masks."""
+    workers: int = 0
+    """Processes; 0 = all cores."""
+
+
+@dataclass(frozen=True)
+class Root:
+    """Options."""
+
+    root: Annotated[Path, tyro.conf.Positional]
+    """Dataset folder (holds meta/info.json)."""
+    write_card: bool = False
+    """inspect: draft dataset.yaml."""
+    json: bool = False
+    """stats: print JSON."""
+
+
+ACTIONS = ("make", "inspect", "stats", "verify")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Dispatch on the action."""
+    action = arguments[0] if arguments else "--help"
+    if action in ("-h", "--help"):
+        print("usage: praxia data {make,inspect,stats,verify} ...\n")
+        print("  make     WORLD --out FOLDER   demonstrations from a world's experts\n  inspect  FOLDER               what a dataset holds")
+        print("  stats    FOLDER               statistics of states and actions\n  verify   FOLDER               what is wrong with it, and the fix")
+        return
+    if action not in ACTIONS:
+        raise ConfigError(unknown("data action", action, ACTIONS))
+    if action == "make":
+        _make(parse(Make, "data make", arguments[1:], "Make demonstrations with a world's scripted experts; a killed run goes on."))
+    else:
+        options = parse(Root, f"data {action}", arguments[1:], f"{action} a LeRobotDataset (v3.0, v2.1 or v2.0).")
+        {"inspect": _inspect, "stats": _stats, "verify": _verify}[action](options)
+
+
+def _make(options: Make) -> None:
+    if options.world not in WORLDS:
+        raise ConfigError(unknown("world", options.world, WORLDS))
+    kwargs = {"size": options.size} | ({"split": options.split} if options.world == "tabletop" else {})
+    made = make_dataset(
+        WORLDS[options.world], kwargs, root=options.out, tasks=options.tasks or None, episodes=options.episodes, seed=options.seed,
+        seeds=range(options.seeds) if options.seeds else None, noise=RecoveryNoise() if options.noise else None,
+        picture_every=options.picture_every, depth=options.depth, masks=options.masks, workers=options.workers,
+    )  # fmt: skip
+    table = Table("task", "kept", "attempts")
+    for task, kept in made.episodes.items():
+        table.add_row(task, str(kept), str(made.attempts.get(task, 0)))
+    Console().print(table)
+    rate = f" in {made.seconds:.0f} s, {made.frames / made.seconds:.0f} steps/s" if made.seconds else ", already there"
+    print(f"{made.root}: {sum(made.episodes.values())} episodes, {made.frames} steps{rate}")
+
+
+def _inspect(options: Root) -> None:
+    print(inspect(options.root).text())
+    if options.write_card:
+        path = write_draft(options.root)
+        print(f"drafted {path}: fill what is unknown, then `praxia data verify {options.root}`")
+
+
+def _stats(options: Root) -> None:
+    card = read_card(options.root)
+    keys = {"action": (card.action_key, card.action.dims), "state": (card.state_key, card.state.dims)}
+    found = dataset_statistics(options.root, [key for key, dims in keys.values() if dims])
+    if options.json:
+        print_json({name: found[key] for name, (key, dims) in keys.items() if dims})
+        return
+    for name, (key, dims) in keys.items():
+        if not dims:
+            continue
+        table = Table(name, "unit", "min", "q01", "mean", "std", "q99", "max", title=f"{key}, {found[key].count} rows")
+        for i, dim in enumerate(dims):
+            numbers = [getattr(found[key], field)[i] for field in ("min", "q01", "mean", "std", "q99", "max")]
+            table.add_row(dim.name, dim.unit, *(f"{n:.4g}" for n in numbers))
+        Console().print(table)
+
+
+def _verify(options: Root) -> None:
+    findings = verify(options.root)
+    for finding in findings:
+        print(f"{finding.level}: {finding.message}")
+    if any(f.level == "error" for f in findings):
+        raise DataError(f"{options.root}: {sum(f.level == 'error' for f in findings)} errors; fix them before training")
+    print(f"{options.root}: sound" + (f", {len(findings)} warnings" if findings else ""))

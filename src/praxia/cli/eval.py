@@ -1,0 +1,73 @@
+"""praxia eval: a policy in closed loop on a fixed plan, beside two controls; or two policies on one plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from praxia.cli.arguments import parse, print_json
+from praxia.evaluate.benchmarks import benchmark
+from praxia.evaluate.controls import CONTROLS
+from praxia.evaluate.evaluate import compare_folders, evaluate
+from praxia.evaluate.factory import policy_folder
+from praxia.evaluate.rollout import Rules
+from praxia.report.conditions import conditions
+from praxia.report.tables import success_table
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Options."""
+
+    policy: Annotated[Path, tyro.conf.Positional]
+    """Policy folder (runs/<name>/policy)."""
+    benchmark: str = "tabletop"
+    """tabletop, tabletop-unseen-words, metaworld-8, metaworld-8-final, metaworld-mt10, metaworld-mt50, metaworld-mt50-public."""
+    tasks: tuple[str, ...] = ()
+    """Some of the benchmark's tasks; all if empty."""
+    episodes: int | None = None
+    """Episodes a task; the benchmark's usual number if left out."""
+    seed: int = 0
+    """Another held-out test set (benchmarks with held-out or random starts)."""
+    replan: int | None = None
+    """Actions executed before the next look; the policy's own if left out."""
+    controls: bool = True
+    """Also run with another episode's instruction, and with blank pictures."""
+    control_episodes: int | None = None
+    """Episodes a task for the controls; all if left out."""
+    out: Path | None = None
+    """Folder for records and results.json; <policy>/../eval/<benchmark> if left out. What is there is not run again."""
+    against: Path | None = None
+    """A second policy: both run the same plan, compared episode by episode (exact McNemar)."""
+    workers: int | None = None
+    """Worker processes; one a core if left out, 0 = this process."""
+    size: int | None = None
+    """Side of the world's pictures in pixels; the world's own if left out."""
+    json: bool = False
+    """Print the results as JSON."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, judge, print."""
+    options = parse(Eval, "eval", arguments, "Judge a policy in closed loop on a plan that was fixed before.")
+    world = {"size": options.size} if options.size else {}
+    rules = Rules(replan=options.replan) if options.replan else None
+    chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules)
+    controls = CONTROLS if options.controls and not options.against else ()
+    out = options.out or options.policy.parent / "eval" / options.benchmark
+    results = evaluate(chosen, policy_folder(options.policy), out, controls, options.control_episodes, options.workers, not options.json)
+    if options.against:
+        other = out.with_name(out.name + "-against")
+        evaluate(chosen, policy_folder(options.against), other, (), None, options.workers, not options.json)
+        results = {"first": results, "paired": compare_folders(out, other)}
+    if options.json:
+        print_json(results)
+        return
+    first = results["first"] if options.against else results
+    Console().print(success_table(conditions(first)).rich(f"{options.policy} on {options.benchmark}"))
+    if options.against:
+        print(results["paired"])
+    print(f"records and results.json: {out}")

@@ -1,0 +1,73 @@
+"""praxia train: a recipe, stage by stage, into runs/<name>; the same command resumes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from praxia.cli.arguments import parse_known
+from praxia.recipes.load import load_recipe, override
+from praxia.registry import to_json
+from praxia.report.tables import Table
+from praxia.train.settings import TrainSettings
+from praxia.workflows.describe import stage_table
+from praxia.workflows.train_recipe import train_recipe, with_data
+
+
+@dataclass(frozen=True)
+class Train:
+    """Options; further flags set fields of the recipe: --stages.robot.optimiser.lr 3e-4"""
+
+    recipe: Annotated[str, tyro.conf.Positional]
+    """Name of a built-in recipe, or path.py:function."""
+    preset: str = "tiny"
+    """tiny (laptop) or paper (published shapes)."""
+    name: str = ""
+    """Run folder below --runs; the recipe's name if empty."""
+    runs: Path = Path("runs")
+    """Where run folders are."""
+    stage: str = ""
+    """Train only this stage; the stages before it must be finished."""
+    data: tuple[str, ...] = ()
+    """Dataset folders (each with its dataset.yaml) to learn actions from, in place of the recipe's."""
+    size: int = 0
+    """Longer side that pictures of --data are kept at; 0 = as stored."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 ..."""
+    threads: int = 0
+    """CPU threads; 0 = all cores. A resumed run gives equal losses only with equal threads."""
+    dry_run: bool = False
+    """Show the stages and stop."""
+    restart: bool = False
+    """Forget what the run folder holds."""
+    quiet: bool = False
+    """No progress bars."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, train, print where the policy is."""
+    options, rest = parse_known(Train, "train", arguments, "Train a recipe stage by stage. The same command resumes a stopped run.")
+    recipe = load_recipe(options.recipe, options.preset)
+    recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest)
+    recipe = replace(recipe, preset=options.preset)
+    if options.dry_run:
+        Table.print(stage_table(recipe), f"{recipe.name} ({recipe.preset})")
+        return
+    settings = TrainSettings(device=resolve_device(options.device), threads=options.threads, quiet=options.quiet)
+    root = options.runs / (options.name or recipe.name)
+    trained = train_recipe(recipe, root, settings, options.stage, options.restart)
+    for result in trained.results:
+        print(f"{result.name}: {result.steps} steps, {result.samples} samples in {result.seconds:.0f} s; {to_json(result.metrics)}")
+    if trained.policy:
+        print(f"policy: {trained.policy}\n  judge it: praxia eval {trained.policy} --benchmark tabletop\n  serve it: praxia serve {trained.policy}")
+
+
+def resolve_device(name: str) -> str:
+    """`auto` is the GPU if there is one."""
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,68 @@
+"""Demonstrations: a dataset made from a world's scripted experts when it is first needed, kept in the cache under its content."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from praxia.data.cache import cache_folder
+from praxia.data.making import make_dataset
+from praxia.data.recorded import Recorded, RecordedSource
+from praxia.data.recovery_noise import RecoveryNoise
+from praxia.errors import ConfigError, unknown
+from praxia.registry import register, to_json
+
+WORLDS = {"tabletop": "praxia.worlds.tabletop:Tabletop", "metaworld": "praxia.worlds.metaworld.world:MetaWorld"}
+_FORMAT = 1
+
+
+@register("data/demonstrations")
+@dataclass(frozen=True)
+class Demonstrations:
+    """Expert episodes of a world. tasks: all if empty. episodes: kept successes per task. noise: recovery noise, None = clean.
+
+    picture_every: control steps between two pictures (actions and states are kept at every step). size: as in Recorded.
+    """
+
+    world: str
+    tasks: tuple[str, ...] = ()
+    episodes: int = 50
+    seed: int = 0
+    world_args: dict[str, Any] = field(default_factory=dict)
+    noise: RecoveryNoise | None = None
+    picture_every: int = 1
+    depth: bool = False
+    masks: bool = False
+    size: int = 0
+
+    def __hash__(self) -> int:
+        return hash(self.key())
+
+    def key(self) -> str:
+        """Content name: everything that decides the bytes (not the size they are shrunk to when read)."""
+        value = to_json(self)
+        value.pop("size")
+        return hashlib.blake2b(json.dumps([_FORMAT, value], sort_keys=True).encode(), digest_size=8).hexdigest()
+
+    def root(self) -> Path:
+        """Where the dataset is or will be."""
+        return cache_folder("demonstrations") / f"{self.world}-{self.key()}"
+
+    def open(self) -> RecordedSource:
+        """Make what is missing, then open it."""
+        if self.world not in WORLDS:
+            raise ConfigError(unknown("world", self.world, WORLDS))
+        make_dataset(
+            WORLDS[self.world],
+            self.world_args,
+            root=self.root(),
+            tasks=self.tasks or None,
+            episodes=self.episodes,
+            seed=self.seed,
+            noise=self.noise,
+            picture_every=self.picture_every,
+            depth=self.depth,
+            masks=self.masks,
+        )
+        return Recorded(str(self.root()), size=self.size).open()

@@ -1,0 +1,37 @@
+"""All parts a ModelSpec can name; importing this module registers them, so that a policy folder loads without recipe code."""
+
+from praxia.models.backbones.internvl import InternVL
+from praxia.models.backbones.paligemma import PaliGemma
+from praxia.models.backbones.prismatic import Prismatic
+from praxia.models.backbones.qwen3_vl import Qwen3VL
+from praxia.models.conditioners.action_encoder import ActionEncoder
+from praxia.models.conditioners.latent_query import LatentQuery
+from praxia.models.geometry_nets.vit_geometry import ViTGeometry
+from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
+from praxia.models.heads.dit_flow import DiTFlow
+from praxia.models.heads.joint_flow import JointFlow
+from praxia.models.heads.prior_decoder import PriorDecoder
+from praxia.models.readouts.geometry_projector import GeometryProjector
+from praxia.models.readouts.positions import Positions
+from praxia.models.readouts.target_mask import TargetMaskDecoder
+from praxia.models.vision.geometry_fusion import GeometryFusion
+from praxia.models.vision.ray_depth import RayDepth
+
+__all__ = [
+    "ActionEncoder",
+    "CrossAttentionL1",
+    "DiTFlow",
+    "GeometryFusion",
+    "GeometryProjector",
+    "InternVL",
+    "JointFlow",
+    "LatentQuery",
+    "PaliGemma",
+    "Positions",
+    "PriorDecoder",
+    "Prismatic",
+    "Qwen3VL",
+    "RayDepth",
+    "TargetMaskDecoder",
+    "ViTGeometry",
+]

@@ -1,0 +1,101 @@
+"""Checks of a machine: hardware, GL, packages, space. Each gives what was found and the exact fix."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from praxia.data.cache import cache_folder
+from praxia.models.precision import multiplies_bf16
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. status: ok, missing (something will not work), note (slower or optional)."""
+
+    name: str
+    status: Literal["ok", "missing", "note"]
+    found: str
+    fix: str = ""
+
+
+def diagnose() -> list[Check]:
+    """All checks, in the order a person would read them."""
+    checks: list[Callable[[], Check]] = [_cpu, _gpu, _speed, _gl, _metaworld, _video, _space]
+    return [check() for check in checks]
+
+
+def _cpu() -> Check:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    bf16 = "bf16 in hardware" if multiplies_bf16(torch.device("cpu")) else "no bf16 in hardware: training here computes in fp32"
+    return Check("processor", "ok", f"{cores} cores, {bf16}")
+
+
+def _gpu() -> Check:
+    if not torch.cuda.is_available():
+        return Check("accelerator", "note", "none; `tiny` presets run on the processor, `paper` presets need a GPU")
+    memory = torch.cuda.get_device_properties(0).total_memory / 2**30
+    return Check("accelerator", "ok", f"{torch.cuda.get_device_name(0)}, {memory:.0f} GiB")
+
+
+def _speed() -> Check:
+    dtype = torch.bfloat16 if multiplies_bf16(torch.device("cpu")) else torch.float32
+    a, b = (torch.randn(1024, 1024, dtype=dtype) for _ in range(2))
+    best = 0.0
+    for _ in range(5):
+        start = time.perf_counter()
+        a @ b
+        best = max(best, 2 * 1024**3 / (time.perf_counter() - start) / 1e9)
+    return Check("matrix products", "ok", f"{best:.0f} GFLOP/s in {str(dtype).split('.')[-1]} on {torch.get_num_threads()} threads")
+
+
+def _gl() -> Check:
+    name = os.environ.get("MUJOCO_GL", "egl")
+    try:
+        from praxia.worlds.tabletop import Tabletop
+        from praxia.worlds.world import Episode
+
+        world = Tabletop(size=64)
+        try:
+            world.reset(Episode("reach", 0))
+            world.render()
+            start = time.perf_counter()
+            for _ in range(5):
+                world.render()
+            return Check("headless rendering", "ok", f"{name}, {(time.perf_counter() - start) / 5 * 1e3:.1f} ms for two 64 px views")
+        finally:
+            world.close()
+    except Exception as error:  # any GL fault must end as a line of this table
+        fix = "apt-get install -y libegl1 libgl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa with libosmesa6"
+        return Check("headless rendering", "missing", f"{name}: {str(error).splitlines()[0]}", fix)
+
+
+def _metaworld() -> Check:
+    try:
+        return Check("Meta-World", "ok", version("metaworld"))
+    except PackageNotFoundError:
+        return Check("Meta-World", "note", "not installed", "pip install 'praxia[metaworld]'")
+
+
+def _video() -> Check:
+    import av
+
+    found = {name: name in av.codecs_available for name in ("libx264", "h264", "png")}
+    missing = [name for name, there in found.items() if not there]
+    if missing:
+        return Check("video", "missing", f"PyAV {av.__version__} lacks {', '.join(missing)}", "pip install --upgrade --force-reinstall av")
+    return Check("video", "ok", f"PyAV {av.__version__}")
+
+
+def _space() -> Check:
+    folder = cache_folder("demonstrations")
+    free = min(shutil.disk_usage(p).free for p in (folder, Path.cwd())) / 1e9
+    if free < 5:
+        return Check("disk", "missing", f"{free:.1f} GB free", f"free 5 GB, or move the cache from {folder.parent} with XDG_CACHE_HOME")
+    return Check("disk", "ok", f"{free:.0f} GB free; cache in {folder.parent}")

@@ -1,0 +1,155 @@
+"""Train a recipe stage by stage into a run folder, and export the policy. What is finished is not done again."""
+
+import platform
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from praxia.data.recorded import Recorded
+from praxia.errors import ConfigError, unknown
+from praxia.models.vla import PARTS, VLA
+from praxia.policy.policy import Policy, PolicyConfig, git_commit, package_versions
+from praxia.stages.handoff import hand_off, source_folder
+from praxia.stages.recipe import Recipe, Source, Stage
+from praxia.stages.run_directory import RunDirectory, StageResult, fingerprint
+from praxia.train.loop import train
+from praxia.train.settings import TrainSettings
+from praxia.workflows.assemble import Assembly, HeldOut, assemble
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run: its folder, what each stage gave, the policy folder (None if no action stage was reached)."""
+
+    run: RunDirectory
+    assembly: Assembly
+    results: tuple[StageResult, ...]
+    policy: Path | None
+
+
+def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | None = None, only: str = "", restart: bool = False) -> Trained:
+    """Train all stages, or `only` one whose predecessors are finished. The same call resumes.
+
+    Raises ConfigError if the folder holds another configuration, and what `train` raises.
+    """
+    settings = replace(settings or TrainSettings(), precision=recipe.precision, seed=recipe.seed)
+    names = [s.name for s in recipe.stages]
+    if only and only not in names:
+        raise ConfigError(unknown("stage", only, names))
+    for stage in recipe.stages:
+        if not stage.sources:
+            raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no data; give it with --data FOLDER (a dataset with its card)")
+    assembly = assemble(recipe)
+    vocabulary = fingerprint(sorted(assembly.tokenizer.get_vocab().items())) if assembly.tokenizer is not None else ""
+    inputs = {s.name: fingerprint([_input(x) for x in s.sources]) for s in recipe.stages}
+    run = RunDirectory.open(root, recipe, vocabulary, inputs, restart)
+    results, model = [], None
+    for stage in recipe.stages:
+        if only and stage.name != only:
+            continue
+        model, result = _train_stage(stage, assembly, run, settings, vocabulary)
+        results.append(result)
+    policy = None
+    if model is not None and model.head is not None:
+        policy = run.root / "policy"
+        Policy(policy_config(assembly, stage, run), model, assembly.tokenizer).save(policy)
+    return Trained(run, assembly, tuple(results), policy)
+
+
+def _train_stage(stage: Stage, assembly: Assembly, run: RunDirectory, settings: TrainSettings, vocabulary: str) -> tuple[VLA, StageResult]:
+    torch.manual_seed(assembly.recipe.seed)  # initial weights
+    model = assembly.build(stage)
+    folder = run.stage(stage.name)
+    if folder.result() is None:
+        for init in stage.init_from:
+            print(f"stage {stage.name}: {hand_off(model, init, source_folder(init, run), vocabulary)}")
+    training, held_out = assembly.mixtures(stage, model)
+    result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings)
+    return model, result
+
+
+def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> PolicyConfig:
+    """What a policy folder says of itself."""
+    recipe, sources = assembly.recipe, assembly.sources
+    acting = {s.embodiment for d, s in sources.items() for x in stage.sources if x.data == d}
+    licences = dict(recipe.licences) | {s.name: s.licence for s in sources.values()}
+    return PolicyConfig(
+        recipe=recipe.name,
+        preset=recipe.preset,
+        stage=stage.name,
+        model=assembly.model,
+        parts=stage.parts or PARTS,
+        robots=tuple(r for r in assembly.robots if r.embodiment in acting),
+        horizon=assembly.model.head.horizon,
+        replan=recipe.replan,
+        precision=recipe.precision,
+        special_ids=assembly.special_ids,
+        vocabulary_size=assembly.vocabulary_size,
+        licences=tuple(sorted(licences.items())),
+        provenance={"run": run.root.name, "stages": [s.name for s in recipe.stages], "datasets": sorted(s.name for s in sources.values())},
+        versions=package_versions(),
+        git_commit=git_commit(),
+    )
+
+
+def _input(source: Source) -> Any:
+    """What identifies a source's content: how it is made, or where it was recorded."""
+    return [source.data, source.supervision.name]
+
+
+def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
+    """The recipe with its action data replaced by recorded datasets, shares in proportion to n ** 0.43 of their episodes' number alone.
+
+    Sources that teach no actions (stage 0) are kept. The pictures are kept at the size the recipe reads them.
+    """
+    stages = []
+    for stage in recipe.stages:
+        acting = [s for s in stage.sources if s.supervision.needs.horizon > 0]
+        if not acting and stage.sources:
+            stages.append(stage)
+            continue
+        template = acting[0] if acting else None
+        if template is None:
+            raise ConfigError(f"stage {stage.name!r} names no supervision to apply to --data; fill its sources in a recipe of your own")
+        kept = tuple(s for s in stage.sources if s.supervision.needs.horizon == 0 and s.data not in [a.data for a in acting])
+        share = sum(a.weight for a in acting) / len(folders)
+        new = tuple(replace(template, data=Recorded(str(f), size=size), weight=share) for f in folders)
+        stages.append(replace(stage, sources=new + kept))
+    return replace(recipe, stages=tuple(stages))
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        model = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), model)
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
+    return {"cpu": model, "cores": torch.get_num_threads(), "gpu": gpu, "system": platform.platform()}
+
+
+def peak_rss_gb() -> float:
+    """Largest resident memory of this process and of its children, in GB, whichever is larger."""
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
+
+
+def stage_rows(results: Sequence[StageResult]) -> list[dict[str, Any]]:
+    """The `stages` entry of summary.json."""
+    return [{"name": r.name, "seconds": r.seconds, "samples": r.samples, "steps": r.steps, "metrics": r.metrics} for r in results]
+
+
+class Stopwatch:
+    """Wall-clock seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Elapsed time."""
+        return time.monotonic() - self._start
