@@ -35,6 +35,7 @@ class Renderer:
         self._rect = mujoco.MjrRect(0, 0, size, size)
         self._rgb = np.empty((size, size, 3), np.uint8)
         self._depth = np.empty((size, size), np.float32)
+        self._instances: tuple[object, np.ndarray] = (None, np.zeros(0, np.int32))
 
     def views(self, roles: tuple[str, ...], depth: bool, masks: bool, time: float = 0.0) -> tuple[View, ...]:
         """One View a role, calibrated. The scene's geometry is gathered once for all cameras."""
@@ -78,12 +79,18 @@ class Renderer:
         mujoco.mjr_render(self._rect, self._visual, self._context)
         mujoco.mjr_readPixels(self._rgb, None, self._rect, self._context)
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
+        if self._instances[0] is not self.scene.arrangement:  # which geoms are drawn changes with the arrangement only
+            self._instances = (self.scene.arrangement, self._instance_of_code())
+        code = self._rgb[::-1].astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
+        return self._instances[1][code]
+
+    def _instance_of_code(self) -> np.ndarray:
+        """int32: the instance id of every colour code of the segmentation pass (0 = nothing drawn)."""
         table = np.zeros(self._visual.ngeom + 2, np.int32)
         for geom in self._visual.geoms[: self._visual.ngeom]:
             if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
                 table[geom.segid + 1] = self.scene.ids.instance[geom.objid]
-        code = self._rgb[::-1].astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
-        return table[code]
+        return table
 
 
 def _free(gl: mujoco.GLContext, context: mujoco.MjrContext) -> None:
