@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 from backbone_cases import build, make_batch, micro_specs, padded, pictures, prefix, relative_error, tokenizer_for
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from praxia.errors import CheckpointError, ConfigError
@@ -239,6 +240,11 @@ def test_a_public_checkpoint_is_read_and_checked(family, tmp_path):
     )
     with pytest.raises(CheckpointError, match=r"text_config\.num_attention_heads is 4, the spec says 2"):
         heads.build().load_checkpoint()
+    weights = load_file(tmp_path / "public" / "model.safetensors")
+    lost = next(name for name in weights if name.endswith("layers.1.mlp.up_proj.weight"))
+    save_file({k: v for k, v in weights.items() if k != lost}, tmp_path / "public" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"incomplete: missing.*up_proj"):
+        loaded.spec.build().load_checkpoint()
     with pytest.raises(CheckpointError, match="nothing to load"):
         spec.build().load_checkpoint()
     with pytest.raises(CheckpointError, match="cannot be read"):

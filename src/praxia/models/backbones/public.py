@@ -24,9 +24,7 @@ def load_public(cls: Any, config: PretrainedConfig, expected: dict[str, Any], so
     if different:
         raise CheckpointError(f"{family}.checkpoint {source!r} is another model than the spec: {'; '.join(different)}. Change the spec's fields")
     try:
-        model, report = cls.from_pretrained(
-            source, config=config, dtype=torch.float32, attn_implementation=config._attn_implementation, output_loading_info=True
-        )
+        model, report = cls.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True)
     except RuntimeError as error:
         raise CheckpointError(f"{family}.checkpoint {source!r} does not fit the spec: {error}") from error
     missing, extra = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
