@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.console import Console
 
 from praxia.cli.arguments import parse_known
 from praxia.recipes.load import load_recipe, override
 from praxia.registry import to_json
-from praxia.report.tables import Table
 from praxia.train.settings import TrainSettings
 from praxia.workflows.describe import stage_table
 from praxia.workflows.train_recipe import train_recipe, with_data
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
     recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest)
     recipe = replace(recipe, preset=options.preset)
     if options.dry_run:
-        Table.print(stage_table(recipe), f"{recipe.name} ({recipe.preset})")
+        Console().print(stage_table(recipe).rich(f"{recipe.name} ({recipe.preset})"))
         return
     settings = TrainSettings(device=resolve_device(options.device), threads=options.threads, quiet=options.quiet)
     root = options.runs / (options.name or recipe.name)

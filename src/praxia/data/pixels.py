@@ -81,7 +81,8 @@ def resample(
         raise ObservationError(f"images are {images.dtype} {tuple(images.shape)}: expected uint8 [B, H, W, 3]; fix: stack RGB frames as stored")
     to_canvas = canvas_transform(size, spec)
     transform = _multiply(to_canvas, affine)
-    with torch.autocast(images.device.type, enabled=False):  # a bf16 forward must not round coordinates' weights and pixels
+    kind = "cpu" if images.device.type == "meta" else images.device.type  # shapes only: any kind will do
+    with torch.autocast(kind, enabled=False):  # a bf16 forward must not round coordinates' weights and pixels
         moved = levels(images, to_canvas, transform, size.detach().to("cpu", torch.float64), spec.size, 255 * fill, replicate)
     return _scaled(moved, spec, 255.0).to(dtype), transform
 

@@ -181,6 +181,8 @@ class Backbone(nn.Module, ABC):
 
     def embedding_scale(self) -> float:
         """Root mean square of the token embeddings as the language model takes them: queries and soft prompts start at this scale."""
+        if next(self.parameters()).is_meta:
+            return 1.0  # shapes only; there are no weights to measure
         with torch.no_grad():
             ids = torch.arange(min(256, self.vocabulary_size()), device=next(self.parameters()).device)
             return float(self.embed(ids).float().pow(2).mean().sqrt())

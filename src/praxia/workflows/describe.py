@@ -1,0 +1,157 @@
+"""What a recipe is, without training it: parameters, token layout, FLOPs, memory, stages, licences. Nothing is allocated (meta device)."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
+from praxia.models.spec import ModelSpec, SpecialToken
+from praxia.models.vla import PARTS, VLA
+from praxia.registry import to_json
+from praxia.report.tables import Table
+from praxia.report.words import count
+from praxia.stages.recipe import Recipe, Stage
+from praxia.train.trainable import apply_trainable, trainable_table
+
+ASSUMED_ACTION, ASSUMED_STATE = 7, 14  # widths where the recipe takes them from the data
+PROMPT_TOKENS, TARGET_TOKENS = 16, 24
+BATCH = 2
+
+
+def describe(recipe: Recipe) -> dict[str, Any]:
+    """The machine-readable facts of `praxia info`. FLOPs are of one training sample (forward x 3) at 16 prompt tokens; memory in GB."""
+    spec, tokens = _filled(recipe)
+    with torch.device("meta"):
+        model = VLA(spec, PARTS, dict.fromkeys([t.token for t in spec.tokens if isinstance(t, SpecialToken)], 0))
+    stages = [_stage(stage, spec) for stage in recipe.stages]
+    return {
+        "recipe": recipe.name,
+        "preset": recipe.preset,
+        "parameters": {"total": _size(model.parameters()), "by_module": {n: _size(m.parameters()) for n, m in model.named_children() if _size(m.parameters())}},
+        "trainable_by_stage": {s["name"]: s["trainable"] for s in stages},
+        "added_tokens": tokens["added"],
+        "reused_tokens": tokens["reused"],
+        "layout": {s["name"]: s.pop("layout") for s in stages},
+        "flops_per_sample": {s["name"]: s.pop("flops") for s in stages},
+        "memory_gb": {s["name"]: s.pop("memory") for s in stages},
+        "stages": stages,
+        "licences": dict(recipe.licences),
+    }
+
+
+def _filled(recipe: Recipe) -> tuple[ModelSpec, dict[str, Any]]:
+    """The model with every width known, and what the tokenizer gets and re-uses."""
+    spec = recipe.model
+    added = [t.token for t in spec.tokens if isinstance(t, SpecialToken)]
+    reused: list[str] = []
+    if spec.backbone is not None:
+        located = [t for t in spec.backbone.specials if t.startswith("<loc")]
+        reused = [f"{located[0]}..{located[-1]} ({len(located)})"] if located else []
+        if spec.backbone.vocabulary == 0:
+            size = len(recipe.tokenizer.build(tuple(spec.backbone.specials) + tuple(added)))
+            spec = replace(spec, backbone=replace(spec.backbone, vocabulary=size))
+    if spec.head is not None:
+        widths = {"action_width": ASSUMED_ACTION, "state_width": ASSUMED_STATE}
+        spec = replace(spec, head=replace(spec.head, **{k: v for k, v in widths.items() if getattr(spec.head, k, None) == 0}))
+    return spec, {"added": {"count": len(added), "tokens": added}, "reused": reused}
+
+
+def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
+    with torch.device("meta"):
+        model = VLA(spec, stage.parts or PARTS, dict.fromkeys([t.token for t in spec.tokens if isinstance(t, SpecialToken)], 0))
+    apply_trainable(model, stage.trainable, stage.frozen)
+    trainable = _size(p for p in model.parameters() if p.requires_grad)
+    total = _size(model.parameters())
+    acts = model.head is not None
+    batch = _batch(spec, acts)
+    draws = model.draw(batch, torch.Generator()).to("meta")
+    saved: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        saved[id(tensor)] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    counter = FlopCounterMode(display=False)
+    with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        model(batch, draws)
+    layout = model.layout(batch).describe() if model.backbone is not None else ""
+    weights = {id(p) for p in model.parameters()}
+    activations = sum(size for key, size in saved.items() if key not in weights) / BATCH
+    return {
+        "name": stage.name,
+        "supervision": sorted({s.supervision.name for s in stage.sources}),
+        "objectives": [to_json(w.objective)["kind"].split("/")[-1] for w in stage.objectives],
+        "steps": stage.steps,
+        "batch": stage.batch,
+        "trainable": trainable,
+        "init_from": [i.stage or i.checkpoint for i in stage.init_from],
+        "layout": layout,
+        "flops": 3 * counter.get_total_flops() / BATCH,
+        # fp32 master, two AdamW moments and the gradient for what is trained; fp32 weights for what is frozen; activations in the compute dtype
+        "memory": {
+            "state": (16 * trainable + 4 * (total - trainable)) / 1e9,
+            "activations_per_sample_fp32": activations / 1e9,
+            "at_batch": (16 * trainable + 4 * (total - trainable) + activations * stage.batch) / 1e9,
+        },
+        "by_module": [to_json(row) for row in trainable_table(model)],
+    }
+
+
+def _batch(spec: ModelSpec, acts: bool) -> Batch:
+    """A batch without data, of the shapes a stage sees: an action chunk where there is a head, else a target text."""
+    side = spec.backbone.image_size if spec.backbone is not None else 0
+    roles = ("head", "wrist") if side <= 64 else ("head", "wrist_left", "wrist_right")
+    meta: dict[str, Any] = {"device": "meta"}
+
+    def tokens(length: int) -> Tokens:
+        return Tokens(torch.zeros(BATCH, length, dtype=torch.long, **meta), torch.ones(BATCH, length, dtype=torch.bool, **meta))
+
+    views = None
+    if spec.backbone is not None:
+        slots = (BATCH, len(roles))
+        views = ViewBatch(
+            roles=roles,
+            images=tuple(torch.zeros(BATCH, side, side, 3, dtype=torch.uint8, **meta) for _ in roles),
+            affine=torch.eye(2, 3).expand(*slots, 2, 3),
+            size=torch.full((*slots, 2), float(side)),
+            valid=torch.ones(slots, dtype=torch.bool, **meta),
+            K=torch.ones(*slots, 3, 3, **meta),
+            T_base_cam=torch.ones(*slots, 4, 4, **meta),
+            time=torch.zeros(slots, **meta),
+        )
+    future = state = None
+    if acts:
+        horizon, action = spec.head.horizon, spec.head.action_width
+        width = getattr(spec.head, "state_width", 0) or getattr(spec.encoder, "state_width", ASSUMED_STATE)
+        state = torch.zeros(BATCH, width, **meta)
+        valid = torch.ones(BATCH, horizon, dtype=torch.bool, **meta)
+        future = Chunk(torch.zeros(BATCH, horizon, width, **meta), torch.zeros(BATCH, horizon, action, **meta), valid)
+    return Batch(
+        size=BATCH,
+        views=views,
+        prompt=tokens(PROMPT_TOKENS) if views else None,
+        target=tokens(TARGET_TOKENS) if views and not acts else None,
+        state=state,
+        future=future,
+        embodiment=torch.zeros(BATCH, dtype=torch.long, **meta) if spec.embodiments else None,
+    )
+
+
+def _size(parameters: Iterable[Tensor]) -> int:
+    return sum(p.numel() for p in parameters)
+
+
+def stage_table(recipe: Recipe) -> Table:
+    """The stages as a table."""
+    rows = []
+    for stage in recipe.stages:
+        says = ", ".join(sorted({s.supervision.name for s in stage.sources})) or "(give --data)"
+        scored = ", ".join(to_json(w.objective)["kind"].split("/")[-1] for w in stage.objectives)
+        starts = ", ".join(i.stage or i.checkpoint for i in stage.init_from) or "–"
+        moves = " ".join(stage.trainable) + (f" except {' '.join(stage.frozen)}" if stage.frozen else "")
+        rows.append((stage.name, says, scored, " ".join(stage.parts) or "all", moves, starts, count(stage.steps), str(stage.batch)))
+    return Table(("stage", "says", "scored by", "parts", "moves", "starts from", "steps", "batch"), tuple(rows), frozenset({6, 7}))
