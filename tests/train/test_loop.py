@@ -157,7 +157,7 @@ def test_a_resumed_run_keeps_the_plan_it_finds(tmp_path):
     assert rates[25] == pytest.approx(stage.optimiser.lr) and rates[36] < 0.1 * stage.optimiser.lr
 
 
-def test_a_tracker_that_is_not_installed_says_how_to_install_it(tmp_path):
+def test_an_unknown_tracker_names_the_nearest(tmp_path):
     stage = micro_stage()
     with pytest.raises(ConfigError, match="unknown tracker 'tensorbord'; did you mean 'tensorboard'"):
         train(micro_model(), stage, MicroStream(), micro_run(tmp_path, stage).stage("robot"), replace(SETTINGS, trackers=("tensorbord",)))

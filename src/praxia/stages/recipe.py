@@ -51,7 +51,7 @@ class Source:
 @register("stage/objective")
 @dataclass(frozen=True)
 class Weighted:
-    """An objective, its weight over time, and the supervision kinds it applies to (empty = all whose outputs it can read)."""
+    """An objective, its weight over time, and the supervision kinds it applies to (empty = all in which it finds something to score)."""
 
     objective: Any
     weight: Any = field(default_factory=Constant)
@@ -80,8 +80,10 @@ class Stage:
 
     parts: parts of the model that are built (empty = all). trainable / frozen: name patterns (fnmatch) of parameters; frozen wins.
     passes: token groups dropped in each pass over a batch; objectives are averaged over the passes.
+    accumulate: pieces that each micro-batch of a step is split into (memory, not what is learnt). ema: decay of the weights' average, 0 = none.
+    validate_every: updates between two looks at the held-out samples (a checkpoint follows each), 0 = never.
     minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are re-planned once, after
-    a short measurement, and the plan is written to the run so that a resumed run keeps it).
+    a short measurement, and the plan is written to the run so that a resumed run keeps it; objective weights shrink with the schedule).
     """
 
     name: str
