@@ -1,8 +1,10 @@
 """Demonstrations: a dataset made from a world's scripted experts when it is first needed, kept in the cache under its content."""
 
 import hashlib
+import importlib
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,15 @@ from praxia.errors import ConfigError, unknown
 from praxia.registry import register, to_json
 
 WORLDS = {"tabletop": "praxia.worlds.tabletop:Tabletop", "metaworld": "praxia.worlds.metaworld.world:MetaWorld"}
-_FORMAT = 1
+
+@cache
+def _world_code(world: str) -> str:
+    """Hash of the source files of a world: demonstrations of an earlier version of it are made again."""
+    if world not in WORLDS:
+        raise ConfigError(unknown("world", world, WORLDS))
+    package = importlib.import_module(WORLDS[world].split(":")[0])
+    files = sorted(Path(str(package.__file__)).parent.rglob("*.py"))
+    return hashlib.blake2b(b"".join(f.read_bytes() for f in files), digest_size=8).hexdigest()
 
 
 @register("data/demonstrations")
@@ -40,10 +50,10 @@ class Demonstrations:
         return hash(self.key())
 
     def key(self) -> str:
-        """Content name: everything that decides the bytes (not the size they are shrunk to when read)."""
+        """Content name: everything that decides the bytes, the world's own code included (not the size they are shrunk to when read)."""
         value = to_json(self)
         value.pop("size")
-        return hashlib.blake2b(json.dumps([_FORMAT, value], sort_keys=True).encode(), digest_size=8).hexdigest()
+        return hashlib.blake2b(json.dumps([_world_code(self.world), value], sort_keys=True).encode(), digest_size=8).hexdigest()
 
     def root(self) -> Path:
         """Where the dataset is or will be."""
@@ -51,8 +61,6 @@ class Demonstrations:
 
     def open(self) -> RecordedSource:
         """Make what is missing, then open it."""
-        if self.world not in WORLDS:
-            raise ConfigError(unknown("world", self.world, WORLDS))
         make_dataset(
             WORLDS[self.world],
             self.world_args,

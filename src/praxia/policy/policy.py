@@ -73,6 +73,8 @@ class Policy:
 
     def __init__(self, config: PolicyConfig, model: VLA, tokenizer: Any, embodiment: str = ""):
         self.config, self.model, self.tokenizer = config, model.eval(), tokenizer
+        if model.backbone is not None:
+            model.backbone.bind(tokenizer)
         names = [r.embodiment for r in config.robots]
         if embodiment and embodiment not in names:
             raise CheckpointError(f"policy knows robots {names}, not {embodiment!r}")

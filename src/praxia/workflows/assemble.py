@@ -38,6 +38,7 @@ class Assembly:
         model = VLA(self.model, stage.parts or PARTS, self.special_ids)
         if model.backbone is not None:
             model.backbone.resize_vocabulary(self.vocabulary_size)
+            model.backbone.bind(self.tokenizer)
         return model
 
     def collate(self, model: VLA) -> Collate:
