@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from praxia.data.recovery_noise import GENTLE_PUSH, NoiseRun
 from praxia.errors import ConfigError
 from praxia.geometry.rotations import axis_angle_to_matrix, matrix_to_rotation_6d
-from praxia.worlds.tabletop import RecoveryNoise, Tabletop
+from praxia.worlds.tabletop import Tabletop
 from praxia.worlds.tabletop.skills import CloseDrawer, OpenDrawer, PlaceOn, Press, Push, Touch
 from praxia.worlds.world import Episode
 
@@ -19,7 +20,7 @@ def world():
 
 def _rollout(world, task, seed, noisy=False):
     world.reset(Episode(task, seed))
-    noise = RecoveryNoise(world.action_spec, seed)
+    noise = NoiseRun(GENTLE_PUSH, world.action_spec, np.random.default_rng(seed))
     for step in range(world.max_steps(task)):
         action = world.expert()
         result = world.step(noise.executed(action) if noisy else action)

@@ -1,5 +1,6 @@
 """Make a dataset from a world's experts: all cores, resumable after a kill, the same bytes for the same seed with any number of workers."""
 
+import atexit
 import importlib
 import json
 import os
@@ -203,8 +204,10 @@ def _failure(job: _Job) -> Path:
 
 @lru_cache(maxsize=1)
 def _world(factory: str, kwargs: str) -> World:
-    """One world a process, made when first needed."""
-    return resolve(factory)(**json.loads(kwargs))
+    """One world a process, made when first needed, closed before GL is shut down (handlers run in reverse order)."""
+    world = resolve(factory)(**json.loads(kwargs))
+    atexit.register(world.close)
+    return world
 
 
 def resolve(factory: str) -> Callable[..., World]:

@@ -21,10 +21,10 @@ QUICKSTART_TASKS = ("reach", "push", "press", "drawer", "pick_and_place")
 
 
 def tiny_model() -> ModelSpec:
-    """2.4 M parameters at 64 px: convolutional stem, 3 x 128 SigLIP, 16 tokens a view, 3 x 192 Gemma, 3 x 96 expert."""
+    """2.3 M parameters at 64 px: convolutional stem, 3 x 128 SigLIP over 16 tokens a view, 3 x 192 Gemma, 3 x 96 expert."""
     return ModelSpec(
         backbone=PaliGemma(
-            image_size=64, patch_size=8, stem="conv", merge=2, attention="plain", vision_width=128, vision_layers=3, vision_heads=4, vision_mlp=384,
+            image_size=64, patch_size=16, stem="conv", attention="plain", vision_width=128, vision_layers=3, vision_heads=4, vision_mlp=384,
             text_width=192, text_layers=3, text_heads=4, text_kv_heads=1, text_head_dim=48, text_mlp=384, vocabulary=0,
         ),
         tokens=(LearnedTokens("registers", 2, block=0),),
@@ -36,8 +36,8 @@ def tiny_model() -> ModelSpec:
 
 def tiny() -> Recipe:
     """Trains in minutes on two CPU cores: scene questions on tabletop's base split, then five benchmark tasks."""
-    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=12, seed=1, world_args={"split": "base"})
-    robot = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=60, seed=2, world_args={"split": "benchmark"})
+    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=16, seed=1, world_args={"split": "base"}, picture_every=3, size=64)
+    robot = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=80, seed=2, world_args={"split": "benchmark"}, size=64)
     shift = (RandomShift(),)
     return Recipe(
         name="pose_vla",

@@ -1,6 +1,7 @@
 """Convolutional stem in place of a ViT's patch convolution: easier to train from scratch at small size (Xiao 2021, arXiv 2106.14881)."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,8 +38,25 @@ class ConvStem(nn.Module):
         return grid.permute(0, 3, 1, 2)
 
 
+class _Neighbourhoods(torch.autograd.Function):
+    """With a backward of its own: the library's would fill one full-size zero tensor for each of the nine slices."""
+
+    @staticmethod
+    def forward(ctx: Any, grid: Tensor) -> Tensor:
+        ctx.shape = grid.shape
+        padded, side = F.pad(grid, (0, 0, 1, 1, 1, 1)), grid.shape[1]
+        return torch.cat([padded[:, i : i + side : 2, j : j + side : 2] for i in range(3) for j in range(3)], dim=-1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        count, side, _, channels = ctx.shape
+        total = gradient.new_zeros(count, side + 2, side + 2, channels)
+        for place, part in enumerate(gradient.split(channels, dim=-1)):
+            i, j = divmod(place, 3)
+            total[:, i : i + side : 2, j : j + side : 2] += part
+        return total[:, 1:-1, 1:-1]
+
+
 def neighbourhoods(grid: Tensor) -> Tensor:
     """3x3 neighbourhoods at every second place, zero padded: [M, S, S, C] -> [M, S / 2, S / 2, 9 C]."""
-    side = grid.shape[1]
-    padded = F.pad(grid, (0, 0, 1, 1, 1, 1))
-    return torch.cat([padded[:, i : i + side : 2, j : j + side : 2] for i in range(3) for j in range(3)], dim=-1)
+    return _Neighbourhoods.apply(grid)  # type: ignore[return-value]

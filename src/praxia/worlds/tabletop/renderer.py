@@ -5,6 +5,7 @@ MuJoCo reads a reversed depth buffer as z = near * far / (near + d (far - near))
 
 from __future__ import annotations  # mujoco.GLContext does not exist where GL is switched off
 
+import atexit
 from dataclasses import dataclass
 from weakref import finalize
 
@@ -26,6 +27,7 @@ class Renderer:
     def __post_init__(self) -> None:
         self._gl, self._context = _contexts(self.scene)
         self.close = finalize(self, _free, self._gl, self._context)
+        atexit.register(self.close)  # before GL itself is shut down, whose handler was registered earlier
         self._visual = mujoco.MjvScene(self.scene.model, maxgeom=400)
         self._option = mujoco.MjvOption()
         self._option.sitegroup[:] = 0
