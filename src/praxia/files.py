@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from praxia.registry import to_json
 
 
-def write_atomic(path: Path | str, write: Callable[[BinaryIO], None]) -> None:
+def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
     """Call `write(file)` on a temporary file in the same folder, fsync it, then rename it over `path`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def write_atomic(path: Path | str, write: Callable[[BinaryIO], None]) -> None:
 
 def write_text(path: Path | str, text: str) -> None:
     """Atomic write of UTF-8 text."""
-    write_atomic(path, lambda file: file.write(text.encode()) and None)
+    write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def write_json(path: Path | str, value: Any) -> None:

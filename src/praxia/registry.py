@@ -37,7 +37,7 @@ def to_json(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "tolist"):  # numpy scalars and arrays
-        return value.tolist()
+        return value.tolist()  # type: ignore[union-attr]
     raise ConfigError(f"{value!r} of type {type(value).__name__} cannot be written to JSON; use a registered dataclass")
 
 

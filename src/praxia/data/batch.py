@@ -1,6 +1,7 @@
 """Batch: what a model sees of several samples at once, and Draws: all randomness of one forward, made outside."""
 
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -92,7 +93,7 @@ class Draws:
         return _moved(self, device)
 
 
-def _moved(value, device):
+def _moved(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, tuple) and value and isinstance(value[0], Tensor):

@@ -1,8 +1,8 @@
 """Collate: examples -> Batch (numbers normalised, texts tokenised, pictures stacked as uint8)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
 from praxia.data.number_transforms import Numbers
 from praxia.data.sample import Sample, Window
 from praxia.data.supervision.supervision import Example
-from praxia.errors import DataError
+from praxia.errors import DataError, unknown
 from praxia.geometry.scene import View
+
+T = TypeVar("T")
 
 
 class Collate:
@@ -32,26 +34,56 @@ class Collate:
         self.text = text is not None
 
     def __call__(self, examples: Sequence[Example], indices: Sequence[int] | None = None) -> Batch:
-        """All examples must have the same parts and view roles."""
+        """All examples must have the same parts, view roles and stored picture sizes. Raises DataError otherwise."""
         samples = [e.sample for e in examples]
-        numbers = [self._numbers(s) for s in samples]
+        views = _all_or_none("pictures", [s.views or None for s in samples])
         return Batch(
             size=len(examples),
-            views=view_batch([s.views for s in samples]) if samples[0].views else None,
+            views=view_batch(views) if views else None,
             prompt=self._tokens([self._prompt(e.prompt) for e in examples]) if self.text else None,
-            target=self._tokens([self._target(e.target) for e in examples]) if self.text and examples[0].target is not None else None,
-            state=_state(samples, numbers),
-            future=_chunk([s.future for s in samples], samples, numbers),
-            past=_chunk([s.past for s in samples], samples, numbers),
-            embodiment=torch.tensor([self.embodiments.get(s.embodiment, 0) for s in samples]) if self.embodiments else None,
+            target=self._targets([e.target for e in examples]) if self.text else None,
+            state=self._state(samples),
+            future=self._chunk([s.future for s in samples], samples, "future"),
+            past=self._chunk([s.past for s in samples], samples, "past"),
+            embodiment=torch.tensor([self._index(s.embodiment) for s in samples]) if self.embodiments else None,
             dense={k: torch.from_numpy(np.stack([e.dense[k] for e in examples])) for k in examples[0].dense},
             sample_index=torch.tensor(list(indices)) if indices is not None else None,
         )
 
-    def _numbers(self, sample: Sample) -> Numbers:
-        if sample.embodiment not in self.numbers:
-            raise DataError(f"no number transforms for embodiment {sample.embodiment!r}; the recipe has {sorted(self.numbers)}")
-        return self.numbers[sample.embodiment]
+    def _index(self, embodiment: str) -> int:
+        if embodiment not in self.embodiments:
+            raise DataError(unknown("embodiment of the model", embodiment, self.embodiments) + "; name every robot in ModelSpec.embodiments")
+        return self.embodiments[embodiment]
+
+    def _state(self, samples: list[Sample]) -> Tensor | None:
+        states = _all_or_none("a state", [s.state for s in samples])
+        if states is None:
+            return None
+        return _per_robot(samples, self._numbers, lambda numbers, rows: numbers.state_forward(np.stack([states[i] for i in rows])))
+
+    def _chunk(self, windows: list[Window | None], samples: list[Sample], name: str) -> Chunk | None:
+        present = _all_or_none(f"a {name} window", windows)
+        if present is None:
+            return None
+
+        def actions(numbers: Numbers, rows: list[int]) -> np.ndarray:
+            anchors = _all_or_none("a state", [samples[i].state for i in rows])
+            return numbers.action_forward(np.stack([present[i].actions for i in rows]), np.stack(anchors) if anchors else None)
+
+        return Chunk(
+            states=_per_robot(samples, self._numbers, lambda numbers, rows: numbers.state_forward(np.stack([present[i].states for i in rows]))),
+            actions=_per_robot(samples, self._numbers, actions),
+            valid=torch.from_numpy(np.stack([w.valid for w in present])),
+        )
+
+    def _numbers(self, embodiment: str) -> Numbers:
+        if embodiment not in self.numbers:
+            raise DataError(f"no number transforms for embodiment {embodiment!r}; the recipe has {sorted(self.numbers)}")
+        return self.numbers[embodiment]
+
+    def _targets(self, targets: list[str | None]) -> Tokens | None:
+        texts = _all_or_none("a target text", targets)
+        return self._tokens([self._target(text) for text in texts]) if texts else None
 
     def _tokens(self, rows: list[tuple[int, ...]]) -> Tokens:
         """Right-padded to the longest row, rounded up to a multiple of 4 so that few different shapes occur."""
@@ -63,20 +95,32 @@ class Collate:
         return Tokens(torch.from_numpy(ids), torch.from_numpy(valid))
 
 
-def _state(samples: list[Sample], numbers: list[Numbers]) -> Tensor | None:
-    if samples[0].state is None:
-        return None
-    return torch.from_numpy(np.stack([n.state_forward(s.state) for s, n in zip(samples, numbers, strict=True) if s.state is not None]))
+def _all_or_none(what: str, values: Sequence[T | None]) -> list[T] | None:
+    """The values if all are there, None if none is; DataError if some are."""
+    present = [value for value in values if value is not None]
+    if present and len(present) < len(values):
+        raise DataError(
+            f"{len(present)} of {len(values)} samples of a batch have {what}, the first without is sample "
+            f"{next(i for i, value in enumerate(values) if value is None)}; give sources of one supervision the same parts"
+        )
+    return present or None
 
 
-def _chunk(windows: list[Window | None], samples: list[Sample], numbers: list[Numbers]) -> Chunk | None:
-    if windows[0] is None:
-        return None
-    present = [w for w in windows if w is not None]
-    # One embodiment is the common case: transform all rows at once unless a transform looks at each anchor state.
-    actions = [n.action_forward(w.actions, s.state) for w, s, n in zip(present, samples, numbers, strict=True)]
-    states = [n.state_forward(w.states) for w, n in zip(present, numbers, strict=True)]
-    return Chunk(*(torch.from_numpy(np.stack(rows)) for rows in (states, actions, [w.valid for w in present])))
+def _per_robot(samples: list[Sample], numbers: Callable[[str], Numbers], make: Callable[[Numbers, list[int]], np.ndarray]) -> Tensor:
+    """Rows of all samples, transformed robot by robot: make(numbers of the robot, its row indices) -> [rows, ..., D]."""
+    rows: dict[str, list[int]] = {}
+    for i, sample in enumerate(samples):
+        rows.setdefault(sample.embodiment, []).append(i)
+    made = {name: make(numbers(name), group) for name, group in rows.items()}
+    if len(made) == 1:
+        return torch.from_numpy(next(iter(made.values())))
+    shapes = {name: part.shape[1:] for name, part in made.items()}
+    if len(set(shapes.values())) > 1:
+        raise DataError(f"robots of one batch have numbers of different shapes {shapes}; widen them into shared slots with SlotMap in Recipe.numbers")
+    out = np.empty((len(samples), *next(iter(shapes.values()))), np.float32)
+    for name, group in rows.items():
+        out[group] = made[name]
+    return torch.from_numpy(out)
 
 
 def view_batch(views: Sequence[tuple[View, ...]]) -> ViewBatch:
@@ -85,6 +129,12 @@ def view_batch(views: Sequence[tuple[View, ...]]) -> ViewBatch:
     for i, one in enumerate(views):
         if tuple(v.role for v in one) != roles:
             raise DataError(f"sample {i} has views {[v.role for v in one]}, the batch has {list(roles)}; name the same roles for every source")
+        for j, view in enumerate(one):
+            if view.image.shape != views[0][j].image.shape:
+                raise DataError(
+                    f"sample {i}, view {view.role!r}: the stored picture is {view.image.shape[:2]}, the batch has {views[0][j].image.shape[:2]}; "
+                    "give both sources the same size (Recorded.size)"
+                )
     b, v = len(views), len(roles)
     affine = np.stack([view.affine for one in views for view in one]).reshape(b, v, 2, 3)
     size = np.array([view.size if view.size != (0, 0) else view.image.shape[:2] for one in views for view in one]).reshape(b, v, 2)
@@ -98,7 +148,7 @@ def view_batch(views: Sequence[tuple[View, ...]]) -> ViewBatch:
     seen_twice = {r for r in roles if roles.count(r) > 1}
     names = tuple(f"{r}:{k}" if r in seen_twice else r for k, r in enumerate(roles))
     depth = None
-    if any(view.depth is not None for view in views[0]):
+    if any(view.depth is not None for one in views for view in one):
         depth = tuple(_stack([one[j].depth for one in views], [one[j].image for one in views]) for j in range(v))
     return ViewBatch(
         roles=names,

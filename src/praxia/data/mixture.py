@@ -1,12 +1,13 @@
 """Mixture: several sources, each with a share of every step; a pure function of the step number.
 
-Within a source samples come as permutations (one per epoch, Philox(seed, source, epoch)), so every sample is seen before any is repeated and
-a run resumes to the exact sample without loader state. A sample's own randomness is Philox(seed, sample index, attempt).
+Within a source samples come as permutations (one per epoch), so every sample is seen before any is repeated and a run resumes to the exact
+sample without loader state. A draw's own randomness is Philox of (seed, source, number of the draw, attempt).
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from praxia.data.batch import Batch
 from praxia.data.collate import Collate
 from praxia.data.source import SampleSource
 from praxia.data.supervision.supervision import Example
-from praxia.errors import DataError, PraxiaError
+from praxia.errors import ConfigError, DataError
+
+_ORDER, _DRAW = 0, 1  # streams of randomness: the order of an epoch, what a draw does with its sample
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Mixture:
         for entry in entries:
             if len(entry.indices) == 0:
                 raise DataError(f"source {entry.source.name!r} has no samples to draw; check its episodes and its held-out fraction")
+            if entry.share <= 0:
+                raise ConfigError(f"source {entry.source.name!r} has share {entry.share}; give a weight above 0, or leave the source out")
         total = sum(e.share for e in entries)
         self.entries, self.shares = tuple(entries), [e.share / total for e in entries]
         self.collate, self.batch, self.seed = collate, batch, seed
@@ -59,26 +64,32 @@ class Mixture:
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 
     def step(self, step: int) -> list[MicroBatch]:
-        """Micro-batches of a step, grouped by supervision and view roles."""
+        """Micro-batches of a step, `batch` samples in all, grouped by supervision and by the shapes of their parts."""
         groups: dict[tuple, list[tuple[int, Example]]] = {}
-        for number, entry in enumerate(self.entries):
-            first, last = (int(np.floor(k * self.batch * self.shares[number] + 0.5)) for k in (step, step + 1))
+        before, after = (self._counts(k * self.batch) for k in (step, step + 1))
+        for number, (entry, first, last) in enumerate(zip(self.entries, before, after, strict=True)):
             for position in range(first, last):
-                index = self._index(number, position)
-                example = self._example(number, index, position)
-                key = (entry.supervision.name, tuple(v.role for v in example.sample.views), tuple(sorted(example.dense)))
-                groups.setdefault(key, []).append((index, example))
-            self.drawn[f"{entry.source.name}:{entry.supervision.name}"] += last - first
+                index, example = self._example(number, position)
+                groups.setdefault((entry.supervision.name, *_shapes(example)), []).append((index, example))
+            self.drawn[_title(entry)] += last - first
         return [MicroBatch(self.collate([e for _, e in rows], [i for i, _ in rows]), key[0]) for key, rows in groups.items()]
 
     def fixed(self, batches: int) -> list[MicroBatch]:
-        """The first `batches` steps: a fixed set, for validation."""
-        return [micro for step in range(batches) for micro in self.step(step)]
+        """The first `batches` steps, or as many as show every sample once: a fixed set, for validation."""
+        once = max(len(e.indices) / share for e, share in zip(self.entries, self.shares, strict=True)) / self.batch
+        return [micro for step in range(min(batches, ceil(once))) for micro in self.step(step)]
 
     def table(self) -> list[tuple[str, int, float, int]]:
         """(source:supervision, samples it has, share, samples drawn so far) per entry."""
-        names = [f"{e.source.name}:{e.supervision.name}" for e in self.entries]
-        return [(n, len(e.indices), s, self.drawn[n]) for n, e, s in zip(names, self.entries, self.shares, strict=True)]
+        return [(_title(e), len(e.indices), share, self.drawn[_title(e)]) for e, share in zip(self.entries, self.shares, strict=True)]
+
+    def _counts(self, draws: int) -> list[int]:
+        """How many of the first `draws` samples come from each source: their sum is exact, each is its share to within one, none ever shrinks."""
+        counts, left, mass = [], draws, 1.0
+        for share in self.shares[:-1]:
+            counts.append(floor(left * min(1.0, share / mass) + 0.5))
+            left, mass = left - counts[-1], mass - share
+        return [*counts, left]
 
     def _index(self, number: int, position: int) -> int:
         indices = self.entries[number].indices
@@ -86,32 +97,48 @@ class Mixture:
         key = (number, epoch)
         if key not in self._orders:
             self._orders = {k: v for k, v in self._orders.items() if k[0] != number or k[1] >= epoch - 1}
-            self._orders[key] = np.random.Generator(np.random.Philox([self.seed, number * 1_000_003 + epoch])).permutation(len(indices))
+            self._orders[key] = self._random(_ORDER, number, epoch).permutation(len(indices))
         return int(indices[self._orders[key][place]])
 
-    def _example(self, number: int, index: int, position: int) -> Example:
-        """The example of a sample; one that cannot be read or has nothing to say is replaced by the next, and a bad one is counted."""
-        entry = self.entries[number]
+    def _example(self, number: int, position: int) -> tuple[int, Example]:
+        """Index and example of a draw; a sample that cannot be read or has nothing to say is replaced by another, and a bad one is counted."""
+        entry, index, fault = self.entries[number], self._index(number, position), ""
         for attempt in range(self.attempts):
-            rng = np.random.Generator(np.random.Philox([self.seed, (position << 8) + attempt]))
+            rng = self._random(_DRAW, number, position, attempt)
             try:
                 sample = entry.source.sample(index, entry.supervision.needs)
                 for transform in entry.transforms:
                     sample = transform(sample, rng)
                 example = entry.supervision(sample, rng)
-            except PraxiaError as error:
+            except DataError as error:
+                fault = f"; the last one: {error}"
                 self._count_bad(f"{entry.source.name}[{index}]", str(error))
                 example = None
             if example is not None:
-                return example
+                return index, example
             index = int(entry.indices[rng.integers(len(entry.indices))])
         raise DataError(
-            f"source {entry.source.name!r}: {self.attempts} samples in a row gave no example for supervision {entry.supervision.name!r}; "
-            f"check that the data has what it needs: {entry.supervision.needs}"
+            f"source {entry.source.name!r}: {self.attempts} samples in a row gave no example for supervision {entry.supervision.name!r}{fault}\n"
+            f"  fix: check that the data has what it needs, {entry.supervision.needs}, and run `praxia data verify`"
         )
+
+    def _random(self, *key: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox([self.seed, *key]))
 
     def _count_bad(self, record: str, message: str) -> None:
         self.bad[record] = message
         if len(self.bad) > self.bad_records:
             shown = "\n  ".join(f"{k}: {v}" for k, v in list(self.bad.items())[:5])
             raise DataError(f"more than {self.bad_records} bad records; the first ones:\n  {shown}\n  fix: run `praxia data verify`")
+
+
+def _title(entry: Entry) -> str:
+    return f"{entry.source.name}:{entry.supervision.name}"
+
+
+def _shapes(example: Example) -> tuple:
+    """What examples must share to be stacked into one micro-batch."""
+    sample = example.sample
+    views = tuple((v.role, v.image.shape) for v in sample.views)
+    windows = tuple(None if w is None else w.actions.shape for w in (sample.past, sample.future))
+    return views, windows, sample.state is None, example.target is None, tuple((k, v.shape) for k, v in sorted(example.dense.items()))

@@ -1,20 +1,31 @@
 """Number transforms: robot units <-> what the model sees. The same objects run in the loader and in the policy.
 
 Each has `forward` and `inverse` over the last axis, keeps shapes otherwise, and serialises with its statistics.
+`state` is the raw state of the anchor step: [Ds], or [B, Ds] for values [B, ..., D]. Transforms that do not look at it ignore it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from praxia.data.statistics import Statistics
+from praxia.data.statistics import Statistics, statistics_of
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.registry import register
 
+FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
+
+FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
+
+FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
+
+FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
+
 
 class NumberTransform(Protocol):
-    """Invertible map of vectors. `state` is the raw state of the anchor step, for transforms relative to it."""
+    """Invertible map of vectors."""
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray: ...
     def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray: ...
@@ -25,39 +36,53 @@ class NumberTransform(Protocol):
 class Normalise:
     """(x - centre) / scale per dim. mode: `quantile` maps q01..q99 to [-1, 1], `min_max` the range, `mean_std` is the z-score.
 
-    centre, scale: empty until `fitted`. A dim that never moves gets scale 1, so that it stays what it is minus its constant.
+    centre, scale: empty until `fitted`. A dim that never moves gets scale 1, so that it stays what it is minus its constant; one that moves in
+    fewer than a hundredth of the rows has no width between its quantiles and is mapped by its range.
     """
 
     mode: Literal["quantile", "min_max", "mean_std"] = "quantile"
     centre: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        if len(self.centre) != len(self.scale) or not all(self.scale):
+            raise ConfigError(f"Normalise needs one centre and one scale other than 0 for each dim, got centre {self.centre} and scale {self.scale}")
+
     def fitted(self, statistics: Statistics) -> "Normalise":
         """With the centre and scale of values that reach this transform."""
         if self.mode == "mean_std":
             centre, scale = np.array(statistics.mean), np.array(statistics.std)
         else:
-            ends = (statistics.q01, statistics.q99) if self.mode == "quantile" else (statistics.min, statistics.max)
-            low, high = map(np.array, ends)
+            low, high = np.array(statistics.min), np.array(statistics.max)
+            if self.mode == "quantile":
+                q01, q99 = np.array(statistics.q01), np.array(statistics.q99)
+                wide = q99 - q01 > 1e-3 * (high - low)
+                low, high = np.where(wide, q01, low), np.where(wide, q99, high)
             centre, scale = (low + high) / 2, (high - low) / 2
         scale = np.where(scale < 1e-6, 1.0, scale)
         return replace(self, centre=tuple(map(float, centre)), scale=tuple(map(float, scale)))
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """Robot units -> about [-1, 1]."""
-        self._check(values)
-        return ((values - np.float32(self.centre)) / np.float32(self.scale)).astype(np.float32)
+        centre, scale = self._arrays(values)
+        return ((values - centre) / scale).astype(np.float32)
 
     def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """About [-1, 1] -> robot units."""
-        self._check(values)
-        return (values * np.float32(self.scale) + np.float32(self.centre)).astype(np.float32)
+        centre, scale = self._arrays(values)
+        return (values * scale + centre).astype(np.float32)
 
-    def _check(self, values: np.ndarray) -> None:
-        if not self.centre:
+    def _arrays(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        width = values.shape[-1]
+        if width and not self.centre:
             raise ConfigError("Normalise has no statistics yet; call fitted(statistics) before use")
-        if values.shape[-1] != len(self.centre):
-            raise SpecMismatch(f"Normalise was fitted on {len(self.centre)} dims, the values have {values.shape[-1]}; use data of the same robot")
+        if width != len(self.centre):
+            raise SpecMismatch(f"Normalise was fitted on {len(self.centre)} dims, the values have {width}; use data of the same robot")
+        return self._constants
+
+    @cached_property
+    def _constants(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.asarray(self.centre, np.float32), np.asarray(self.scale, np.float32)
 
 
 @register("number/relative")
@@ -78,9 +103,15 @@ class RelativeToState:
     def _shift(self, values: np.ndarray, state: np.ndarray | None, sign: float) -> np.ndarray:
         if state is None:
             raise ConfigError("RelativeToState needs the state of the anchor step; the sample or observation has none")
+        widths = values.shape[-1], state.shape[-1]
+        for pair in self.pairs:
+            if not all(0 <= dim < width for dim, width in zip(pair, widths, strict=True)):
+                raise SpecMismatch(f"RelativeToState pairs (action dim, state dim) {pair}: actions have {widths[0]} dims, states {widths[1]}")
         out = values.astype(np.float32, copy=True)
+        between = (1,) * (values.ndim - state.ndim)  # steps of a chunk share their anchor
         for action_dim, state_dim in self.pairs:
-            out[..., action_dim] += np.float32(sign) * state[state_dim]
+            anchor = state[..., state_dim]
+            out[..., action_dim] += np.float32(sign) * anchor.reshape(anchor.shape + between)
         return out
 
 
@@ -95,6 +126,14 @@ class SinCos:
 
     def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """[..., 2 D] -> [..., D] rad in (-pi, pi]."""
+        if values.shape[-1] % 2:
+            raise SpecMismatch(f"SinCos makes an even number of values, {values.shape[-1]} came back; give sines, then cosines")
+        if values.shape[-1] % 2:
+            raise SpecMismatch(f"SinCos makes an even number of values, {values.shape[-1]} came back; give sines, then cosines")
+        if values.shape[-1] % 2:
+            raise SpecMismatch(f"SinCos makes an even number of values, {values.shape[-1]} came back; give sines, then cosines")
+        if values.shape[-1] % 2:
+            raise SpecMismatch(f"SinCos makes an even number of values, {values.shape[-1]} came back; give sines, then cosines")
         sines, cosines = np.split(values, 2, axis=-1)
         return np.arctan2(sines, cosines).astype(np.float32)
 
@@ -113,12 +152,22 @@ class SlotMap:
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """[..., D] -> [..., width]."""
+        if values.shape[-1] != len(self.slots):
+            raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
+        if values.shape[-1] != len(self.slots):
+            raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
+        if values.shape[-1] != len(self.slots):
+            raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
+        if values.shape[-1] != len(self.slots):
+            raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
         out = np.zeros((*values.shape[:-1], self.width), dtype=np.float32)
         out[..., list(self.slots)] = values
         return out
 
     def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """[..., width] -> [..., D]."""
+        if values.shape[-1] != self.width:
+            raise SpecMismatch(f"SlotMap is {self.width} wide, the values have {values.shape[-1]} dims; use the width the model was built with")
         return np.ascontiguousarray(values[..., list(self.slots)], dtype=np.float32)
 
 
@@ -133,6 +182,14 @@ class GripperSense:
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """Flip the dim."""
+        if not 0 <= self.dim < values.shape[-1]:
+            raise SpecMismatch(f"GripperSense flips dim {self.dim}, the values have dims 0 to {values.shape[-1] - 1}")
+        if not 0 <= self.dim < values.shape[-1]:
+            raise SpecMismatch(f"GripperSense flips dim {self.dim}, the values have dims 0 to {values.shape[-1] - 1}")
+        if not 0 <= self.dim < values.shape[-1]:
+            raise SpecMismatch(f"GripperSense flips dim {self.dim}, the values have dims 0 to {values.shape[-1] - 1}")
+        if not 0 <= self.dim < values.shape[-1]:
+            raise SpecMismatch(f"GripperSense flips dim {self.dim}, the values have dims 0 to {values.shape[-1] - 1}")
         out = values.astype(np.float32, copy=True)
         out[..., self.dim] = self.low + self.high - out[..., self.dim]
         return out
@@ -148,9 +205,25 @@ class Numbers:
     action: tuple[Any, ...] = (Normalise("quantile"),)
     state: tuple[Any, ...] = (Normalise("quantile"),)
 
-    def fitted(self, action_statistics: Statistics, state_statistics: Statistics) -> "Numbers":
-        """Fit every Normalise that has no statistics. It must come before transforms that change the width."""
-        return replace(self, action=_fit(self.action, action_statistics, "action"), state=_fit(self.state, state_statistics, "state"))
+    def __post_init__(self) -> None:
+        if any(isinstance(t, RelativeToState) for t in self.state):
+            raise ConfigError("Numbers.state has RelativeToState: the state would be relative to itself; put it into Numbers.action")
+        for before, transform in zip(self.action, self.action[1:], strict=False):
+            if isinstance(transform, RelativeToState) and not isinstance(before, RelativeToState):
+                raise ConfigError(
+                    f"Numbers.action has RelativeToState after {type(before).__name__}: the state it subtracts is in robot units; put it first"
+                )
+
+    def fitted(self, actions: np.ndarray, states: np.ndarray, lengths: Sequence[int] | None = None, horizon: int = 1) -> "Numbers":
+        """Fit every Normalise that has no statistics, on the values that reach it.
+
+        actions [N, Da], states [N, Ds]: all rows, episodes one after another, `lengths` rows each (None = one episode). horizon: steps of a
+        chunk; actions relative to the state of their anchor are fitted over all steps of all chunks.
+        """
+        anchors = states
+        if any(isinstance(t, RelativeToState) for t in self.action):
+            actions, anchors = _chunk_rows(actions, states, lengths or [len(actions)], horizon)
+        return replace(self, action=_fit(self.action, actions, anchors), state=_fit(self.state, states, None))
 
     def action_forward(self, actions: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """Robot units [..., Da] -> model numbers [..., A]."""
@@ -177,16 +250,21 @@ class Numbers:
         return state
 
 
-def _fit(transforms: tuple[Any, ...], statistics: Statistics, what: str) -> tuple[Any, ...]:
+def _fit(transforms: tuple[Any, ...], values: np.ndarray, anchors: np.ndarray | None) -> tuple[Any, ...]:
     out: list[Any] = []
-    for transform in transforms:
+    for place, transform in enumerate(transforms):
         if isinstance(transform, Normalise) and not transform.centre:
-            changed = [t for t in out if isinstance(t, RelativeToState | SinCos | SlotMap)]
-            if changed:
-                raise ConfigError(
-                    f"{what} Normalise stands after {type(changed[0]).__name__}: its statistics are of the raw values. "
-                    "Put it first, or give it centre and scale"
-                )
-            transform = transform.fitted(statistics)
+            transform = transform.fitted(statistics_of(values))
         out.append(transform)
+        if any(isinstance(t, Normalise) and not t.centre for t in transforms[place + 1 :]):
+            values = transform.forward(values, anchors)
     return tuple(out)
+
+
+def _chunk_rows(actions: np.ndarray, states: np.ndarray, lengths: Sequence[int], horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every step of every chunk with its anchor's state, [M, Da] and [M, Ds]; evenly thinned to about FITTED_ROWS."""
+    stop = np.repeat(np.cumsum(lengths), lengths)  # of each row's episode
+    anchors = np.arange(0, len(actions), max(1, len(actions) * horizon // FITTED_ROWS))
+    rows = anchors[:, None] + np.arange(horizon)
+    inside = rows < stop[anchors, None]
+    return actions[rows[inside]], states[np.broadcast_to(anchors[:, None], rows.shape)[inside]]

@@ -68,9 +68,9 @@ class RecordedSource:
         )
         return self._source.sample_at(int(self._rows[index]), want)
 
-    def numbers(self) -> tuple[np.ndarray, np.ndarray]:
-        """All actions float32 [N, Da] and states float32 [N, Ds]."""
-        return self._source.actions, self._source.states
+    def numbers(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+        """All actions float32 [N, Da] and states float32 [N, Ds], and the rows of each episode."""
+        return self._source.actions, self._source.states, tuple(e.stop - e.start for e in self._source.episodes)
 
     def texts(self) -> tuple[str, ...]:
         """All different instructions."""

@@ -28,8 +28,8 @@ class SampleSource(Protocol):
         """The sample with the parts `needs` names."""
         ...
 
-    def numbers(self) -> tuple[np.ndarray, np.ndarray]:
-        """All actions float32 [N, Da] and states float32 [N, Ds], for statistics."""
+    def numbers(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+        """All actions float32 [N, Da] and states float32 [N, Ds], episode after episode, and the rows of each episode: for statistics."""
         ...
 
     def texts(self) -> tuple[str, ...]:

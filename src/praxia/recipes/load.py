@@ -99,5 +99,5 @@ def _parsed(text: str, old: Any, flag: str) -> Any:
     if isinstance(old, int) and not isinstance(old, bool) and isinstance(value, float):
         raise ConfigError(f"{flag}: value {text!r} should be a whole number like {old!r}")
     if isinstance(old, tuple):
-        value = tuple(value) if isinstance(value, list | tuple) else (value,)
+        return tuple(value) if isinstance(value, list | tuple) else (value,)
     return float(value) if isinstance(old, float) else value

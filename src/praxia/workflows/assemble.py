@@ -10,7 +10,6 @@ from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture
 from praxia.data.number_transforms import Numbers
 from praxia.data.source import SampleSource, held_out_split
-from praxia.data.statistics import statistics_of
 from praxia.errors import ConfigError, DataError
 from praxia.models.spec import ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
@@ -86,9 +85,9 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
             check_identity("ActionSpec", first.action_spec, f"dataset {first.name!r}", other.action_spec, f"dataset {other.name!r}")
             check_identity("StateSpec", first.state_spec, f"dataset {first.name!r}", other.state_spec, f"dataset {other.name!r}")
         fitted_on = [s for s in group if s in acting] or group
-        arrays = [s.numbers() for s in fitted_on]
-        actions, states = (np.concatenate([a[i] for a in arrays]) for i in (0, 1))
-        numbers = (recipe.numbers or Numbers()).fitted(statistics_of(actions), statistics_of(states))
+        actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
+        rows = [n for group_lengths in lengths for n in group_lengths]
+        numbers = (recipe.numbers or Numbers()).fitted(np.concatenate(actions), np.concatenate(states), rows, _horizon(recipe))
         robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(fitted_on), numbers))
     robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
     return tuple(robots)
@@ -97,6 +96,10 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
 def _acting_sources(recipe: Recipe, sources: dict[Any, SampleSource]) -> list[SampleSource]:
     """Sources the policy learns actions from: they decide statistics and cameras."""
     return [sources[s.data] for stage in recipe.stages for s in stage.sources if s.supervision.needs.horizon > 0]
+
+
+def _horizon(recipe: Recipe) -> int:
+    return max([1, *(s.supervision.needs.horizon for stage in recipe.stages for s in stage.sources)])
 
 
 def _cameras(group: Sequence[SampleSource]) -> tuple[CameraSpec, ...]:
