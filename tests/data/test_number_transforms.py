@@ -1,0 +1,139 @@
+"""Number transforms: what the loader does the policy undoes, with the same objects; misuse is refused with the fix."""
+
+import json
+
+import numpy as np
+import pytest
+
+from praxia.data.number_transforms import GripperSense, Normalise, Numbers, RelativeToState, SinCos, SlotMap
+from praxia.errors import ConfigError, SpecMismatch
+from praxia.registry import from_json, to_json
+
+
+def rows(rng: np.random.Generator, n: int = 400, width: int = 5) -> np.ndarray:
+    """Dims of very different centre and spread."""
+    return (rng.normal(size=(n, width)) * 10.0 ** rng.uniform(-3, 2, width) + rng.normal(size=width) * 5).astype(np.float32)
+
+
+def numbers_of_every_kind() -> list[Numbers]:
+    angles, slots = (SinCos(),), (Normalise(), SlotMap((4, 0, 7, 2, 9), 12))
+    return [
+        Numbers(),
+        Numbers((Normalise("min_max"),), (Normalise("mean_std"),)),
+        Numbers((GripperSense(4), Normalise("mean_std")), angles),
+        Numbers(slots, (*slots, Normalise("min_max"))),
+        Numbers((RelativeToState(((0, 1), (3, 2))), Normalise("quantile"))),
+        Numbers((RelativeToState(((2, 2),)), GripperSense(1, -1.0, 1.0), Normalise("min_max"), SlotMap((0, 1, 2, 3, 4), 8)), angles),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("numbers", numbers_of_every_kind())
+def test_what_the_loader_does_the_policy_undoes(numbers, seed):
+    rng = np.random.default_rng(seed)
+    actions, states = rows(rng), np.clip(rows(rng), -3, 3)  # within (-pi, pi], where angles are unique
+    fitted = numbers.fitted(actions, states, [250, 150], horizon=8)
+    chunk, state = actions[:16], states[3]
+    again = fitted.action_inverse(fitted.action_forward(chunk, state), state)
+    assert np.allclose(again, chunk, rtol=1e-5, atol=1e-4) and again.dtype == np.float32
+    assert np.allclose(fitted.state_inverse(fitted.state_forward(states)), states, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("numbers", numbers_of_every_kind())
+def test_after_json_they_give_the_same_bits(numbers):
+    rng = np.random.default_rng(0)
+    actions, states = rows(rng), rows(rng)
+    fitted = numbers.fitted(actions, states, [400], horizon=4)
+    saved = from_json(json.loads(json.dumps(to_json(fitted))))
+    assert saved == fitted
+    assert np.array_equal(saved.action_forward(actions[:9], states[0]), fitted.action_forward(actions[:9], states[0]))
+    assert np.array_equal(saved.action_inverse(saved.action_forward(actions[:9], states[0]), states[0]),
+                          fitted.action_inverse(fitted.action_forward(actions[:9], states[0]), states[0]))  # fmt: skip
+
+
+@pytest.mark.parametrize("numbers", numbers_of_every_kind())
+def test_a_batch_is_transformed_as_its_samples_are(numbers):
+    rng = np.random.default_rng(1)
+    actions, states = rows(rng), rows(rng)
+    fitted = numbers.fitted(actions, states, [400], horizon=4)
+    chunks, anchors = actions.reshape(50, 8, 5), states[::8]
+    one_by_one = np.stack([fitted.action_forward(c, s) for c, s in zip(chunks, anchors, strict=True)])
+    assert np.array_equal(fitted.action_forward(chunks, anchors), one_by_one)
+    assert np.array_equal(fitted.action_inverse(one_by_one, anchors), np.stack([fitted.action_inverse(c, s) for c, s in zip(one_by_one, anchors)]))
+
+
+def test_quantiles_min_max_and_moments_mean_what_their_names_say():
+    values = rows(np.random.default_rng(2), 5000)
+    quantile, range_, score = (Numbers((Normalise(mode),)).fitted(values, values).action_forward(values, None) for mode in ("quantile", "min_max", "mean_std"))
+    assert np.allclose(np.quantile(quantile, [0.01, 0.99], axis=0), [[-1] * 5, [1] * 5], atol=1e-3)
+    assert np.allclose([range_.min(0), range_.max(0)], [[-1] * 5, [1] * 5], atol=1e-4)
+    assert np.allclose(score.mean(0), 0, atol=1e-3) and np.allclose(score.std(0), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["quantile", "min_max", "mean_std"])
+def test_a_dim_that_never_moves_stays_finite_and_comes_back_exactly(mode):
+    values = rows(np.random.default_rng(3))
+    values[:, 2] = 0.7
+    fitted = Numbers((Normalise(mode),)).fitted(values, values)
+    normalised = fitted.action_forward(values, None)
+    assert np.abs(normalised[:, 2]).max() < 1e-6 and (fitted.action_inverse(normalised, None)[:, 2] == np.float32(0.7)).all()
+    moved = values[:3].copy()
+    moved[:, 2] = 0.8  # a test robot may move it
+    assert np.allclose(fitted.action_forward(moved, None)[:, 2], 0.1, atol=1e-5)
+
+
+def test_a_dim_that_moves_once_in_a_thousand_rows_is_not_blown_up():
+    values = np.zeros((5000, 1), np.float32)
+    values[:5] = 1.0
+    assert np.abs(Numbers().fitted(values, values).action_forward(values, None)).max() == 1.0
+
+
+def test_slots_hold_exactly_the_robots_numbers_and_nothing_else():
+    slots = SlotMap((4, 0, 7), 9)
+    values = rows(np.random.default_rng(4), 20, 3)
+    wide = slots.forward(values, None)
+    assert wide.shape == (20, 9) and np.array_equal(wide[:, [4, 0, 7]], values)
+    assert not np.delete(wide, [4, 0, 7], axis=1).any() and np.array_equal(slots.inverse(wide, None), values)
+
+
+def test_relative_actions_are_offsets_from_the_anchor_and_are_fitted_over_whole_chunks():
+    steps = np.arange(60, dtype=np.float32)[:, None]
+    actions, states = steps + 1, steps  # the target is always one step ahead of the state
+    numbers = Numbers((RelativeToState(((0, 0),)), Normalise("min_max"))).fitted(actions, states, [40, 20], horizon=10)
+    assert numbers.action[1].centre == (5.5,) and numbers.action[1].scale == (4.5,)  # offsets run from 1 to 10, never across episodes
+    assert np.allclose(numbers.action_forward(actions[5:15], states[5])[[0, -1], 0], [-1, 1])
+
+
+def test_a_robot_without_proprioception_has_empty_states():
+    actions, states = rows(np.random.default_rng(5)), np.zeros((400, 0), np.float32)
+    fitted = Numbers().fitted(actions, states)
+    assert fitted.state_forward(states[:7]).shape == (7, 0)
+
+
+def test_misuse_is_refused_with_the_fix():
+    values, state = np.zeros((4, 3), np.float32), np.zeros(2, np.float32)
+    with pytest.raises(ConfigError, match="call fitted"):
+        Normalise().forward(values, None)
+    with pytest.raises(SpecMismatch, match="fitted on 2 dims, the values have 3"):
+        Normalise(centre=(0.0, 0.0), scale=(1.0, 1.0)).inverse(values, None)
+    with pytest.raises(ConfigError, match="one scale other than 0"):
+        Normalise(centre=(0.0, 1.0), scale=(1.0, 0.0))
+    with pytest.raises(ConfigError, match="needs the state"):
+        RelativeToState(((0, 0),)).forward(values, None)
+    with pytest.raises(SpecMismatch, match=r"pairs .* \(1, 2\): actions have 3 dims, states 2"):
+        RelativeToState(((0, 0), (1, 2))).forward(values, state)
+    with pytest.raises(ConfigError, match="put it first"):
+        Numbers((Normalise(), RelativeToState(((0, 0),))))
+    with pytest.raises(ConfigError, match="into Numbers.action"):
+        Numbers(state=(RelativeToState(((0, 0),)),))
+    with pytest.raises(SpecMismatch, match="even number"):
+        SinCos().inverse(values, None)
+    for slots in ((0, 0, 1), (0, 1, 5), (-1, 0, 1)):
+        with pytest.raises(ConfigError, match="different and below width 5"):
+            SlotMap(slots, 5)
+    with pytest.raises(SpecMismatch, match="slots for 2 dims, the values have 3"):
+        SlotMap((0, 1), 5).forward(values, None)
+    with pytest.raises(SpecMismatch, match="5 wide, the values have 3"):
+        SlotMap((0, 1), 5).inverse(values, None)
+    with pytest.raises(SpecMismatch, match="flips dim 3, the values have dims 0 to 2"):
+        GripperSense(3).forward(values, None)
