@@ -1,6 +1,6 @@
 """scene_questions: captions, colours, counts and 2-D pointing on scenes whose objects are known (stage 0, `base_vlm`).
 
-Points are written as two location tokens, x then y, each floor(v / side * 1023) over the padded square picture (PaliGemma's 1,024 slots).
+Points are written as two location tokens (`praxia.tokens.locations`).
 """
 
 from dataclasses import dataclass
@@ -9,21 +9,19 @@ import numpy as np
 
 from praxia.data.sample import Sample
 from praxia.data.supervision.supervision import Example, Needs
+from praxia.errors import ConfigError
 from praxia.geometry.camera import project
 from praxia.geometry.scene import ObjectTruth, View
 from praxia.geometry.se3 import apply, invert
 from praxia.registry import register
+from praxia.tokens.locations import point_text
 
 POINT = ("point to the {name}", "where is the {name} ?", "locate the {name}")
 COLOUR = ("what colour is the {category} ?", "name the colour of the {category}")
 COUNT = ("how many {colour} things are there ?", "count the {colour} things")
 CAPTION = ("describe the picture", "what is on the table ?")
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-
-
-def location_token(value: float, side: float) -> str:
-    """`<loc0000>` .. `<loc1023>` for a pixel coordinate on a square of `side` pixels, clipped to the border."""
-    return f"<loc{int(np.clip(np.floor(value / side * 1023), 0, 1023)):04d}>"
+LEAST_PIXELS = 8  # of an object behind others; fewer are no basis for an answer
 
 
 @register("supervision/scene_questions")
@@ -31,17 +29,22 @@ def location_token(value: float, side: float) -> str:
 class SceneQuestions:
     """One random question per sample about one view. mix: relative frequency of point, colour, count, caption.
 
-    Only objects whose centre is inside the picture are asked about; names must be unambiguous.
+    Only objects that are in the picture are asked about, by names that no other object of the scene has. Where a kind of question has no
+    such object, the picture is described instead.
     """
 
     view: str = "head"
     mix: tuple[float, float, float, float] = (0.55, 0.15, 0.15, 0.15)
     name: str = "scene_questions"
 
+    def __post_init__(self) -> None:
+        if len(self.mix) != 4 or min(self.mix) < 0 or sum(self.mix) <= 0:
+            raise ConfigError(f"SceneQuestions.mix is {self.mix}; expected four frequencies (point, colour, count, caption), none below 0, not all 0")
+
     @property
     def needs(self) -> Needs:
-        """Object truths."""
-        return Needs(objects=True)
+        """Object truths, and masks where they were recorded."""
+        return Needs(objects=True, masks=True)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if the view is missing or uncalibrated, or no object is in the picture."""
@@ -51,31 +54,9 @@ class SceneQuestions:
         seen = visible_objects(sample.objects, view)
         if not seen:
             return None
-        ask = (self._point, self._colour, self._count, self._caption)
-        probabilities = np.asarray(self.mix) / sum(self.mix)
-        question, answer = ask[rng.choice(4, p=probabilities)](seen, view, rng)
+        ask = (_point, _colour, _count, _caption)[rng.choice(4, p=np.asarray(self.mix) / sum(self.mix))]
+        question, answer = ask(seen, sample.objects, picture_size(view), rng) or _caption(seen, sample.objects, picture_size(view), rng)
         return Example(sample, question, answer)
-
-    def _point(self, seen: "list[Seen]", view: View, rng: np.random.Generator) -> tuple[str, str]:
-        names = [s.truth.name for s in seen]
-        one = _draw([s for s in seen if names.count(s.truth.name) == 1] or seen, rng)
-        return str(rng.choice(POINT)).format(name=one.truth.name), point_text(one.pixel, view)
-
-    def _colour(self, seen: "list[Seen]", view: View, rng: np.random.Generator) -> tuple[str, str]:
-        categories = [s.truth.category for s in seen]
-        unambiguous = [s for s in seen if categories.count(s.truth.category) == 1]
-        if not unambiguous:
-            return self._point(seen, view, rng)
-        one = _draw(unambiguous, rng)
-        return str(rng.choice(COLOUR)).format(category=one.truth.category), one.truth.colour
-
-    def _count(self, seen: "list[Seen]", view: View, rng: np.random.Generator) -> tuple[str, str]:
-        colours = sorted({s.truth.colour for s in seen})
-        colour = colours[rng.integers(len(colours))]
-        return str(rng.choice(COUNT)).format(colour=colour), NUMBERS[min(sum(s.truth.colour == colour for s in seen), 9)]
-
-    def _caption(self, seen: "list[Seen]", view: View, rng: np.random.Generator) -> tuple[str, str]:
-        return str(rng.choice(CAPTION)), " , ".join(s.truth.name for s in sorted(seen, key=lambda s: s.pixel[0]))
 
 
 @dataclass(frozen=True)
@@ -86,29 +67,54 @@ class Seen:
     pixel: np.ndarray
 
 
-def _draw(seen: list[Seen], rng: np.random.Generator) -> Seen:
-    return seen[rng.integers(len(seen))]
+Objects = tuple[ObjectTruth, ...]
+Answer = tuple[str, str] | None  # question and answer; None: nothing can be asked
 
 
-def visible_objects(objects: tuple[ObjectTruth, ...], view: View) -> list[Seen]:
-    """Objects whose centre projects into the transformed picture."""
+def _point(seen: list[Seen], objects: Objects, size: tuple[int, int], rng: np.random.Generator) -> Answer:
+    names = [o.name for o in objects]
+    one = _draw([s for s in seen if names.count(s.truth.name) == 1], rng)
+    return one and (str(rng.choice(POINT)).format(name=one.truth.name), point_text(one.pixel, size))
+
+
+def _colour(seen: list[Seen], objects: Objects, size: tuple[int, int], rng: np.random.Generator) -> Answer:
+    categories = [o.category for o in objects]
+    one = _draw([s for s in seen if s.truth.colour and categories.count(s.truth.category) == 1], rng)
+    return one and (str(rng.choice(COLOUR)).format(category=one.truth.category), one.truth.colour)
+
+
+def _count(seen: list[Seen], objects: Objects, size: tuple[int, int], rng: np.random.Generator) -> Answer:
+    one = _draw([s for s in {s.truth.colour: s for s in seen}.values() if s.truth.colour], rng)
+    if one is None:
+        return None
+    number = sum(s.truth.colour == one.truth.colour for s in seen)
+    return str(rng.choice(COUNT)).format(colour=one.truth.colour), NUMBERS[number] if number < len(NUMBERS) else str(number)
+
+
+def _caption(seen: list[Seen], objects: Objects, size: tuple[int, int], rng: np.random.Generator) -> tuple[str, str]:
+    """Names from left to right."""
+    return str(rng.choice(CAPTION)), " , ".join(s.truth.name for s in sorted(seen, key=lambda s: s.pixel[0]))
+
+
+def _draw(seen: list[Seen], rng: np.random.Generator) -> Seen | None:
+    return seen[rng.integers(len(seen))] if seen else None
+
+
+def visible_objects(objects: Objects, view: View) -> list[Seen]:
+    """Objects whose centre projects into the transformed picture and, where the view has a mask, of which something is to be seen."""
     assert view.camera is not None and view.camera.T_base_cam is not None
     if not objects:
         return []
     centres = np.stack([o.T_base_object[:3, 3] for o in objects])
     pixels, depth = project(view.camera.K, apply(invert(view.camera.T_base_cam), centres))
     height, width = picture_size(view)
-    inside = (depth > 0.01) & (pixels >= 0).all(1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
+    inside = (depth > 0.01) & (pixels >= -0.5).all(1) & (pixels[:, 0] < width - 0.5) & (pixels[:, 1] < height - 0.5)
+    if view.mask is not None:
+        shown = np.bincount(view.mask.ravel(), minlength=max(o.instance for o in objects) + 1)
+        inside &= shown[[o.instance for o in objects]] >= LEAST_PIXELS
     return [Seen(o, uv) for o, uv, ok in zip(objects, pixels, inside, strict=True) if ok]
 
 
 def picture_size(view: View) -> tuple[int, int]:
     """(height, width) of the transformed picture."""
     return view.size if view.size != (0, 0) else (view.image.shape[0], view.image.shape[1])
-
-
-def point_text(uv: np.ndarray, view: View) -> str:
-    """Two location tokens for a pixel of the transformed picture, over the centred padded square."""
-    height, width = picture_size(view)
-    side = max(height, width)
-    return location_token(uv[0] + (side - width) / 2, side) + location_token(uv[1] + (side - height) / 2, side)
