@@ -17,12 +17,6 @@ from praxia.registry import register
 
 FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
 
-FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
-
-FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
-
-FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
-
 
 class NumberTransform(Protocol):
     """Invertible map of vectors."""
@@ -128,12 +122,6 @@ class SinCos:
         """[..., 2 D] -> [..., D] rad in (-pi, pi]."""
         if values.shape[-1] % 2:
             raise SpecMismatch(f"SinCos makes an even number of values, {values.shape[-1]} came back; give sines, then cosines")
-        if values.shape[-1] % 2:
-            raise SpecMismatch(f"SinCos makes an even number of values, {values.shape[-1]} came back; give sines, then cosines")
-        if values.shape[-1] % 2:
-            raise SpecMismatch(f"SinCos makes an even number of values, {values.shape[-1]} came back; give sines, then cosines")
-        if values.shape[-1] % 2:
-            raise SpecMismatch(f"SinCos makes an even number of values, {values.shape[-1]} came back; give sines, then cosines")
         sines, cosines = np.split(values, 2, axis=-1)
         return np.arctan2(sines, cosines).astype(np.float32)
 
@@ -152,12 +140,6 @@ class SlotMap:
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """[..., D] -> [..., width]."""
-        if values.shape[-1] != len(self.slots):
-            raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
-        if values.shape[-1] != len(self.slots):
-            raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
-        if values.shape[-1] != len(self.slots):
-            raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
         if values.shape[-1] != len(self.slots):
             raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
         out = np.zeros((*values.shape[:-1], self.width), dtype=np.float32)
@@ -182,12 +164,6 @@ class GripperSense:
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """Flip the dim."""
-        if not 0 <= self.dim < values.shape[-1]:
-            raise SpecMismatch(f"GripperSense flips dim {self.dim}, the values have dims 0 to {values.shape[-1] - 1}")
-        if not 0 <= self.dim < values.shape[-1]:
-            raise SpecMismatch(f"GripperSense flips dim {self.dim}, the values have dims 0 to {values.shape[-1] - 1}")
-        if not 0 <= self.dim < values.shape[-1]:
-            raise SpecMismatch(f"GripperSense flips dim {self.dim}, the values have dims 0 to {values.shape[-1] - 1}")
         if not 0 <= self.dim < values.shape[-1]:
             raise SpecMismatch(f"GripperSense flips dim {self.dim}, the values have dims 0 to {values.shape[-1] - 1}")
         out = values.astype(np.float32, copy=True)
