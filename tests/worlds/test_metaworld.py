@@ -183,7 +183,7 @@ def test_a_goal_that_only_a_marker_shows_can_be_seen_at_96_pixels(task: str):
     for index in range(3):
         world.reset(start(task, index))
         ball = world.truth().objects[-1]
-        assert ball.category == "ball" and np.allclose(ball.T_base_object[:3, 3], world.truth().extra["goal"], atol=1e-6)
+        assert ball.category == "ball" and np.allclose(ball.T_base_object[:3, 3], world.truth().goal, atol=1e-6)
         assert sum(int((view.mask == ball.instance).sum()) for view in world.render(masks=True) if view.mask is not None) >= 4
     world.close()
 

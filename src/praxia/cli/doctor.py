@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(Doctor, "doctor", arguments, "What this machine can do, what is missing, and the fix.")
     checks = diagnose()
     if options.json:
-        print_json([c for c in checks])
+        print_json(checks)
         return
     for check in checks:
         mark = {"ok": "ok     ", "missing": "MISSING", "note": "note   "}[check.status]

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str]) -> None:
     print(f"parameters: {count(facts['parameters']['total'])} ({parts})")
     for name, layout in facts["layout"].items():
         memory = facts["memory_gb"][name]
-        print(f"\nstage {name}: {count(facts['trainable_by_stage'][name])} trainable, {facts['flops_per_sample'][name] / 1e9:.2f} GFLOP a training sample,")
+        flops = facts["flops_per_sample"][name] / 1e9
+        print(f"\nstage {name}: {count(facts['trainable_by_stage'][name])} trainable, {flops:.2f} GFLOP a training sample,")
         print(f"  {memory['state']:.2f} GB weights, moments and gradients, {memory['at_batch']:.2f} GB with fp32 activations of the whole batch")
         print("\n".join("  " + line for line in layout.splitlines()))
     print(f"\nadded tokens: {facts['added_tokens']['count']}; reused: {', '.join(facts['reused_tokens']) or 'none'}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from praxia.data.cache import cache_folder
-from praxia.data.making import make_dataset
+from praxia.data.making import Made, make_dataset
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.recovery_noise import RecoveryNoise
 from praxia.errors import ConfigError, unknown
@@ -59,9 +59,9 @@ class Demonstrations:
         """Where the dataset is or will be."""
         return cache_folder("demonstrations") / f"{self.world}-{self.key()}"
 
-    def open(self) -> RecordedSource:
-        """Make what is missing, then open it."""
-        make_dataset(
+    def made(self) -> Made:
+        """What was made; it is made now if it is not there."""
+        return make_dataset(
             WORLDS[self.world],
             self.world_args,
             root=self.root(),
@@ -73,4 +73,7 @@ class Demonstrations:
             depth=self.depth,
             masks=self.masks,
         )
-        return Recorded(str(self.root()), size=self.size).open()
+
+    def open(self) -> RecordedSource:
+        """Make what is missing, then open it."""
+        return Recorded(str(self.made().root), size=self.size).open()

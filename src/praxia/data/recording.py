@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from praxia.data.lerobot.features import FRESH, OBJECT_POSES, Feature
+from praxia.data.lerobot.features import FRESH, GOAL, OBJECT_POSES, Feature
 from praxia.data.lerobot.objects import object_poses, object_rows
 from praxia.data.lerobot.pictures import depth_feature, depth_png, mask_feature, png
 from praxia.data.lerobot.shard import EpisodeData
@@ -77,6 +77,8 @@ def features_of(world: World, truth: Truth, recording: Recording) -> dict[str, F
             features[intrinsics_key(camera.role)] = Feature("float32", (4,), ["fx", "fy", "cx", "cy"])
             features[extrinsics_key(camera.role)] = Feature("float32", (16,))
     features |= {tool_key(arm): Feature("float32", (16,)) for arm in truth.T_base_tool}
+    if truth.goal is not None:
+        features[GOAL] = Feature("float32", (3,))
     features[OBJECT_POSES] = Feature("float32", (7,))  # widened to the fullest scene at assembly
     features[FRESH] = Feature("bool", (1,))
     return features
@@ -186,6 +188,8 @@ class _Log:
         first, scenes = self.truths[0], [t.objects for t in self.truths]
         for arm in first.T_base_tool:
             columns[tool_key(arm)] = np.stack([t.T_base_tool[arm].reshape(16) for t in self.truths]).astype(np.float32)
+        if first.goal is not None:
+            columns[GOAL] = np.stack([t.goal for t in self.truths if t.goal is not None]).astype(np.float32)
         scene = _everything(scenes)
         names = [o.name for o in scene]
         if len(set(names)) != len(names):

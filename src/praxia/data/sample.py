@@ -39,6 +39,7 @@ class Sample:
     tool_path: dict[str, np.ndarray] = field(default_factory=dict)  # arm -> float64 [T, 4, 4] T_base_tool, row 0 = now
     objects: tuple[ObjectTruth, ...] = ()
     target: str = ""  # name of the object the instruction is about
+    goal: np.ndarray | None = None  # float64 [3] base frame: where the target, or the tool, must get to
     question: str = ""
     answer: str = ""
     provenance: Provenance | None = None

@@ -31,7 +31,10 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "preset": recipe.preset,
-        "parameters": {"total": _size(model.parameters()), "by_module": {n: _size(m.parameters()) for n, m in model.named_children() if _size(m.parameters())}},
+        "parameters": {
+            "total": _size(model.parameters()),
+            "by_module": {n: size for n, m in model.named_children() if (size := _size(m.parameters()))},
+        },
         "trainable_by_stage": {s["name"]: s["trainable"] for s in stages},
         "added_tokens": tokens["added"],
         "reused_tokens": tokens["reused"],

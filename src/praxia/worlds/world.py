@@ -36,6 +36,7 @@ class Truth:
     T_base_tool: dict[str, np.ndarray]  # arm -> float64 [4, 4]
     objects: tuple[ObjectTruth, ...]
     target: str = ""
+    goal: np.ndarray | None = None  # float64 [3] base frame: where the target must get to, or the tool; None = the task has none
     extra: dict[str, Any] = field(default_factory=dict)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from praxia.data.card import check_card_against, read_card
 from praxia.data.lerobot.cameras import CameraTrack
-from praxia.data.lerobot.features import FRESH, OBJECT_POSES, Info
+from praxia.data.lerobot.features import FRESH, GOAL, OBJECT_POSES, Info
 from praxia.data.lerobot.frame_store import DEFAULT_CAP_GB, Frames, open_frames
 from praxia.data.lerobot.objects import ObjectEntry, read_objects, truths_at
 from praxia.data.lerobot.pictures import METRES_PER_UNIT, check_depth
@@ -151,6 +151,7 @@ class LeRobotSource:
             else {},
             objects=objects,
             target=next((e.name for e in entries if e.is_target), ""),
+            goal=self.columns(GOAL)[row].astype(np.float64) if want.objects and GOAL in self.info.features else None,
             provenance=Provenance(self.card.name, episode.index, row - episode.start, self.card.licence),
         )
 

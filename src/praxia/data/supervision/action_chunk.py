@@ -15,8 +15,8 @@ from praxia.registry import register
 class ActionChunk:
     """The prompt is the instruction, the target is the chunk itself (sample.future).
 
-    positions: adds dense["positions"] float32 [2, 3]: the tool and the target object's centre in metres in the camera frame of `view`,
-    and dense["positions_valid"] bool [2]; an auxiliary target for worlds that know the truth.
+    positions: adds dense["positions"] float32 [3, 3]: the tool, the target object's centre and the goal, in metres in the camera frame of
+    `view`, and dense["positions_valid"] bool [3]; an auxiliary target for worlds that know the truth.
     """
 
     horizon: int = 16
@@ -37,7 +37,7 @@ class ActionChunk:
         return Example(sample, sample.instruction, None, self._positions(sample) if self.positions else {})
 
     def _positions(self, sample: Sample) -> dict[str, np.ndarray]:
-        points, valid = np.zeros((2, 3), np.float32), np.zeros(2, bool)
+        points, valid = np.zeros((3, 3), np.float32), np.zeros(3, bool)
         camera = next((v.camera for v in sample.views if v.role == self.view), None)
         if camera is not None and camera.T_base_cam is not None:
             T_cam_base = invert(camera.T_base_cam)
@@ -47,4 +47,6 @@ class ActionChunk:
             target = next((o for o in sample.objects if o.name == sample.target), None)
             if target is not None:
                 points[1], valid[1] = apply(T_cam_base, target.T_base_object[:3, 3]), True
+            if sample.goal is not None and np.isfinite(sample.goal).all():
+                points[2], valid[2] = apply(T_cam_base, sample.goal), True
         return {"positions": points, "positions_valid": valid}

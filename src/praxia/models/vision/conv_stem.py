@@ -1,6 +1,7 @@
 """Convolutional stem in place of a ViT's patch convolution: easier to train from scratch at small size (Xiao 2021, arXiv 2106.14881)."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ class ConvStem(nn.Module):
         if 2**steps != patch:
             raise ConfigError(f"patch_size {patch} with stem 'conv' must be a power of two; use 8 or 16, or stem 'patch'")
         widths = [3, *(max(24, width // 2 ** (steps - i)) for i in range(1, steps)), width]
-        self.layers = nn.ModuleList([nn.Linear(9 * a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)])
+        self.layers = nn.ModuleList([nn.Linear(9 * a, b) for a, b in pairwise(widths)])
 
     @property
     def weight(self) -> Tensor:

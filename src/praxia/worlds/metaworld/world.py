@@ -162,7 +162,7 @@ class MetaWorld:
         return tuple(stage.look.view(stage.env.data, role, depth, masks) for role in roles)
 
     def truth(self) -> Truth:
-        """Fingertip pose (`T_base_tool`: hand axes, origin between the fingertips), named objects, goal position `extra["goal"]` [3]."""
+        """Fingertip pose (`T_base_tool`: hand axes, origin between the fingertips), named objects, goal position."""
         stage, task = self._stage(), TASKS[self._task]
         model, data = stage.env.model, stage.scratch
         mujoco.mj_copyData(data, model, stage.env.data)
@@ -176,7 +176,7 @@ class MetaWorld:
             T_base_tool={"right": se3.pose(data.body("hand").xmat.reshape(3, 3), tips)},
             objects=objects,
             target=target or objects[-1].name,
-            extra={"goal": np.array(stage.env._target_pos, np.float64)},
+            goal=np.array(stage.env._target_pos, np.float64),
         )
 
     def expert(self) -> np.ndarray:

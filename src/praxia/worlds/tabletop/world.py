@@ -128,11 +128,11 @@ class Tabletop:
         return self._renderer.views(roles or offered, depth, masks, self._time)
 
     def truth(self) -> Truth:
-        """Tool pose, every nameable thing with its exact box, the target's name now; extra: goal [3], verbs, progress (steps done)."""
+        """Tool pose, every nameable thing with its exact box, the target's name now; goal; extra: verbs, progress (steps done)."""
         plan = self._running()
         now = plan.steps[min(self._progress, len(plan.steps) - 1)]
-        extra = {"goal": now.goal(self._scene), "verbs": tuple(s.verb for s in plan.steps), "progress": self._progress}
-        return Truth({"arm": self._scene.tool}, self._scene.truths(), now.target(self._scene), extra)
+        extra = {"verbs": tuple(s.verb for s in plan.steps), "progress": self._progress}
+        return Truth({"arm": self._scene.tool}, self._scene.truths(), now.target(self._scene), now.goal(self._scene), extra)
 
     def expert(self) -> np.ndarray:
         """Clean action float32 [A] for the present state."""
