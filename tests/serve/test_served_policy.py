@@ -30,7 +30,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
 def folder(tmp_path_factory) -> Path:
     """Where `runs/quickstart/policy` is a micro PaliGemma with a joint flow expert and random weights."""
     torch.manual_seed(0)
-    tokenizer = local_tokenizer(("push the red mug to place",), ("<pad>", "<eos>", "<bos>", "<unk>"))
+    tokenizer = local_tokenizer(("push", "the", "red", "mug", "to", "place"), PaliGemma().specials)
     backbone = PaliGemma(
         image_size=28, vision_width=32, vision_layers=2, vision_heads=2, vision_mlp=48, text_width=48, text_layers=2, text_heads=4,
         text_kv_heads=2, text_head_dim=16, text_mlp=64, vocabulary=len(tokenizer),
@@ -67,7 +67,6 @@ def snippet(name: str, port: int = 0) -> str:
     return code.replace("8000", str(port))
 
 
-@pytest.mark.xfail(strict=True, reason="Policy.load in a fresh process does not register the model parts yet; remove this mark when it does")
 def test_the_page_about_serving_runs_as_printed(folder, openpi_python):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -6,7 +6,7 @@ sample without loader state. A draw's own randomness is Philox of (seed, source,
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from praxia.data.batch import Batch
 from praxia.data.collate import Collate
 from praxia.data.source import SampleSource
-from praxia.data.supervision.supervision import Example
+from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ConfigError, DataError
 
 _ORDER, _DRAW = 0, 1  # streams of randomness: the order of an epoch, what a draw does with its sample
@@ -31,13 +31,23 @@ class MicroBatch:
 
 @dataclass(frozen=True)
 class Entry:
-    """An opened source with what is drawn and said of it. indices: samples it may draw. share: part of the samples of a step."""
+    """An opened source with what is drawn and said of it. indices: samples it may draw. share: part of the samples of a step.
+
+    depth: the model looks at depth, whatever the supervision needs.
+    """
 
     source: SampleSource
     indices: np.ndarray
     supervision: Any
     transforms: tuple[Any, ...]
     share: float
+    depth: bool = False
+
+    @property
+    def needs(self) -> Needs:
+        """What is read of each sample."""
+        needs = self.supervision.needs
+        return replace(needs, depth=needs.depth or (self.depth and needs.pictures))
 
 
 def temperature_weights(sizes: Sequence[int], exponent: float = 0.43) -> list[float]:
@@ -106,7 +116,7 @@ class Mixture:
         for attempt in range(self.attempts):
             rng = self._random(_DRAW, number, position, attempt)
             try:
-                sample = entry.source.sample(index, entry.supervision.needs)
+                sample = entry.source.sample(index, entry.needs)
                 for transform in entry.transforms:
                     sample = transform(sample, rng)
                 example = entry.supervision(sample, rng)
@@ -119,7 +129,7 @@ class Mixture:
             index = int(entry.indices[rng.integers(len(entry.indices))])
         raise DataError(
             f"source {entry.source.name!r}: {self.attempts} samples in a row gave no example for supervision {entry.supervision.name!r}{fault}\n"
-            f"  fix: check that the data has what it needs, {entry.supervision.needs}, and run `praxia data verify`"
+            f"  fix: check that the data has what it needs, {entry.needs}, and run `praxia data verify`"
         )
 
     def _random(self, *key: int) -> np.random.Generator:

@@ -49,6 +49,7 @@ class RecordedSource:
         self.state_spec: StateSpec = card.state
         self._roles = spec.roles or tuple(v.role for v in card.views)
         self.cameras = tuple(self._camera(role) for role in self._roles)
+        self.depth = all(v.depth for v in card.views if v.role in self._roles)
         starts = np.array([e.start for e in self._source.episodes])
         self.episodes = np.searchsorted(starts, self._rows, side="right") - 1
 

@@ -12,7 +12,7 @@ from praxia.specs.dims import ActionSpec, StateSpec
 
 
 class SampleSource(Protocol):
-    """Samples by index. `episodes[i]` is the episode of sample i (held-out splits are by episode)."""
+    """Samples by index. `episodes[i]` is the episode of sample i (held-out splits are by episode). depth: every view has it."""
 
     name: str
     licence: str
@@ -20,6 +20,7 @@ class SampleSource(Protocol):
     action_spec: ActionSpec
     state_spec: StateSpec
     cameras: tuple[CameraSpec, ...]
+    depth: bool
     episodes: np.ndarray
 
     def __len__(self) -> int: ...

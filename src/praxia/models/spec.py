@@ -71,3 +71,8 @@ class ModelSpec:
     head: Any = None
     readouts: dict[str, Any] = field(default_factory=dict)
     embodiments: tuple[str, ...] = ()
+
+    @property
+    def reads_depth(self) -> bool:
+        """Whether a part reads metric depth where it is there."""
+        return any(getattr(adapter, "reads_depth", False) for adapter in self.adapters)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from praxia.policy.observation import sample_from
+from praxia.policy.observation import checked
 
 if TYPE_CHECKING:
     from praxia.policy.policy import Policy
 
 
 class Session:
-    """Infers chunk after chunk. Equal seeds and observations give equal actions."""
+    """Infers chunk after chunk. Equal seeds and observations give equal actions; another `episode_id` than the last one begins anew."""
 
     def __init__(self, policy: "Policy", seed: int = 0):
         self.policy, self.seed = policy, seed
@@ -26,14 +26,13 @@ class Session:
 
     def infer(self, observation: Mapping[str, Any]) -> dict[str, Any]:
         """One observation (see `praxia.policy.observation`) -> {"actions": float32 [H, Da] in the robot's own units, "call": int}."""
-        episode = observation.get("episode_id")
+        policy, known = self.policy, checked(observation, self.policy)
+        episode = known.get("episode_id")
         if episode is not None and episode != self.episode_id:
             self.reset()
             self.episode_id = episode
-        policy = self.policy
-        sample = sample_from(observation, policy.cameras, policy.state_spec, policy.embodiment)
         noise = policy.model_noise(np.random.SeedSequence([self.seed, self.calls]).generate_state(1)[0])
-        actions = policy.act([sample], noise)[0]
+        actions = policy.act([policy.sample(known)], noise)[0]
         self.calls += 1
         return {"actions": actions, "call": self.calls - 1}
 

@@ -47,12 +47,12 @@ class Assembly:
     def mixtures(self, stage: Stage, model: VLA) -> tuple[Mixture, Mixture]:
         """Training and held-out stream of a stage."""
         collate = self.collate(model)
-        train, held = [], []
+        train, held, depth = [], [], self.model.reads_depth
         for source in stage.sources:
             opened = self.sources[source.data]
             kept, out = held_out_split(opened.episodes, HELD_OUT, self.recipe.seed)
-            train.append(Entry(opened, kept, source.supervision, source.transforms, source.weight))
-            held.append(Entry(opened, out if len(out) else kept, source.supervision, (), source.weight))
+            train.append(Entry(opened, kept, source.supervision, source.transforms, source.weight, depth))
+            held.append(Entry(opened, out if len(out) else kept, source.supervision, (), source.weight, depth))
         seed = self.recipe.seed * 1009 + [s.name for s in self.recipe.stages].index(stage.name)
         return Mixture(train, collate, stage.batch, seed), Mixture(held, collate, stage.batch, seed)
 
@@ -88,7 +88,7 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
         actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
         rows = [n for group_lengths in lengths for n in group_lengths]
         numbers = (recipe.numbers or Numbers()).fitted(np.concatenate(actions), np.concatenate(states), rows, _horizon(recipe))
-        robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(fitted_on), numbers))
+        robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(fitted_on), numbers, all(s.depth for s in fitted_on)))
     robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
     return tuple(robots)
 

@@ -13,7 +13,8 @@ import torch
 from praxia.data.recorded import Recorded
 from praxia.errors import ConfigError, unknown
 from praxia.models.vla import PARTS, VLA
-from praxia.policy.policy import Policy, PolicyConfig, git_commit, package_versions
+from praxia.policy import Policy, PolicyConfig
+from praxia.policy.config import git_commit, package_versions
 from praxia.stages.handoff import hand_off, source_folder
 from praxia.stages.recipe import Recipe, Source, Stage
 from praxia.stages.run_directory import RunDirectory, StageResult, fingerprint

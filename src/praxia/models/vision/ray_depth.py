@@ -5,6 +5,7 @@ Linear -> GELU -> Linear. A missing prior is zeros through the same encoder: its
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from praxia.specs import ImageSpec
 class RayDepth:
     """drop_rays, drop_depth: probability that a training sample loses the prior in all its views, drawn independently."""
 
+    reads_depth: ClassVar[bool] = True
     drop_rays: float = 0.5
     drop_depth: float = 0.5
 

@@ -1,0 +1,64 @@
+"""PolicyConfig: everything a policy folder says of itself beside its weights (`policy.json`)."""
+
+import platform
+import subprocess
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from praxia.data.number_transforms import Numbers
+from praxia.models.precision import Precision
+from praxia.models.spec import ModelSpec
+from praxia.registry import register
+from praxia.specs import ActionSpec, CameraSpec, StateSpec
+
+FORMAT = 1
+
+
+@register("policy/robot")
+@dataclass(frozen=True)
+class Robot:
+    """What the numbers of one embodiment mean to this policy, and how they are transformed. depth: it came with every training picture."""
+
+    embodiment: str
+    action: ActionSpec
+    state: StateSpec
+    cameras: tuple[CameraSpec, ...]
+    numbers: Numbers
+    depth: bool = False
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Everything but the weights."""
+
+    recipe: str
+    preset: str
+    stage: str
+    model: ModelSpec
+    parts: tuple[str, ...]
+    robots: tuple[Robot, ...]
+    horizon: int
+    replan: int
+    precision: Precision
+    special_ids: dict[str, int] = field(default_factory=dict)
+    vocabulary_size: int = 0
+    licences: tuple[tuple[str, str], ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str = ""
+    format: int = FORMAT
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    names = ("praxia", "torch", "transformers", "numpy", "mujoco")
+    return {n: version(n) for n in names} | {"python": platform.python_version()}
+
+
+def git_commit() -> str:
+    """Commit of the code, or "" outside a checkout."""
+    root = Path(__file__).parent
+    result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
+    return result.stdout.strip() if result.returncode == 0 else ""
