@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,47 +50,63 @@ def _from_file(name: str, preset: str) -> Recipe:
     return recipe
 
 
-def override(recipe: Recipe, arguments: Sequence[str]) -> Recipe:
-    """Apply `--a.b.c value` pairs. Entries of a tuple are named by their `name` or their index: `--stages.robot.optimiser.lr 3e-4`."""
+def override(recipe: Recipe, arguments: Sequence[str], flags: Sequence[str] = ()) -> Recipe:
+    """Apply `--a.b.c value` pairs. Entries of a tuple are named by their `name` or their index: `--stages.robot.optimiser.lr 3e-4`.
+
+    flags: the command's own flags, which a misspelt one may have meant.
+    """
     rest = list(arguments)
     while rest:
         flag = rest.pop(0)
         if not flag.startswith("--"):
             raise ConfigError(f"unexpected argument {flag!r}; overrides are written --field.of.the.recipe value")
-        path, _, value = flag[2:].partition("=")
-        if not value:
-            if not rest:
+        path, equals, value = flag[2:].partition("=")
+        names = path.replace("-", "_").split(".")
+        if names[0] not in (fields := [f.name for f in dataclasses.fields(recipe)]):
+            raise ConfigError(unknown("flag", f"--{path}", [f"--{name}" for name in (*flags, *fields)]))
+        if not equals:
+            if not rest or rest[0].startswith("--"):
                 raise ConfigError(f"flag {flag!r} has no value")
             value = rest.pop(0)
-        recipe = _replace(recipe, path.replace("-", "_").split("."), value, flag)
+        recipe = _replace(recipe, names, value, f"--{path}")
     return recipe
 
 
 def _replace(node: Any, path: list[str], text: str, flag: str) -> Any:
     """A copy of `node` with the field at `path` set."""
     head, rest = path[0], path[1:]
-    if dataclasses.is_dataclass(node):
+
+    def changed(old: Any, choices: Any = None) -> Any:
+        return _replace(old, rest, text, flag) if rest else _parsed(text, old, flag, choices)
+
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
         names = [f.name for f in dataclasses.fields(node)]
         if head not in names:
             raise ConfigError(f"{flag}: {unknown(f'field of {type(node).__name__}', head, names)}")
-        old = getattr(node, head)
-        return dataclasses.replace(node, **{head: _replace(old, rest, text, flag) if rest else _parsed(text, old, flag)})  # type: ignore[type-var]
+        return dataclasses.replace(node, **{head: changed(getattr(node, head), typing.get_type_hints(type(node))[head])})
     if isinstance(node, tuple):
         labels = [str(getattr(e, "name", i)) for i, e in enumerate(node)]
         if head not in labels and not (head.isdigit() and int(head) < len(node)):
             raise ConfigError(f"{flag}: {unknown('entry', head, labels)}")
         i = labels.index(head) if head in labels else int(head)
-        new = _replace(node[i], rest, text, flag) if rest else _parsed(text, node[i], flag)
-        return (*node[:i], new, *node[i + 1 :])
-    if isinstance(node, dict) and head in node:
-        return node | {head: _replace(node[head], rest, text, flag) if rest else _parsed(text, node[head], flag)}
+        return (*node[:i], changed(node[i]), *node[i + 1 :])
+    if isinstance(node, dict):
+        if head not in node:
+            raise ConfigError(f"{flag}: {unknown('entry', head, node)}")
+        return node | {head: changed(node[head])}
     raise ConfigError(f"{flag}: {'.'.join(path)} leads into {node!r}, which has no fields")
 
 
-def _parsed(text: str, old: Any, flag: str) -> Any:
-    """Text as the type of the value it replaces."""
+def _parsed(text: str, old: Any, flag: str, hint: Any) -> Any:
+    """Text as the type of the value it replaces; one of the choices where the field names them."""
+    if typing.get_origin(hint) is typing.Literal and text not in map(str, typing.get_args(hint)):
+        raise ConfigError(f"{flag}: {unknown('value', text, map(str, typing.get_args(hint)))}")
     if isinstance(old, str):
         return text
+    if dataclasses.is_dataclass(old):
+        raise ConfigError(
+            f"{flag}: {type(old).__name__} has fields of its own; set one of them: {', '.join(f.name for f in dataclasses.fields(old))}"
+        )
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):

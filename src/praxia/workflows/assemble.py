@@ -10,7 +10,7 @@ from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture
 from praxia.data.number_transforms import Numbers
 from praxia.data.source import SampleSource, held_out_split
-from praxia.errors import ConfigError, DataError
+from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.models.spec import ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Robot
@@ -36,6 +36,9 @@ class Assembly:
         """A fresh model with the stage's parts, random (or public) weights, and the vocabulary's size."""
         model = VLA(self.model, stage.parts or PARTS, self.special_ids)
         if model.backbone is not None:
+            handed_on = any("backbone" in (part for _, part in init.parts) for init in stage.init_from)
+            if self.model.backbone.checkpoint and not handed_on:
+                model.backbone.load_checkpoint()
             model.backbone.resize_vocabulary(self.vocabulary_size)
             model.backbone.bind(self.tokenizer)
         return model
@@ -65,7 +68,7 @@ def assemble(recipe: Recipe) -> Assembly:
             if source.data not in sources:
                 sources[source.data] = source.data.open()
     robots = _robots(recipe, sources)
-    model = _sized(recipe.model, robots)
+    model = _sized(recipe.model, robots, {s.embodiment for s in _acting_sources(recipe, sources)})
     tokenizer, special_ids, size = _tokenizer(recipe, model)
     if model.backbone is not None and model.backbone.vocabulary == 0:
         model = replace(model, backbone=replace(model.backbone, vocabulary=size))
@@ -113,14 +116,17 @@ def _cameras(group: Sequence[SampleSource]) -> tuple[CameraSpec, ...]:
     return first
 
 
-def _sized(model: ModelSpec, robots: tuple[Robot, ...]) -> ModelSpec:
-    """Fill the widths the recipe left at 0: they follow from the data and the number transforms."""
+def _sized(model: ModelSpec, robots: tuple[Robot, ...], acting: set[str]) -> ModelSpec:
+    """Fill the widths the recipe left at 0: they follow from the data and the number transforms of the robots that act."""
     if model.head is None:
         return model
-    robot = robots[0]
-    action = robot.numbers.action_forward(np.zeros((1, robot.action.width), np.float32), np.zeros(robot.state.width, np.float32)).shape[-1]
-    state = robot.numbers.state_forward(np.zeros(robot.state.width, np.float32)).shape[-1]
-    widths = {"action_width": action, "state_width": state}
+    robot, widths = robots[0], _widths(robots[0])
+    for other in robots[1:]:
+        if other.embodiment in acting and _widths(other) != widths:
+            raise SpecMismatch(
+                f"robots {robot.embodiment!r} and {other.embodiment!r} give the model numbers of different widths: {widths} and {_widths(other)}; "
+                "train one robot, or widen both into shared slots with a SlotMap in Recipe.numbers"
+            )
     changes = {k: v for k, v in widths.items() if getattr(model.head, k, v) == 0}
     for name, value in widths.items():
         fixed = getattr(model.head, name, 0)
@@ -130,6 +136,13 @@ def _sized(model: ModelSpec, robots: tuple[Robot, ...]) -> ModelSpec:
                 f"or widen the robot's numbers with a SlotMap of width {fixed}"
             )
     return replace(model, head=replace(model.head, **changes)) if changes else model
+
+
+def _widths(robot: Robot) -> dict[str, int]:
+    """Widths of a robot's numbers as the model sees them."""
+    state = np.zeros(robot.state.width, np.float32)
+    action = robot.numbers.action_forward(np.zeros((1, robot.action.width), np.float32), state)
+    return {"action_width": action.shape[-1], "state_width": robot.numbers.state_forward(state).shape[-1]}
 
 
 def _tokenizer(recipe: Recipe, model: ModelSpec) -> tuple[Any, dict[str, int], int]:

@@ -50,7 +50,7 @@ def quickstart(
         preset=recipe.preset,
         summary=summary,
         commit=policy.config.git_commit,
-        seeds={"training": recipe.seed, "test plan": judged.plan.hash},
+        seeds={"training": recipe.seed},
         evaluation=results,
         clips=_clips(judged, policy, root),
         answers=answers(policy, trained),

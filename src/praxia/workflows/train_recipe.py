@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
+from praxia.data.mixture import temperature_weights
 from praxia.data.recorded import Recorded
+from praxia.data.supervision import ActionChunk
 from praxia.errors import ConfigError, unknown
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Policy, PolicyConfig
@@ -49,16 +51,15 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
     vocabulary = fingerprint(sorted(assembly.tokenizer.get_vocab().items())) if assembly.tokenizer is not None else ""
     inputs = {s.name: fingerprint([_input(x) for x in s.sources]) for s in recipe.stages}
     run = RunDirectory.open(root, recipe, vocabulary, inputs, restart)
-    results, model = [], None
+    results, policy = [], None
     for stage in recipe.stages:
         if only and stage.name != only:
             continue
         model, result = _train_stage(stage, assembly, run, settings, vocabulary)
         results.append(result)
-    policy = None
-    if model is not None and model.head is not None:
-        policy = run.root / "policy"
-        Policy(policy_config(assembly, stage, run), model, assembly.tokenizer).save(policy)
+        if model.head is not None and stage.name in (only, names[-1]):
+            policy = run.root / "policy"
+            Policy(policy_config(assembly, stage, run), model, assembly.tokenizer).save(policy)
     return Trained(run, assembly, tuple(results), policy)
 
 
@@ -70,14 +71,19 @@ def _train_stage(stage: Stage, assembly: Assembly, run: RunDirectory, settings: 
         for init in stage.init_from:
             print(f"stage {stage.name}: {hand_off(model, init, source_folder(init, run), vocabulary)}")
     training, held_out = assembly.mixtures(stage, model)
+    if folder.result() is None and not settings.quiet:
+        for source, samples, share, _ in training.table():
+            print(f"stage {stage.name}: {share:.0%} from {source}, {samples} samples")
     result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings)
+    for record, fault in list(training.bad.items())[:5]:
+        print(f"stage {stage.name}: bad record skipped ({len(training.bad)} in all): {record}: {fault}")
     return model, result
 
 
 def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> PolicyConfig:
     """What a policy folder says of itself."""
     recipe, sources = assembly.recipe, assembly.sources
-    acting = {s.embodiment for d, s in sources.items() for x in stage.sources if x.data == d}
+    acting = {sources[x.data].embodiment for x in stage.sources if x.supervision.needs.horizon > 0}
     licences = dict(recipe.licences) | {s.name: s.licence for s in sources.values()}
     return PolicyConfig(
         recipe=recipe.name,
@@ -104,24 +110,28 @@ def _input(source: Source) -> Any:
 
 
 def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
-    """The recipe with its action data replaced by recorded datasets, shares in proportion to n ** 0.43 of their episodes' number alone.
+    """The recipe with its action data replaced by recorded datasets, in shares that follow n ** 0.43 of their samples.
 
-    Sources that teach no actions (stage 0) are kept. The pictures are kept at the size the recipe reads them.
+    Sources that teach no actions are kept where they have data of their own (stage 0). A stage without sources learns chunks of its head's
+    length from the datasets. size: longer side the pictures are kept at, 0 = as stored.
     """
-    stages = []
-    for stage in recipe.stages:
-        acting = [s for s in stage.sources if s.supervision.needs.horizon > 0]
-        if not acting and stage.sources:
-            stages.append(stage)
-            continue
-        template = acting[0] if acting else None
-        if template is None:
-            raise ConfigError(f"stage {stage.name!r} names no supervision to apply to --data; fill its sources in a recipe of your own")
-        kept = tuple(s for s in stage.sources if s.supervision.needs.horizon == 0 and s.data not in [a.data for a in acting])
-        share = sum(a.weight for a in acting) / len(folders)
-        new = tuple(replace(template, data=Recorded(str(f), size=size), weight=share) for f in folders)
-        stages.append(replace(stage, sources=new + kept))
-    return replace(recipe, stages=tuple(stages))
+    data = [Recorded(str(folder), size=size) for folder in folders]
+    shares = temperature_weights([len(d.open()) for d in data])
+    return replace(recipe, stages=tuple(_with_data(recipe, stage, data, shares) for stage in recipe.stages))
+
+
+def _with_data(recipe: Recipe, stage: Stage, data: Sequence[Recorded], shares: Sequence[float]) -> Stage:
+    acting = [s for s in stage.sources if s.supervision.needs.horizon > 0]
+    if not acting and stage.sources:
+        return stage
+    if not acting:
+        if recipe.model.head is None or "head" not in (stage.parts or PARTS):
+            raise ConfigError(f"stage {stage.name!r} has no sources and no action head to train on --data; fill its sources in a recipe of your own")
+        acting = [Source(None, ActionChunk(recipe.model.head.horizon))]
+    weight = sum(a.weight for a in acting)
+    new = tuple(replace(acting[0], data=d, weight=weight * share) for d, share in zip(data, shares, strict=True))
+    kept = tuple(s for s in stage.sources if s.supervision.needs.horizon == 0 and s.data not in [a.data for a in acting])
+    return replace(stage, sources=new + kept)
 
 
 def machine() -> dict[str, Any]:
