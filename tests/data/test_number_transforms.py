@@ -64,7 +64,8 @@ def test_a_batch_is_transformed_as_its_samples_are(numbers):
 
 def test_quantiles_min_max_and_moments_mean_what_their_names_say():
     values = rows(np.random.default_rng(2), 5000)
-    quantile, range_, score = (Numbers((Normalise(mode),)).fitted(values, values).action_forward(values, None) for mode in ("quantile", "min_max", "mean_std"))
+    fitted = [Numbers((Normalise(mode),)).fitted(values, values) for mode in ("quantile", "min_max", "mean_std")]
+    quantile, range_, score = (numbers.action_forward(values, None) for numbers in fitted)
     assert np.allclose(np.quantile(quantile, [0.01, 0.99], axis=0), [[-1] * 5, [1] * 5], atol=1e-3)
     assert np.allclose([range_.min(0), range_.max(0)], [[-1] * 5, [1] * 5], atol=1e-4)
     assert np.allclose(score.mean(0), 0, atol=1e-3) and np.allclose(score.std(0), 1, atol=1e-3)

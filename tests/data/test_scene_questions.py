@@ -173,10 +173,11 @@ def test_positions_are_the_truth_in_the_camera_frame_and_stay_so_under_a_shift(t
         points, known = example.dense["positions"], example.dense["positions_valid"]
         target = next(o for o in sample.objects if o.name == sample.target)
         T_cam_base = np.linalg.inv(view.camera.T_base_cam)
-        for point, T, ok in zip(points, (sample.tool_path["arm"][0], target.T_base_object), known, strict=True):
-            assert ok and np.allclose(point, (T_cam_base @ T)[:3, 3], atol=1e-6)
+        places = [sample.tool_path["arm"][0][:3, 3], target.T_base_object[:3, 3], sample.goal]
+        for point, place, ok in zip(points, places, known, strict=True):
+            assert ok and np.allclose(point, T_cam_base[:3, :3] @ place + T_cam_base[:3, 3], atol=1e-6)
         valid += known.sum()
-        assert np.allclose(project(view.camera.K, points[1:].astype(float))[0][0], projected(target, view), atol=1e-3)
-    assert valid == 2 * len(tabletop_source)
-    away = replace(sample, target="nothing", tool_path={})
+        assert np.allclose(project(view.camera.K, points[1:2].astype(float))[0][0], projected(target, view), atol=1e-3)
+    assert valid == 3 * len(tabletop_source)
+    away = replace(sample, target="nothing", tool_path={}, goal=None)
     assert not supervision(away, np.random.default_rng(0)).dense["positions_valid"].any()

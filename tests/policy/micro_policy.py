@@ -6,6 +6,7 @@ import torch
 
 from praxia.data.number_transforms import Normalise, Numbers
 from praxia.data.recorded import RecordedSource
+from praxia.data.supervision.supervision import Needs
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.spec import ModelSpec
@@ -48,8 +49,6 @@ def micro_policy(source: RecordedSource, seed: int = 0, depth: bool = False) -> 
 
 def observation_of(source: RecordedSource, index: int = 0) -> dict:
     """What a robot would send at a sample of the dataset."""
-    from praxia.data.supervision.supervision import Needs
-
     sample = source.sample(index, Needs(depth=True))
     return {
         "images": {v.role: v.image for v in sample.views},

@@ -7,8 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from micro_policy import HORIZON, micro_policy, observation_of
 
+from praxia.data.batch import Tokens
 from praxia.errors import CheckpointError, ConfigError, EvaluationError
 from praxia.files import read_json, write_json
 from praxia.policy import Policy
@@ -145,10 +147,6 @@ def test_it_answers_a_prompt_with_text_and_points_in_the_sent_picture(policy, ta
 def test_points_of_an_answer_are_pixels_of_the_picture_as_it_was_sent(policy, tabletop_source, monkeypatch):
     text = "<loc0512><loc0256>"
     ids = policy.tokenizer.encode(text, add_special_tokens=False)
-    import torch
-
-    from praxia.data.batch import Tokens
-
     monkeypatch.setattr(type(policy.model), "generate", lambda *_: Tokens(torch.tensor([ids]), torch.ones(1, 2, dtype=torch.bool)))
     seen = observation_of(tabletop_source)
     big = {role: image.repeat(3, 0).repeat(3, 1) for role, image in seen["images"].items()}
@@ -188,7 +186,11 @@ def test_weights_or_tokenizer_of_another_policy_are_refused_by_name(copy, tablet
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"format": 99}, "format 99, this version reads 1"), ({"stages": 3}, "unknown field 'stages'"), ({"robots": [{"kind": "policy/robt"}]}, "did you mean")],
+    [
+        ({"format": 99}, "format 99, this version reads 1"),
+        ({"stages": 3}, "unknown field 'stages'"),
+        ({"robots": [{"kind": "policy/robt"}]}, "did you mean"),
+    ],
 )
 def test_a_policy_of_another_version_is_refused(copy, change, said):
     write_json(copy / "policy.json", read_json(copy / "policy.json") | change)

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import tyro
@@ -24,6 +25,11 @@ def parse(cls: type[T], command: str, arguments: Sequence[str], description: str
 def parse_known(cls: type[T], command: str, arguments: Sequence[str], description: str) -> tuple[T, list[str]]:
     """The same, and the arguments that are not the dataclass's (overrides of a recipe)."""
     return _tyro(lambda: tyro.cli(cls, prog=f"praxia {command}", args=list(arguments), description=description, return_unknown_args=True))
+
+
+def flag_names(cls: type) -> list[str]:
+    """The flags of a command's dataclass, without dashes in front."""
+    return [field.name.replace("_", "-") for field in fields(cls)]
 
 
 def _tyro(call: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from praxia.cli.arguments import parse_known, print_json
+from praxia.cli.arguments import flag_names, parse_known, print_json
 from praxia.recipes.load import load_recipe, override
 from praxia.report.words import count
 from praxia.workflows.describe import describe, stage_table
@@ -28,7 +28,7 @@ class Info:
 def main(arguments: Sequence[str]) -> None:
     """Parse, describe, print."""
     options, rest = parse_known(Info, "info", arguments, "Parameters, token layout, FLOPs, memory, stages and licences of a recipe.")
-    recipe = replace(override(load_recipe(options.recipe, options.preset), rest), preset=options.preset)
+    recipe = replace(override(load_recipe(options.recipe, options.preset), rest, flag_names(Info)), preset=options.preset)
     facts = describe(recipe)
     if options.json:
         print_json(facts)

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from praxia.cli.arguments import parse_known
+from praxia.cli.arguments import flag_names, parse_known
 from praxia.recipes.load import load_recipe, override
 from praxia.registry import to_json
 from praxia.train.settings import TrainSettings
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
     """Parse, train, print where the policy is."""
     options, rest = parse_known(Train, "train", arguments, "Train a recipe stage by stage. The same command resumes a stopped run.")
     recipe = load_recipe(options.recipe, options.preset)
-    recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest)
+    recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest, flag_names(Train))
     recipe = replace(recipe, preset=options.preset)
     if options.dry_run:
         Console().print(stage_table(recipe).rich(f"{recipe.name} ({recipe.preset})"))
