@@ -238,3 +238,17 @@ def test_samples_that_do_not_belong_together_are_refused(tabletop_source):
             collate([a, replace(b, sample=sample)])
     with pytest.raises(DataError, match="embodiment of the model 'arm7'; did you mean 'arm6'"):
         Collate(collate.numbers, embodiments=("arm6",))([a])
+
+
+def test_a_cycle_gives_a_small_source_steps_of_its_own_with_equal_shares(tabletop_source, collate):
+    entries = [entry(tabletop_source, ActionChunk(4), 0.75), entry(tabletop_source, SceneQuestions(), 0.25)]
+    mixed, cycled = (Mixture(entries, collate, batch=4, seed=0, cycle=cycle) for cycle in (1, 4))
+    steps = [cycled.step(k) for k in range(4)]
+    assert all(sum(m.batch.size for m in step) == 4 for step in steps)
+    assert [{m.supervision for m in step} for step in steps] == [{"action_chunk"}] * 3 + [{"scene_questions"}]
+    assert all(len(mixed.step(k)) == 2 for k in range(4))
+    for mixture in (mixed, cycled):
+        mixture.drawn.clear()
+        for k in range(4):
+            mixture.step(k)
+    assert mixed.drawn == cycled.drawn

@@ -59,7 +59,7 @@ def temperature_weights(sizes: Sequence[int], exponent: float = 0.43) -> list[fl
 class Mixture:
     """Stream of micro-batches. `step(k)` is the same at any time, on any machine, in any order of calls."""
 
-    def __init__(self, entries: Sequence[Entry], collate: Collate, batch: int, seed: int, bad_records: int = 100, attempts: int = 8):
+    def __init__(self, entries: Sequence[Entry], collate: Collate, batch: int, seed: int, cycle: int = 1, bad_records: int = 100, attempts: int = 8):
         for entry in entries:
             if len(entry.indices) == 0:
                 raise DataError(f"source {entry.source.name!r} has no samples to draw; check its episodes and its held-out fraction")
@@ -67,7 +67,7 @@ class Mixture:
                 raise ConfigError(f"source {entry.source.name!r} has share {entry.share}; give a weight above 0, or leave the source out")
         total = sum(e.share for e in entries)
         self.entries, self.shares = tuple(entries), [e.share / total for e in entries]
-        self.collate, self.batch, self.seed = collate, batch, seed
+        self.collate, self.batch, self.seed, self.cycle = collate, batch, seed, cycle
         self.bad_records, self.attempts = bad_records, attempts
         self.bad: dict[str, str] = {}
         self.drawn: Counter[str] = Counter()
@@ -76,12 +76,11 @@ class Mixture:
     def step(self, step: int) -> list[MicroBatch]:
         """Micro-batches of a step, `batch` samples in all, grouped by supervision and by the shapes of their parts."""
         groups: dict[tuple, list[tuple[int, Example]]] = {}
-        before, after = (self._counts(k * self.batch) for k in (step, step + 1))
-        for number, (entry, first, last) in enumerate(zip(self.entries, before, after, strict=True)):
-            for position in range(first, last):
-                index, example = self._example(number, position)
-                groups.setdefault((entry.supervision.name, *_shapes(example)), []).append((index, example))
-            self.drawn[_title(entry)] += last - first
+        for number, position in self._draws(step):
+            entry = self.entries[number]
+            index, example = self._example(number, position)
+            groups.setdefault((entry.supervision.name, *_shapes(example)), []).append((index, example))
+            self.drawn[_title(entry)] += 1
         return [MicroBatch(self.collate([e for _, e in rows], [i for i, _ in rows]), key[0]) for key, rows in groups.items()]
 
     def fixed(self, batches: int) -> list[MicroBatch]:
@@ -92,6 +91,18 @@ class Mixture:
     def table(self) -> list[tuple[str, int, float, int]]:
         """(source:supervision, samples it has, share, samples drawn so far) per entry."""
         return [(_title(e), len(e.indices), share, self.drawn[_title(e)]) for e, share in zip(self.entries, self.shares, strict=True)]
+
+    def _draws(self, step: int) -> list[tuple[int, int]]:
+        """(entry, position) of a step's samples: those of its cycle, supervision after supervision, cut into steps."""
+        cycle, place = divmod(step, self.cycle)
+        before, after = (self._counts(k * self.cycle * self.batch) for k in (cycle, cycle + 1))
+        names = [e.supervision.name for e in self.entries]
+        laid_out = [
+            (names.index(names[n]), (p + 0.5 - before[n]) / (after[n] - before[n]), n, p)
+            for n in range(len(names))
+            for p in range(before[n], after[n])
+        ]
+        return [(n, p) for _, _, n, p in sorted(laid_out)[place * self.batch : (place + 1) * self.batch]]
 
     def _counts(self, draws: int) -> list[int]:
         """How many of the first `draws` samples come from each source: their sum is exact, each is its share to within one, none ever shrinks."""

@@ -81,6 +81,8 @@ class Stage:
     parts: parts of the model that are built (empty = all). trainable / frozen: name patterns (fnmatch) of parameters; frozen wins.
     passes: token groups dropped in each pass over a batch; objectives are averaged over the passes.
     accumulate: pieces that each micro-batch of a step is split into (memory, not what is learnt). ema: decay of the weights' average, 0 = none.
+    cycle: steps over which the sources' samples are laid out, supervision after supervision: 1 mixes every step, 10 gives a source with a tenth of
+    the samples a step of its own (fewer and larger micro-batches, equal shares).
     validate_every: updates between two looks at the held-out samples (a checkpoint follows each), 0 = never.
     minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are re-planned once, after
     a short measurement, and the plan is written to the run so that a resumed run keeps it; objective weights shrink with the schedule).
@@ -98,6 +100,7 @@ class Stage:
     init_from: tuple[InitFrom, ...] = ()
     passes: tuple[tuple[str, ...], ...] = ((),)
     accumulate: int = 1
+    cycle: int = 1
     ema: float = 0.0
     teachers: tuple[tuple[str, Any], ...] = ()
     validate_every: int = 0

@@ -57,7 +57,7 @@ class Assembly:
             train.append(Entry(opened, kept, source.supervision, source.transforms, source.weight, depth))
             held.append(Entry(opened, out if len(out) else kept, source.supervision, (), source.weight, depth))
         seed = self.recipe.seed * 1009 + [s.name for s in self.recipe.stages].index(stage.name)
-        return Mixture(train, collate, stage.batch, seed), Mixture(held, collate, stage.batch, seed)
+        return Mixture(train, collate, stage.batch, seed, stage.cycle), Mixture(held, collate, stage.batch, seed)
 
 
 def assemble(recipe: Recipe) -> Assembly:
