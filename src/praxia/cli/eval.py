@@ -14,6 +14,7 @@ from praxia.evaluate.controls import CONTROLS
 from praxia.evaluate.evaluate import compare_folders, evaluate
 from praxia.evaluate.factory import policy_folder
 from praxia.evaluate.rollout import Rules
+from praxia.policy.folder import read_config
 from praxia.report.conditions import conditions
 from praxia.report.tables import success_table
 
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str]) -> None:
     world = {"size": options.size} if options.size else {}
     rules = Rules(replan=options.replan) if options.replan else None
     chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules)
+    for folder in (options.policy, options.against):
+        if folder is not None:
+            read_config(folder)  # said now, not by every worker
     controls = CONTROLS if options.controls and not options.against else ()
     out = options.out or options.policy.parent / "eval" / options.benchmark
     results = evaluate(chosen, policy_folder(options.policy), out, controls, options.control_episodes, options.workers, not options.json)

@@ -1,0 +1,115 @@
+"""What is misspelt, missing or taken is answered with one message that names the nearest choice, status 2, and no traceback."""
+
+import importlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import MICRO
+
+FILE = MICRO.split(":")[0]
+WRONG = [
+    (("trian",), "did you mean 'train'"),
+    (("train", "pose_vla_"), "did you mean 'pose_vla'"),
+    (("train", "pose_vla", "--preset", "tiney"), "did you mean 'tiny'"),
+    (("train", "pose_vla", "--stages.robto.steps", "3"), "unknown entry 'robto'; did you mean 'robot'"),
+    (("train", "pose_vla", "--stages.robot.stpes", "3"), "unknown field of Stage 'stpes'; did you mean 'steps'"),
+    (("train", "pose_vla", "--stages.robot.steps", "many"), "value 'many' should be a int"),
+    (("train", "pose_vla", "--stages.robot.steps", "2.5"), "should be a whole number"),
+    (("train", "pose_vla", "--stages.robot.steps"), "flag '--stages.robot.steps' has no value"),
+    (("train", "pose_vla", "--precision", "fp16"), "unknown value 'fp16'"),
+    (("train", "pose_vla", "--quite"), "did you mean '--quiet'"),
+    (("train", "pose_vla", "--rplan", "3"), "did you mean '--replan'"),
+    (("train", "pose_vla", "--threads", "two"), "--threads"),
+    (("train", "no_such.py:fn"), "recipe file 'no_such.py' does not exist"),
+    (("train", FILE), "names a file but no function"),
+    (("train", f"{FILE}:mikro"), "unknown function 'mikro'; did you mean 'micro'"),
+    (("train", f"{FILE}:not_a_recipe"), "returned int"),
+    (("train", MICRO, "--data", "no/such/folder"), "dataset folder no/such/folder does not exist"),
+    (("train", "pose_vla", "--preset", "paper"), "stage 'robot' of recipe 'pose_vla' has no data; give it with --data"),
+    (("info", "pose_vla", "--jsn"), "did you mean '--json'"),
+    (("eval", "no/policy"), "no policy.json"),
+    (("eval", "no/policy", "--benchmark", "tabeltop"), "did you mean 'tabletop'"),
+    (("eval", "no/policy", "--benchmrk", "tabletop"), "--benchmark"),
+    (("serve", "no/policy"), "no policy.json"),
+    (("data", "inspct"), "did you mean 'inspect'"),
+    (("data", "inspect", "no/such"), "no/such"),
+    (("data", "make", "tabeltop", "--out", "x"), "did you mean 'tabletop'"),
+    (("doctor", "--jsn"), "--json"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[" ".join(a)[-40:] for a, _ in WRONG])
+def test_mistakes_get_the_nearest_choice(refused, arguments, said):
+    assert said in refused(*arguments)
+
+
+def test_the_installed_command_prints_a_message_and_no_traceback():
+    done = subprocess.run([Path(sys.executable).with_name("praxia"), "trian"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.count("\n") == 1 and "did you mean 'train'" in done.stderr
+
+
+def test_a_port_that_is_taken_is_named(refused, tabletop_source, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "policy")
+    importlib.import_module("micro_policy").micro_policy(tabletop_source).save(tmp_path / "policy")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        message = refused("serve", tmp_path / "policy", "--port", port)
+    assert str(port) in message and "--port" in message
+
+
+def test_help_lists_every_command(praxia):
+    said = praxia("--help")
+    assert said.status == 0 and all(name in said.out for name in ("train", "eval", "serve", "data", "info", "doctor"))
+    assert praxia("--version").out.strip() and praxia("train", "--help").status == 0 and "--dry-run" in praxia("train", "--help").out
+
+
+INFO_KEYS = {
+    "parameters", "trainable_by_stage", "added_tokens", "reused_tokens", "layout", "flops_per_sample", "memory_gb", "stages", "licences"
+}  # fmt: skip
+
+
+def test_info_has_the_keys_that_scripts_rely_on(praxia):
+    said = praxia("info", MICRO, "--json", "--stages.robot.batch", 3)
+    facts = json.loads(said.out)
+    assert set(facts) >= INFO_KEYS and set(facts["parameters"]) == {"total", "by_module"}
+    assert facts["parameters"]["total"] == sum(facts["parameters"]["by_module"].values())
+    assert facts["trainable_by_stage"]["robot"] == facts["parameters"]["total"] and facts["stages"][1]["batch"] == 3
+    assert "prompt" in facts["layout"]["robot"] and facts["flops_per_sample"]["robot"] > 1e6
+    assert "trainable" in praxia("info", MICRO).out
+
+
+def test_doctor_says_what_works_and_how_to_fix_the_rest(praxia):
+    checks = json.loads(praxia("doctor", "--json").out)
+    assert {"processor", "headless rendering", "video", "disk"} <= {c["name"] for c in checks}
+    assert all(c["status"] in ("ok", "missing", "note") and c["found"] for c in checks)
+    assert all(c["fix"] for c in checks if c["status"] == "missing")
+
+
+def test_a_foreign_dataset_is_inspected_described_and_verified(praxia, refused, tabletop_data, tmp_path):
+    root = Path(shutil.copytree(tabletop_data, tmp_path / "mine"))
+    assert "sound" in praxia("data", "verify", root).out
+    said = praxia("data", "inspect", root, "--write-card")
+    assert said.status == 2 and "dataset.yaml exists; edit it" in said.err
+    (root / "dataset.yaml").unlink()
+    assert "dataset.yaml is missing; draft it" in refused("data", "stats", root)
+    said = praxia("data", "inspect", root, "--write-card")
+    assert (
+        said.status == 0 and "4 episodes" in said.out and "head: observation.images.head" in said.out and f"drafted {root}/dataset.yaml" in said.out
+    )
+    assert "unknown" in (root / "dataset.yaml").read_text()
+    shutil.copy(tabletop_data / "dataset.yaml", root)
+    stats = json.loads(praxia("data", "stats", root, "--json").out)
+    assert set(stats) == {"action", "state"} and {"min", "max", "mean", "std", "q01", "q99", "count"} <= set(stats["action"])
+    assert "dx" in praxia("data", "stats", root).out
+    (video,) = (root / "videos/observation.images.head").rglob("*.mp4")
+    video.unlink()
+    said = praxia("data", "verify", root)
+    assert said.status == 2 and video.name in said.out and "errors; fix them before training" in said.err

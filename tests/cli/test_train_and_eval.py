@@ -1,0 +1,103 @@
+"""The main job through the command line on a small real dataset: train in stages, resume, judge, describe."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import MICRO
+from praxia.cli.main import main
+from praxia.files import read_json
+from praxia.policy import Policy
+
+
+@pytest.fixture(scope="module")
+def run(tabletop_data, tmp_path_factory) -> Path:
+    """A finished run of the micro recipe."""
+    runs = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["praxia", "train", MICRO, "--data", str(tabletop_data), "--runs", str(runs), "--threads", "1", "--quiet"])
+        main()
+    return runs / "micro"
+
+
+def test_training_leaves_a_policy_that_acts(run, tabletop_source):
+    policy = Policy.load(run / "policy")
+    assert (policy.config.recipe, policy.config.stage, policy.embodiment, policy.replan) == ("micro", "robot", "arm7", 12)
+    assert policy.config.licences == (("tabletop", "Apache-2.0"),) and policy.metadata["versions"]["torch"]
+    head = policy.config.model.head
+    assert (head.action_width, head.state_width) == (tabletop_source.action_spec.width, tabletop_source.state_spec.width)  # were 0 in the recipe
+    numbers, fitted = policy.robot.numbers, tabletop_source.numbers()[0]
+    assert np.allclose(numbers.action[0].centre, (np.quantile(fitted, 0.01, 0) + np.quantile(fitted, 0.99, 0)) / 2, atol=1e-6)
+    assert {p.name for p in (run / "stages").iterdir()} == {"warm", "robot"}
+
+
+def test_the_same_command_resumes_and_finished_stages_are_not_trained_again(run, tabletop_data, praxia):
+    weights, metrics = (run / "policy/weights.safetensors").read_bytes(), (run / "stages/robot/metrics.jsonl").read_bytes()
+    said = praxia("train", MICRO, "--data", tabletop_data, "--runs", run.parent, "--threads", 1, "--quiet")
+    assert said.status == 0 and "robot: 4 steps, 32 samples" in said.out and f"praxia eval {run}/policy" in said.out
+    assert (run / "policy/weights.safetensors").read_bytes() == weights and (run / "stages/robot/metrics.jsonl").read_bytes() == metrics
+
+
+def test_another_configuration_in_the_same_folder_is_refused(run, tabletop_data, refused):
+    message = refused("train", MICRO, "--data", tabletop_data, "--runs", run.parent, "--quiet", "--stages.robot.batch", 16)
+    assert "recipe.stages.1.batch: 16 here, 8 there" in message and "--restart" in message
+
+
+def test_one_stage_with_overrides_and_its_own_name(run, tabletop_data, praxia, tmp_path):
+    arguments = ("train", MICRO, "--data", tabletop_data, "--runs", tmp_path, "--name", "short", "--threads", 1, "--stages.robot.steps", 3)
+    said = praxia(*arguments, "--stage", "warm", "--quiet")
+    assert said.status == 0 and "warm: 2 steps" in said.out
+    assert Policy.load(tmp_path / "short/policy").config.stage == "warm"
+    said = praxia(*arguments, "--stage", "robot", "--stages.robot.optimiser.lr=2e-4")
+    assert said.status == 2 and "lr: 0.0002 here, 0.001 there" in said.err
+    said = praxia(*arguments, "--stage", "robot")
+    assert "robot: 3 steps" in said.out and "100% from tabletop:action_chunk" in said.out and "short/stages/warm/checkpoints" in said.out
+
+
+def test_a_stage_before_its_predecessor_is_refused(tabletop_data, refused, tmp_path):
+    assert "stage 'warm' has not been trained" in refused("train", MICRO, "--data", tabletop_data, "--runs", tmp_path, "--stage", "robot", "--quiet")
+
+
+def test_a_dry_run_shows_the_stages_and_writes_nothing(tabletop_data, praxia, tmp_path):
+    said = praxia("train", MICRO, "--data", tabletop_data, "--dry-run", "--stages.warm.steps", 712)
+    assert said.status == 0 and "flow_matching" in said.out and "712" in said.out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_eval_writes_results_and_does_not_run_again_what_is_there(run, praxia, tmp_path):
+    arguments = ("eval", run / "policy", "--tasks", "reach", "push", "--episodes", 1, "--control-episodes", 1, "--workers", 0, "--size", 48)
+    said = praxia(*arguments, "--out", tmp_path / "eval", "--json")
+    assert said.status == 0, said.err
+    results = json.loads(said.out)
+    assert results == read_json(tmp_path / "eval/results.json")
+    assert set(results["success"]) == {"rate", "low", "high", "episodes"} and results["success"]["episodes"] == 2
+    assert set(results["per_task"]) == {"reach", "push"} and set(results["controls"]) == {"instruction_shuffled", "images_blanked"}
+    records = (tmp_path / "eval/normal.jsonl").read_bytes()
+    again = praxia(*arguments, "--out", tmp_path / "eval")
+    assert again.status == 0 and "reach" in again.out and (tmp_path / "eval/normal.jsonl").read_bytes() == records
+
+
+def test_a_policy_of_another_robot_is_refused_by_a_benchmark(run, refused):
+    assert "ActionSpec mismatch between world 'metaworld'" in refused(
+        "eval", run / "policy", "--benchmark", "metaworld-8", "--tasks", "reach", "--episodes", 1, "--workers", 0
+    )
+
+
+def test_datasets_that_mean_different_things_are_never_mixed(tabletop_data, refused, tmp_path):
+    other = Path(shutil.copytree(tabletop_data, tmp_path / "other"))
+    card = (other / "dataset.yaml").read_text()
+    (other / "dataset.yaml").write_text(card.replace("name: dx, unit: m", "name: dx, unit: mm").replace("name: tabletop", "name: other"))
+    message = refused("train", MICRO, "--data", tabletop_data, other, "--quiet")
+    assert (
+        "ActionSpec mismatch" in message and "dim 0 'dx': unit is 'm' in dataset 'tabletop', 'mm' in dataset 'other'" in message and "fix:" in message
+    )
+
+
+def test_two_datasets_of_one_robot_train_together(tabletop_data, praxia, tmp_path):
+    other = Path(shutil.copytree(tabletop_data, tmp_path / "other"))
+    (other / "dataset.yaml").write_text((other / "dataset.yaml").read_text().replace("name: tabletop", "name: other"))
+    said = praxia("train", MICRO, "--data", tabletop_data, other, "--size", 32, "--stage", "warm", "--threads", 1, "--stages.warm.steps", 1)
+    assert said.status == 0 and "50% from tabletop:action_chunk" in said.out and "50% from other:action_chunk" in said.out

@@ -1,0 +1,94 @@
+"""The pages about your own dataset and your own recipe do what they say: every block is run as printed, on a small real dataset."""
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from praxia.cli.main import main
+from praxia.data.card import read_card, write_card
+from praxia.data.supervision.supervision import Needs
+from praxia.policy import Policy
+from praxia.registry import from_json
+from praxia.specs import ActionSpec
+
+ROOT = Path(__file__).parents[2]
+SHORTER = ((r"(--stages\.robot\.steps|steps=)( ?)2000", r"\1\g<2>2"),)  # the only change: two steps instead of two thousand
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """(language, code) of every fenced block."""
+    text = (ROOT / "docs" / page).read_text()
+    for pattern, replacement in SHORTER:
+        text, times = re.subn(pattern, replacement, text)
+        assert times, f"{page} trains for another number of steps: adapt SHORTER"
+    return re.findall(r"```(\w+)\n(.*?)```", text, flags=re.S)
+
+
+def bash(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of praxia, run in this process."""
+    for line in code.strip().splitlines():
+        monkeypatch.setattr("sys.argv", shlex.split(line))
+        assert sys.argv[0] == "praxia"
+        main()
+
+
+@pytest.fixture
+def desk(tabletop_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with my_data (without a card) and the examples, as a user stands in a clone."""
+    shutil.copytree(tabletop_data, tmp_path / "my_data")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_the_page_about_your_own_dataset_runs_as_printed(desk, tabletop_data, monkeypatch, capsys):
+    (desk / "my_data/dataset.yaml").unlink()
+    names: dict[str, Any] = {}
+    for language, code in blocks("your_own_dataset.md"):
+        match language:
+            case "bash":
+                bash(code, monkeypatch)
+            case "python":
+                exec(code, names)
+            case "yaml":
+                assert "unknown" in (desk / "my_data/dataset.yaml").read_text()
+                value = yaml.safe_load(code)["action"]
+                spec = from_json(value, ActionSpec)
+                os.remove(desk / "my_data/dataset.yaml")
+                card = read_card(tabletop_data)
+                write_card(desk / "my_data", card)  # the person at the desk has completed it
+                assert spec.width == 3 and spec.rate_hz == 10
+    out = capsys.readouterr().out
+    assert "drafted my_data/dataset.yaml" in out and "sound" in out and "55 samples" in out
+    assert names["actions"].shape == (16, 7)
+
+
+def test_the_page_about_your_own_recipe_runs_as_printed(desk, monkeypatch, capsys):
+    names: dict[str, Any] = {}
+    for language, code in blocks("your_own_recipe.md"):
+        if language == "bash":
+            bash(code, monkeypatch)
+        else:
+            exec(code, names)
+    out = capsys.readouterr().out
+    assert "flow_matching" in out and "policy: runs/first/policy" in out and (desk / "runs/second/policy/policy.json").is_file()
+    policy, trained = Policy.load(desk / "runs/with_questions/policy"), names["trained"]
+    assert trained.results[-1].steps == 2 and "scene_questions/next_token" in trained.results[-1].metrics
+    sample = names["data"].open().sample(0, Needs())
+    images = {view.role: view.image for view in sample.views}
+    answer = policy.generate({"images": images, "state": sample.state}, "what is on the table ?", limit=4)
+    assert isinstance(answer["text"], str)
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in ("your_own_dataset.md", "your_own_recipe.md"):
+        for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs" / page).read_text()):
+            assert link.startswith("http") or (ROOT / "docs" / link).resolve().exists(), f"{page}: {link}"
