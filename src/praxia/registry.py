@@ -16,8 +16,9 @@ def register(kind: str) -> Callable[[type[T]], type[T]]:
     """Class decorator: make a frozen dataclass known under `kind`, e.g. `register("objective/flow_matching")`."""
 
     def add(cls: type[T]) -> type[T]:
-        if kind in _KINDS and _KINDS[kind].__qualname__ != cls.__qualname__:
-            raise ConfigError(f"registry kind {kind!r} is taken by {_KINDS[kind]!r}; choose another name for {cls!r}")
+        known = _KINDS.get(kind, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):  # the same file may be loaded again
+            raise ConfigError(f"registry kind {kind!r} is taken by {known!r}; choose another name for {cls!r}")
         _KINDS[kind] = cls
         cls.kind = kind  # type: ignore[attr-defined]
         return cls

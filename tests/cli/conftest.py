@@ -8,8 +8,6 @@ import pytest
 
 from praxia.cli.main import main
 
-MICRO = f"{Path(__file__).parents[1]}/recipes/micro_recipe.py:micro"
-
 
 @dataclass(frozen=True)
 class Said:

@@ -1,6 +1,5 @@
 """What is misspelt, missing or taken is answered with one message that names the nearest choice, status 2, and no traceback."""
 
-import importlib
 import json
 import shutil
 import socket
@@ -9,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conftest import MICRO
+from tests.policy.micro_policy import micro_policy
+from tests.recipes.micro_recipe import MICRO
 
 FILE = MICRO.split(":")[0]
 WRONG = [
@@ -54,9 +53,8 @@ def test_the_installed_command_prints_a_message_and_no_traceback():
     assert (done.returncode, done.stdout) == (2, "") and done.stderr.count("\n") == 1 and "did you mean 'train'" in done.stderr
 
 
-def test_a_port_that_is_taken_is_named(refused, tabletop_source, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "policy")
-    importlib.import_module("micro_policy").micro_policy(tabletop_source).save(tmp_path / "policy")
+def test_a_port_that_is_taken_is_named(refused, tabletop_source, tmp_path):
+    micro_policy(tabletop_source).save(tmp_path / "policy")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.recipes.micro_recipe import MICRO
 
-from conftest import MICRO
 from praxia.cli.main import main
 from praxia.files import read_json
 from praxia.policy import Policy

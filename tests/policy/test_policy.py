@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from micro_policy import HORIZON, micro_policy, observation_of
+from tests.policy.micro_policy import HORIZON, micro_policy, observation_of
 
 from praxia.data.batch import Tokens
 from praxia.errors import CheckpointError, ConfigError, EvaluationError

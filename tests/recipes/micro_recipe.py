@@ -13,6 +13,8 @@ from praxia.stages.recipe import Constant, InitFrom, Recipe, Source, Stage, Weig
 from praxia.tokens.local_tokenizer import LocalTokenizer
 from praxia.train.optimiser import AdamW
 
+MICRO = f"{__file__}:micro"  # as the command line names it
+
 
 def micro(data: str = "") -> Recipe:
     """data: a tabletop dataset."""

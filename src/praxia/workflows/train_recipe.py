@@ -112,8 +112,8 @@ def _input(source: Source) -> Any:
 def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
     """The recipe with its action data replaced by recorded datasets, in shares that follow n ** 0.43 of their samples.
 
-    Sources that teach no actions are kept where they have data of their own (stage 0); questions about the replaced data go with it. A stage without sources learns chunks of its head's
-    length from the datasets. size: longer side the pictures are kept at, 0 = as stored.
+    Sources that teach no actions are kept where they have data of their own (stage 0); questions about the replaced data go with it.
+    A stage without sources learns chunks of its head's length from the datasets. size: longer side the pictures are kept at, 0 = as stored.
     """
     data = [Recorded(str(folder), size=size) for folder in folders]
     shares = temperature_weights([len(d.open()) for d in data])

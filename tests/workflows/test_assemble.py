@@ -1,0 +1,129 @@
+"""Assembly: data opened once, numbers fitted on what the policy acts on, robots that differ refused."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.recipes.micro_recipe import micro
+
+from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, SlotMap
+from praxia.data.recorded import Recorded
+from praxia.data.supervision import SceneQuestions
+from praxia.errors import ConfigError, DataError, SpecMismatch
+from praxia.models.spec import SpecialToken
+from praxia.stages.recipe import Source
+from praxia.workflows.assemble import assemble
+from praxia.workflows.train_recipe import with_data
+
+
+@pytest.fixture
+def recipe(tabletop_data):
+    return micro(str(tabletop_data))
+
+
+@pytest.fixture
+def twin(tabletop_data, tmp_path):
+    """A copy of the dataset whose card says something else: twin(old, new, ...)."""
+
+    def make(*changes: str) -> str:
+        root = Path(shutil.copytree(tabletop_data, tmp_path / "twin"))
+        card = (root / "dataset.yaml").read_text()
+        for old, new in zip(changes[::2], changes[1::2], strict=True):
+            assert old in card
+            card = card.replace(old, new)
+        (root / "dataset.yaml").write_text(card)
+        return str(root)
+
+    return make
+
+
+def acting(recipe, *roots: str, **changes):
+    """The recipe with its last stage learning from several datasets."""
+    stage = recipe.stages[-1]
+    sources = tuple(replace(stage.sources[0], data=Recorded(root, **changes)) for root in roots)
+    return replace(recipe, stages=(replace(stage, sources=sources, init_from=()),))
+
+
+def test_each_dataset_is_opened_once_and_widths_come_from_it(recipe, tabletop_source):
+    assembly = assemble(recipe)
+    assert len(assembly.sources) == 1 and assembly.vocabulary_size == len(assembly.tokenizer) == assembly.model.backbone.vocabulary
+    assert (assembly.model.head.action_width, assembly.model.head.state_width) == (7, tabletop_source.state_spec.width)
+    wide = replace(recipe, numbers=Numbers((Normalise(), SlotMap(tuple(range(7)), 32)), (Normalise(),)))
+    assert assemble(wide).model.head.action_width == 32
+
+
+def test_a_head_of_another_width_is_refused_with_the_fix(recipe):
+    fixed = replace(recipe, model=replace(recipe.model, head=replace(recipe.model.head, action_width=32)))
+    with pytest.raises(ConfigError, match=r"action_width is 32, robot 'arm7' gives 7 numbers; set it to 0 .* SlotMap of width 32"):
+        assemble(fixed)
+
+
+def test_actions_relative_to_the_state_are_fitted_over_chunks(recipe, tabletop_source):
+    relative = RelativeToState(((6, 9),))  # the gripper's command and its opening
+    numbers = assemble(replace(recipe, numbers=Numbers((relative, Normalise("min_max"))))).robots[0].numbers
+    index = 3
+    sample = tabletop_source.sample(index, recipe.stages[0].sources[0].supervision.needs)
+    assert np.abs(numbers.action_forward(sample.future.actions, sample.state)).max() <= 1 + 1e-4
+
+
+def test_one_robot_means_one_thing(recipe, tabletop_data, twin):
+    root = twin("reference: absolute, sense: open_positive", "reference: absolute, sense: close_positive", "name: tabletop", "name: twin")
+    with pytest.raises(SpecMismatch, match=r"sense is 'open_positive' in dataset 'tabletop', 'close_positive' in dataset 'twin'"):
+        assemble(acting(recipe, str(tabletop_data), root))
+
+
+def test_two_robots_of_one_shape_train_together_and_the_policy_knows_both(recipe, tabletop_data, twin):
+    assembly = assemble(acting(recipe, str(tabletop_data), twin("embodiment: arm7", "embodiment: other")))
+    assert [r.embodiment for r in assembly.robots] == ["arm7", "other"]
+
+
+def test_robots_of_other_widths_need_shared_slots(recipe, tabletop_data, twin):
+    root = twin("embodiment: arm7", "embodiment: other")
+    card = Path(root, "dataset.yaml")
+    text = card.read_text()
+    states = text[text.index("state:\n") :].split("action_key")[0]
+    card.write_text(text.replace(states, "state:\n  dims: []\n").replace("state_key: observation.state", "state_key: ''"))
+    with pytest.raises(SpecMismatch, match="'arm7' and 'other' give the model numbers of different widths.*SlotMap"):
+        assemble(acting(recipe, str(tabletop_data), root))
+
+
+def test_views_of_one_robot_must_agree(recipe, tabletop_data):
+    with pytest.raises(DataError, match="has no view 'left'"):
+        assemble(acting(recipe, str(tabletop_data), roles=("left",)))
+    stage = acting(recipe, str(tabletop_data), str(tabletop_data)).stages[0]
+    one_eyed = replace(stage.sources[1], data=Recorded(str(tabletop_data), roles=("head",)))
+    with pytest.raises(DataError, match="name common roles"):
+        assemble(replace(recipe, stages=(replace(stage, sources=(stage.sources[0], one_eyed)),)))
+
+
+def test_special_tokens_are_added_to_the_tokenizer(recipe):
+    tokens = (SpecialToken("seg", "<SEG>"),)
+    model = replace(recipe.model, tokens=tokens, order=("views", "prompt", "seg", "target"))
+    assembly = assemble(replace(recipe, model=model))
+    assert assembly.special_ids == {"<SEG>": assembly.tokenizer.convert_tokens_to_ids("<SEG>")}
+    assert assembly.build(recipe.stages[-1]).backbone.vocabulary_size() == assembly.vocabulary_size
+    with pytest.raises(ConfigError, match="has a backbone but no tokenizer"):
+        assemble(replace(recipe, tokenizer=None))
+
+
+def test_training_and_held_out_samples_come_from_different_episodes(recipe):
+    assembly = assemble(recipe)
+    stage = recipe.stages[-1]
+    training, held_out = assembly.mixtures(stage, assembly.build(stage))
+    for a, b in zip(training.entries, held_out.entries, strict=True):
+        assert not set(a.source.episodes[a.indices]) & set(b.source.episodes[b.indices]) and b.transforms == ()
+
+
+def test_own_data_replaces_what_teaches_actions_in_shares_of_its_size(recipe, tabletop_data, twin):
+    own = with_data(recipe, [str(tabletop_data), twin("name: tabletop", "name: twin")], size=32)
+    sources = own.stages[-1].sources
+    assert [s.data.size for s in sources] == [32, 32] and [s.weight for s in sources] == [0.375, 0.375]
+    scenes = replace(recipe.stages[0], sources=(Source(Recorded("elsewhere"), SceneQuestions()),))
+    assert with_data(replace(recipe, stages=(scenes,)), [str(tabletop_data)]).stages == (scenes,)
+    bare = replace(recipe.stages[-1], sources=())
+    (filled,) = with_data(replace(recipe, stages=(bare,)), [str(tabletop_data)]).stages
+    assert filled.sources[0].supervision.horizon == recipe.model.head.horizon
+    with pytest.raises(ConfigError, match="no action head to train"):
+        with_data(replace(recipe, stages=(replace(bare, parts=("backbone",)),)), [str(tabletop_data)])

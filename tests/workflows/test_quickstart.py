@@ -1,0 +1,40 @@
+"""The whole story at micro size: every file it promises is there, with the stable names."""
+
+import json
+
+from praxia.policy import Policy
+from praxia.train.settings import TrainSettings
+from praxia.workflows.quickstart import quickstart
+
+TASKS = ("reach", "press")
+SMALL = [
+    *("--stages.base_vlm.steps", "3", "--stages.base_vlm.minutes", "0.0", "--stages.base_vlm.batch", "4", "--stages.base_vlm.validate_every", "0"),
+    *("--stages.robot.steps", "3", "--stages.robot.minutes", "0.0", "--stages.robot.batch", "4", "--stages.robot.validate_every", "3"),
+    *("--stages.robot.validation_batches", "1"),
+    *(
+        part
+        for source in ("base_vlm.sources.0", "robot.sources.0", "robot.sources.1")
+        for part in (f"--stages.{source}.data.tasks", repr(TASKS), f"--stages.{source}.data.episodes", "2")
+    ),
+]
+
+
+def test_the_quickstart_leaves_data_stages_a_policy_results_with_controls_and_a_report(tmp_path):
+    root = tmp_path / "quickstart"
+    settings = TrainSettings(threads=1, quiet=True)
+    report = quickstart(root, settings, SMALL, tasks=TASKS, episodes=1, show=False)
+    summary = json.loads((root / "summary.json").read_text())
+    rate_fields = {"rate", "low", "high", "episodes"}
+    assert rate_fields <= summary["success"].keys()
+    assert set(summary["per_task"]) == set(TASKS) and all(rate_fields <= v.keys() for v in summary["per_task"].values())
+    assert {"instruction_shuffled", "images_blanked"} == set(summary["controls"])
+    assert [(s["name"], s["samples"]) for s in summary["stages"]] == [("base_vlm", 12), ("robot", 12)]
+    assert all({"name", "seconds", "samples", "metrics"} <= s.keys() for s in summary["stages"])
+    assert {"wall_s", "peak_rss_gb", "machine", "versions"} <= summary.keys()
+    page = report.read_text()
+    assert all(word in page for word in ("images blanked", "base_vlm", "press", "video/mp4"))
+    assert Policy.load(root / "policy").config.stage == "robot"
+
+    again = quickstart(root, settings, SMALL, tasks=TASKS, episodes=1, show=False)
+    assert again == report
+    assert json.loads((root / "summary.json").read_text())["success"] == summary["success"]
