@@ -78,5 +78,5 @@ def check_identity(what: str, ours: ActionSpec | StateSpec, our_name: str, their
     if lines:
         raise SpecMismatch(
             f"{what} mismatch between {our_name} and {their_name}:\n" + "\n".join(lines) + "\n"
-            "  fix: correct the wrong side's dataset.yaml, or convert the data (`praxia data convert`) so that both mean the same"
+            "  fix: correct the wrong side's dataset.yaml, or write the data anew so that both mean the same"
         )

@@ -62,11 +62,10 @@ class Assembly:
 
 def assemble(recipe: Recipe) -> Assembly:
     """Open the data of every stage, check that equal robots mean equal things, fit the number transforms, build the tokenizer."""
-    sources: dict[Any, SampleSource] = {}
-    for stage in recipe.stages:
-        for source in stage.sources:
-            if source.data not in sources:
-                sources[source.data] = source.data.open()
+    specs = list(dict.fromkeys(source.data for stage in recipe.stages for source in stage.sources))
+    recorded_first = sorted(specs, key=lambda data: hasattr(data, "made"))  # a fault in a user's folder is said before minutes of making
+    opened = {data: data.open() for data in recorded_first}
+    sources: dict[Any, SampleSource] = {data: opened[data] for data in specs}
     robots = _robots(recipe, sources)
     model = _sized(recipe.model, robots, {s.embodiment for s in _acting_sources(recipe, sources)})
     tokenizer, special_ids, size = _tokenizer(recipe, model)
