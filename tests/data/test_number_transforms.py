@@ -97,6 +97,16 @@ def test_slots_hold_exactly_the_robots_numbers_and_nothing_else():
     assert not np.delete(wide, [4, 0, 7], axis=1).any() and np.array_equal(slots.inverse(wide, None), values)
 
 
+def test_a_slot_map_without_slots_takes_the_dims_in_their_order():
+    values = rows(np.random.default_rng(4), 20, 3)
+    numbers = Numbers((Normalise("mean_std"), SlotMap(width=32)), ()).fitted(values, values)
+    assert numbers.action[1].slots == (0, 1, 2) and numbers.action_forward(values, None).shape == (20, 32)
+    with pytest.raises(ConfigError, match="no slots yet"):
+        SlotMap(width=32).forward(values, None)
+    with pytest.raises(ConfigError, match="below width 2"):
+        Numbers((SlotMap(width=2),)).fitted(values, values)
+
+
 def test_relative_actions_are_offsets_from_the_anchor_and_are_fitted_over_whole_chunks():
     steps = np.arange(60, dtype=np.float32)[:, None]
     actions, states = steps + 1, steps  # the target is always one step ahead of the state

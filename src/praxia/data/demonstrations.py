@@ -17,11 +17,10 @@ from praxia.registry import register, to_json
 
 WORLDS = {"tabletop": "praxia.worlds.tabletop:Tabletop", "metaworld": "praxia.worlds.metaworld.world:MetaWorld"}
 
+
 @cache
 def _world_code(world: str) -> str:
     """Hash of the source files of a world: demonstrations of an earlier version of it are made again."""
-    if world not in WORLDS:
-        raise ConfigError(unknown("world", world, WORLDS))
     package = importlib.import_module(WORLDS[world].split(":")[0])
     files = sorted(Path(str(package.__file__)).parent.rglob("*.py"))
     return hashlib.blake2b(b"".join(f.read_bytes() for f in files), digest_size=8).hexdigest()
@@ -45,6 +44,10 @@ class Demonstrations:
     depth: bool = False
     masks: bool = False
     size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.world not in WORLDS:
+            raise ConfigError(unknown("world", self.world, WORLDS))
 
     def __hash__(self) -> int:
         return hash(self.key())

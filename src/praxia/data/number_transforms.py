@@ -129,10 +129,13 @@ class SinCos:
 @register("number/slot_map")
 @dataclass(frozen=True)
 class SlotMap:
-    """Widen a robot's dims into shared slots: dim i goes to slots[i] of a vector of `width`; the other slots are zero."""
+    """Widen a robot's dims into shared slots: dim i goes to slots[i] of a vector of `width`; the other slots are zero.
 
-    slots: tuple[int, ...]
-    width: int
+    slots: empty until fitted; the dims then take the first slots in their order (as pi0 pads to 32).
+    """
+
+    slots: tuple[int, ...] = ()
+    width: int = 32
 
     def __post_init__(self) -> None:
         if len(set(self.slots)) != len(self.slots) or any(not 0 <= s < self.width for s in self.slots):
@@ -140,6 +143,7 @@ class SlotMap:
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """[..., D] -> [..., width]."""
+        self._check_fitted()
         if values.shape[-1] != len(self.slots):
             raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
         out = np.zeros((*values.shape[:-1], self.width), dtype=np.float32)
@@ -148,9 +152,14 @@ class SlotMap:
 
     def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """[..., width] -> [..., D]."""
+        self._check_fitted()
         if values.shape[-1] != self.width:
             raise SpecMismatch(f"SlotMap is {self.width} wide, the values have {values.shape[-1]} dims; use the width the model was built with")
         return np.ascontiguousarray(values[..., list(self.slots)], dtype=np.float32)
+
+    def _check_fitted(self) -> None:
+        if not self.slots:
+            raise ConfigError("SlotMap has no slots yet; name one for each dim, or fit it with Numbers.fitted")
 
 
 @register("number/gripper_sense")
@@ -191,7 +200,7 @@ class Numbers:
                 )
 
     def fitted(self, actions: np.ndarray, states: np.ndarray, lengths: Sequence[int] | None = None, horizon: int = 1) -> "Numbers":
-        """Fit every Normalise that has no statistics, on the values that reach it.
+        """Fit every Normalise without statistics and every SlotMap without slots, on the values that reach it.
 
         actions [N, Da], states [N, Ds]: all rows, episodes one after another, `lengths` rows each (None = one episode). horizon: steps of a
         chunk; actions relative to the state of their anchor are fitted over all steps of all chunks.
@@ -231,8 +240,10 @@ def _fit(transforms: tuple[Any, ...], values: np.ndarray, anchors: np.ndarray | 
     for place, transform in enumerate(transforms):
         if isinstance(transform, Normalise) and not transform.centre:
             transform = transform.fitted(statistics_of(values))
+        elif isinstance(transform, SlotMap) and not transform.slots:
+            transform = replace(transform, slots=tuple(range(values.shape[-1])))
         out.append(transform)
-        if any(isinstance(t, Normalise) and not t.centre for t in transforms[place + 1 :]):
+        if any(isinstance(t, Normalise | SlotMap) for t in transforms[place + 1 :]):
             values = transform.forward(values, anchors)
     return tuple(out)
 

@@ -1,0 +1,60 @@
+"""Recorded and made datasets as sources: what is opened is what the card says, what is made is named by its content."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from praxia.data.demonstrations import Demonstrations
+from praxia.data.recorded import Recorded
+from praxia.data.recovery_noise import RecoveryNoise
+from praxia.data.supervision.supervision import Needs
+from praxia.errors import ConfigError, DataError
+from praxia.specs import CameraSpec
+
+
+def test_samples_start_at_pictures_and_know_their_episode(tabletop_source):
+    actions, states, lengths = tabletop_source.numbers()
+    assert len(tabletop_source) == len(actions) == len(states) == sum(lengths)
+    assert np.array_equal(tabletop_source.episodes, np.repeat(np.arange(4), lengths))
+    assert len(tabletop_source.texts()) == 4 and tabletop_source.licence == "Apache-2.0" and tabletop_source.depth
+    for index in (0, lengths[0], len(tabletop_source) - 1):
+        sample = tabletop_source.sample(index, Needs(horizon=2))
+        assert np.array_equal(sample.state, states[index]) and sample.provenance.episode == tabletop_source.episodes[index]
+
+
+def test_only_what_is_needed_is_read(tabletop_source):
+    bare = tabletop_source.sample(0, Needs(pictures=False))
+    assert bare.views == () and bare.objects == () and bare.future is None and bare.past is None and bare.tool_path == {}
+    full = tabletop_source.sample(0, Needs(horizon=3, history=2, depth=True, masks=True, objects=True, tool_path=True))
+    assert all(v.depth is not None and v.mask is not None for v in full.views) and full.objects and len(full.tool_path["arm"]) == 3
+
+
+def test_roles_and_a_card_kept_elsewhere(tabletop_data, tmp_path):
+    root = Path(shutil.copytree(tabletop_data, tmp_path / "bare"))
+    card = root.with_name("my_card.yaml")
+    (root / "dataset.yaml").rename(card)
+    source = Recorded(str(root), roles=("wrist",), card=str(card)).open()
+    assert source.cameras == (CameraSpec("wrist", 64, 64, calibrated=True),)
+    assert [v.role for v in source.sample(0, Needs()).views] == ["wrist"]
+    with pytest.raises(DataError, match="has no view 'top'"):
+        Recorded(str(root), roles=("top",), card=str(card)).open()
+    with pytest.raises(DataError, match="does not exist"):
+        Recorded(str(root / "nothing")).open()
+
+
+def test_made_data_is_named_by_what_decides_its_bytes():
+    one = Demonstrations("tabletop", ("reach",), episodes=3)
+    assert one.key() == Demonstrations("tabletop", ("reach",), episodes=3, size=32).key()  # the size is that of reading
+    others = [
+        Demonstrations("tabletop", ("reach",), episodes=4),
+        Demonstrations("tabletop", ("push",), episodes=3),
+        Demonstrations("tabletop", ("reach",), episodes=3, seed=1),
+        Demonstrations("tabletop", ("reach",), episodes=3, world_args={"split": "benchmark"}),
+        Demonstrations("tabletop", ("reach",), episodes=3, noise=RecoveryNoise()),
+        Demonstrations("metaworld", ("reach",), episodes=3),
+    ]
+    assert len({d.key() for d in [one, *others]}) == 7
+    with pytest.raises(ConfigError, match="unknown world 'tabeltop'; did you mean 'tabletop'"):
+        Demonstrations("tabeltop")
