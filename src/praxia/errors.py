@@ -38,7 +38,7 @@ class RenderError(PraxiaError):
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Message for an unknown name: lists the nearest valid choice and all choices."""
-    choices = sorted(known)
+    choices = sorted(set(known))
     near = get_close_matches(name, choices, n=1, cutoff=0.4)
     hint = f" did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {name!r};{hint} valid: {', '.join(choices) or '(none)'}"

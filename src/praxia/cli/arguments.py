@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import tyro
 
@@ -28,8 +28,9 @@ def parse_known(cls: type[T], command: str, arguments: Sequence[str], descriptio
 
 
 def flag_names(cls: type) -> list[str]:
-    """The flags of a command's dataclass, without dashes in front."""
-    return [field.name.replace("_", "-") for field in fields(cls)]
+    """The flags of a command's dataclass, without dashes in front; positional arguments are none."""
+    hints = get_type_hints(cls, include_extras=True)
+    return [field.name.replace("_", "-") for field in fields(cls) if tyro.conf.Positional not in get_args(hints[field.name])]
 
 
 def _tyro(call: Any) -> Any:

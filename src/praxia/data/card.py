@@ -35,6 +35,8 @@ def card_text(value: dict[str, Any], header: str = "") -> str:
 def read_card(path: Path | str) -> DatasetCard:
     """Read a card from a dataset folder or a yaml file. Raises DataError with the field and the nearest valid choice."""
     path = Path(path)
+    if not path.exists() and path.suffix not in (".yaml", ".yml"):
+        raise DataError(f"dataset folder {path} does not exist; give the folder that holds meta/info.json")
     path = path / CARD if path.is_dir() else path
     if not path.is_file():
         raise DataError(f"{path} is missing; draft it with `praxia data inspect {path.parent} --write-card` and complete it")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def evaluate(
     results = {
         "benchmark": benchmark.name,
         "plan": {"name": plan.name, "hash": plan.hash, "tasks": plan.tasks, "episodes": len(plan.episodes)},
-        "rules": benchmark.rules,
+        "rules": asdict(benchmark.rules),
         **success_table(normal.records, benchmark.groups),
         "controls": tables,
         "effort": {key: None if math.isnan(value) else value for key, value in effort(normal.records).items()},

@@ -4,7 +4,7 @@ Here: stage 0 `base_vlm` and the robot's post-training; the pose stages stand be
 """
 
 from praxia.data.demonstrations import Demonstrations
-from praxia.data.number_transforms import Normalise, Numbers
+from praxia.data.number_transforms import Normalise, Numbers, SlotMap
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.supervision import ActionChunk, SceneQuestions
 from praxia.models.backbones.paligemma import PaliGemma
@@ -87,7 +87,7 @@ def paper() -> Recipe:
             head=JointFlow(horizon=16, action_width=32, state_width=32),
         ),
         tokenizer=PublicTokenizer("google/paligemma-3b-pt-224"),
-        numbers=Numbers(action=(Normalise("mean_std"),), state=(Normalise("mean_std"),)),
+        numbers=Numbers(action=(Normalise("mean_std"), SlotMap(width=32)), state=(Normalise("mean_std"), SlotMap(width=32))),
         replan=16,
         stages=(
             Stage(

@@ -1,8 +1,5 @@
 """Questions about held-out pictures, what is right, and what the policy says: for the report."""
 
-import re
-from typing import Any
-
 import numpy as np
 
 from praxia.data.mixture import Entry
@@ -10,9 +7,8 @@ from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.supervision import Example
 from praxia.policy import Policy
 from praxia.report.content import Answer
+from praxia.tokens.locations import points_in
 from praxia.workflows.train_recipe import Trained
-
-_POINT = re.compile(r"<loc(\d{4})><loc(\d{4})>")
 
 
 def answers(policy: Policy, trained: Trained, count: int = 12) -> tuple[Answer, ...]:
@@ -38,27 +34,15 @@ def _examples(entry: Entry, count: int) -> list[Example]:
 
 
 def _answer(policy: Policy, example: Example, role: str) -> Answer:
-    sample = example.sample
-    observation: dict[str, Any] = {"images": {v.role: v.image for v in sample.views}, "state": sample.state, "instruction": example.prompt}
-    said = policy.generate(observation, example.prompt)
     view = next(v for v in example.sample.views if v.role == role)
-    size = view.image.shape[:2]
-    expected = example.target or ""
+    said = policy.generate_for(example.sample, example.prompt, role)["text"]
+    expected, size = example.target or "", view.image.shape[:2]
+    right, answered = points_in(expected, size), points_in(said, size)
     return Answer(
         image=view.image,
         question=example.prompt,
-        expected="" if _POINT.search(expected) else expected,
-        answered="" if _POINT.search(said["text"]) else said["text"],
-        expected_pixel=_pixel(expected, size),
-        answered_pixel=_pixel(said["text"], size),
+        expected="" if right else expected,
+        answered="" if answered else said,
+        expected_pixel=right[0] if right else None,
+        answered_pixel=answered[0] if answered else None,
     )
-
-
-def _pixel(text: str, size: tuple[int, int]) -> tuple[float, float] | None:
-    """The first point of a text in pixels of the picture: middle of its bin on the centred padded square."""
-    match = _POINT.search(text)
-    if match is None:
-        return None
-    side = max(size)
-    u, v = ((int(number) + 0.5) / 1023 * side for number in match.groups())
-    return u - (side - size[1]) / 2, v - (side - size[0]) / 2
