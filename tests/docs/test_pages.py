@@ -89,6 +89,6 @@ def test_the_page_about_your_own_recipe_runs_as_printed(desk, monkeypatch, capsy
 
 
 def test_links_between_pages_lead_somewhere():
-    for page in ("your_own_dataset.md", "your_own_recipe.md"):
-        for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs" / page).read_text()):
-            assert link.startswith("http") or (ROOT / "docs" / link).resolve().exists(), f"{page}: {link}"
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert link.startswith("http") or (page.parent / link).exists(), f"{page}: {link}"

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from praxia.errors import ConfigError
+from praxia.files import write_text
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.spec import ModelSpec
@@ -35,9 +36,12 @@ def test_the_same_recipe_goes_on_and_another_is_refused_with_the_fields_that_dif
 
 def test_restart_forgets_what_was_there(tmp_path):
     RunDirectory.open(tmp_path, RECIPE).stage("words").finish(RESULT)
+    for name in ("policy/policy.json", "eval/normal.jsonl", "summary.json", "report.html", "notes.txt"):
+        write_text(tmp_path / name, "of the earlier run")
     run = RunDirectory.open(tmp_path, changed(batch=8), restart=True)
     assert run.stage("words").result() is None
     assert json.loads((tmp_path / "config.json").read_text())["recipe"]["stages"][0]["batch"] == 8
+    assert {p.name for p in tmp_path.iterdir()} == {"config.json", "stages", "notes.txt"}
 
 
 def test_a_finished_stage_is_known_by_its_configuration_and_inputs(tmp_path):

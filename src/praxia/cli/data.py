@@ -53,15 +53,31 @@ class Make:
 
 
 @dataclass(frozen=True)
-class Root:
+class Inspect:
     """Options."""
 
     root: Annotated[Path, tyro.conf.Positional]
     """Dataset folder (holds meta/info.json)."""
     write_card: bool = False
-    """inspect: draft dataset.yaml."""
+    """Draft dataset.yaml, the card that says what the numbers mean."""
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Options."""
+
+    root: Annotated[Path, tyro.conf.Positional]
+    """Dataset folder with its dataset.yaml."""
     json: bool = False
-    """stats: print JSON."""
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Options."""
+
+    root: Annotated[Path, tyro.conf.Positional]
+    """Dataset folder (holds meta/info.json)."""
 
 
 ACTIONS = ("make", "inspect", "stats", "verify")
@@ -77,11 +93,16 @@ def main(arguments: Sequence[str]) -> None:
         return
     if action not in ACTIONS:
         raise ConfigError(unknown("data action", action, ACTIONS))
-    if action == "make":
-        _make(parse(Make, "data make", arguments[1:], "Make demonstrations with a world's scripted experts; a killed run goes on."))
-    else:
-        options = parse(Root, f"data {action}", arguments[1:], f"{action} a LeRobotDataset (v3.0, v2.1 or v2.0).")
-        {"inspect": _inspect, "stats": _stats, "verify": _verify}[action](options)
+    rest = arguments[1:]
+    match action:
+        case "make":
+            _make(parse(Make, "data make", rest, "Make demonstrations with a world's scripted experts; a killed run goes on."))
+        case "inspect":
+            _inspect(parse(Inspect, "data inspect", rest, "What a LeRobotDataset (v3.0, v2.1 or v2.0) holds."))
+        case "stats":
+            _stats(parse(Stats, "data stats", rest, "Statistics of the actions and states of a dataset; no video is decoded."))
+        case "verify":
+            _verify(parse(Verify, "data verify", rest, "What is wrong with a dataset, and the fix."))
 
 
 def _make(options: Make) -> None:
@@ -101,14 +122,14 @@ def _make(options: Make) -> None:
     print(f"{made.root}: {sum(made.episodes.values())} episodes, {made.frames} steps{rate}")
 
 
-def _inspect(options: Root) -> None:
+def _inspect(options: Inspect) -> None:
     print(inspect(options.root).text())
     if options.write_card:
         path = write_draft(options.root)
         print(f"drafted {path}: fill what is unknown, then `praxia data verify {options.root}`")
 
 
-def _stats(options: Root) -> None:
+def _stats(options: Stats) -> None:
     card = read_card(options.root)
     keys = {"action": (card.action_key, card.action.dims), "state": (card.state_key, card.state.dims)}
     found = dataset_statistics(options.root, [key for key, dims in keys.values() if dims])
@@ -125,7 +146,7 @@ def _stats(options: Root) -> None:
         Console().print(table)
 
 
-def _verify(options: Root) -> None:
+def _verify(options: Verify) -> None:
     findings = verify(options.root)
     for finding in findings:
         print(f"{finding.level}: {finding.message}")

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import tyro
 from rich.console import Console
 
 from praxia.cli.arguments import flag_names, parse_known
+from praxia.errors import ConfigError
 from praxia.recipes.load import load_recipe, override
 from praxia.registry import to_json
 from praxia.train.settings import TrainSettings
@@ -65,9 +67,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def resolve_device(name: str) -> str:
-    """`auto` is the GPU if there is one."""
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """`auto` is the GPU if there is one. ConfigError for a device that this machine or this torch does not have."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); valid: auto, cpu, or a GPU that is there") from error
+    return name

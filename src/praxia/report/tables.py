@@ -31,7 +31,7 @@ class Table:
         """For `rich.console.Console().print`."""
         table = rich.table.Table(title=heading)
         for i, name in enumerate(self.columns):
-            table.add_column(name, justify="right" if i in self.numbers else "left")
+            table.add_column(name, justify="right" if i in self.numbers else "left", overflow="fold")
         for n, row in enumerate(self.rows):
             table.add_row(*map(rich.table.Text, row), style="bold" if n in self.strong else None)  # type: ignore[attr-defined]
         return table

@@ -98,12 +98,13 @@ class RunDirectory:
     def open(
         root: Path | str, recipe: Recipe, vocabulary: str = "", inputs: Mapping[str, str] | None = None, restart: bool = False
     ) -> "RunDirectory":
-        """Make the folder, or go on in one that holds the same recipe. restart: forget what is there (config, stages, summary)."""
+        """Make the folder, or go on in one that holds the same recipe. restart: forget the run that is there, its policy and results too."""
         root = Path(root)
         config = {"recipe": to_json(recipe), "vocabulary": vocabulary}
         if restart:
-            shutil.rmtree(root / "stages", ignore_errors=True)
-            for name in ("config.json", "summary.json"):
+            for name in ("stages", "policy", "eval"):  # records of the old policy would refuse those of the new one
+                shutil.rmtree(root / name, ignore_errors=True)
+            for name in ("config.json", "summary.json", "report.html"):
                 (root / name).unlink(missing_ok=True)
         path = root / "config.json"
         if path.is_file():

@@ -44,6 +44,8 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
     names = [s.name for s in recipe.stages]
     if only and only not in names:
         raise ConfigError(unknown("stage", only, names))
+    if only and restart:
+        raise ConfigError(f"--restart forgets every stage of {root}, also those that stage {only!r} starts from; leave out --stage, or --restart")
     for stage in recipe.stages:
         if not stage.sources:
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no data; give it with --data FOLDER (a dataset with its card)")
