@@ -80,6 +80,12 @@ def test_eval_writes_results_and_does_not_run_again_what_is_there(run, praxia, t
     assert again.status == 0 and "reach" in again.out and (tmp_path / "eval/normal.jsonl").read_bytes() == records
 
 
+def test_two_policies_are_compared_on_one_plan(run, praxia, tmp_path):
+    shown = ("--tasks", "reach", "--episodes", 1, "--workers", 0, "--size", 48, "--out", tmp_path / "eval")
+    said = praxia("eval", run / "policy", "--against", run / "policy", *shown)
+    assert said.status == 0 and "second" in said.out and "McNemar p = 1" in said.out, said.err
+
+
 def test_a_policy_of_another_robot_is_refused_by_a_benchmark(run, refused):
     assert "ActionSpec mismatch between world 'metaworld'" in refused(
         "eval", run / "policy", "--benchmark", "metaworld-8", "--tasks", "reach", "--episodes", 1, "--workers", 0

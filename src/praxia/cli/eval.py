@@ -9,6 +9,7 @@ import tyro
 from rich.console import Console
 
 from praxia.cli.arguments import parse, print_json
+from praxia.cli.train import resolve_device
 from praxia.evaluate.benchmarks import benchmark
 from praxia.evaluate.controls import CONTROLS
 from praxia.evaluate.evaluate import compare_folders, evaluate
@@ -16,7 +17,7 @@ from praxia.evaluate.factory import policy_folder
 from praxia.evaluate.rollout import Rules
 from praxia.policy.folder import read_config
 from praxia.report.conditions import conditions
-from praxia.report.tables import success_table
+from praxia.report.tables import paired_table, success_table
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Eval:
     """Folder for records and results.json; <policy>/../eval/<benchmark> if left out. What is there is not run again."""
     against: Path | None = None
     """A second policy: both run the same plan, compared episode by episode (exact McNemar)."""
+    device: str = "auto"
+    """auto, cpu, cuda ..."""
+    embodiment: str = ""
+    """Robot to drive, if the policy knows several."""
     workers: int | None = None
     """Worker processes; one a core if left out, 0 = this process."""
     size: int | None = None
@@ -62,10 +67,13 @@ def main(arguments: Sequence[str]) -> None:
             read_config(folder)  # said now, not by every worker
     controls = CONTROLS if options.controls and not options.against else ()
     out = options.out or options.policy.parent / "eval" / options.benchmark
-    results = evaluate(chosen, policy_folder(options.policy), out, controls, options.control_episodes, options.workers, not options.json)
+    device = resolve_device(options.device)
+    results = evaluate(
+        chosen, policy_folder(options.policy, device, options.embodiment), out, controls, options.control_episodes, options.workers, not options.json
+    )
     if options.against:
         other = out.with_name(out.name + "-against")
-        evaluate(chosen, policy_folder(options.against), other, (), None, options.workers, not options.json)
+        evaluate(chosen, policy_folder(options.against, device, options.embodiment), other, (), None, options.workers, not options.json)
         results = {"first": results, "paired": compare_folders(out, other)}
     if options.json:
         print_json(results)
@@ -73,5 +81,5 @@ def main(arguments: Sequence[str]) -> None:
     first = results["first"] if options.against else results
     Console().print(success_table(conditions(first)).rich(f"{options.policy} on {options.benchmark}"))
     if options.against:
-        print(results["paired"])
+        Console().print(paired_table(results["paired"]).rich(f"first: {options.policy}, second: {options.against}"))
     print(f"records and results.json: {out}")

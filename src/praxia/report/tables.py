@@ -6,7 +6,7 @@ from typing import Any
 
 import rich.table
 
-from praxia.evaluate.intervals import Rate
+from praxia.evaluate.intervals import Paired, Rate
 from praxia.report.conditions import Condition
 from praxia.report.html import Markup, tag
 from praxia.report.words import count, duration, percent, title, value
@@ -60,6 +60,17 @@ def success_table(found: Sequence[Condition]) -> Table:
     rows.append(row("mean over tasks" if rows else "all episodes", [c.mean for c in found]))
     columns = ("task", *(c.label for c in found), "episodes")
     return Table(columns, tuple(rows), frozenset(range(1, len(columns))), frozenset({len(rows) - 1}))
+
+
+def paired_table(found: Paired) -> Table:
+    """Two policies on the episodes of one plan: a row each, then their difference with the exact McNemar test."""
+    difference = f"{100 * found.difference:+.0f} ({100 * found.low:+.0f} to {100 * found.high:+.0f})"
+    rows = (
+        ("first", interval(found.first), str(found.only_first)),
+        ("second", interval(found.second), str(found.only_second)),
+        ("first - second, points", difference, f"McNemar p = {found.p_value:.3g}"),
+    )
+    return Table(("policy", "success", f"solved alone, of {found.episodes}"), rows, frozenset({1, 2}), frozenset({2}))
 
 
 def stage_table(stages: Sequence[Mapping[str, Any]], training_losses: Mapping[str, float | None]) -> Table:
