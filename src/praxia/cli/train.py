@@ -18,6 +18,9 @@ from praxia.workflows.describe import stage_table
 from praxia.workflows.train_recipe import train_recipe, with_data
 
 
+BENCHMARK_OF = {"arm7": "tabletop", "sawyer": "metaworld-8"}  # robots of the worlds that come with praxia
+
+
 @dataclass(frozen=True)
 class Train:
     """Options; further flags set fields of the recipe: --stages.robot.optimiser.lr 3e-4"""
@@ -63,7 +66,10 @@ def main(arguments: Sequence[str]) -> None:
     for result in trained.results:
         print(f"{result.name}: {result.steps} steps, {result.samples} samples in {result.seconds:.0f} s; {to_json(result.metrics)}")
     if trained.policy:
-        print(f"policy: {trained.policy}\n  judge it: praxia eval {trained.policy} --benchmark tabletop\n  serve it: praxia serve {trained.policy}")
+        print(f"policy: {trained.policy}")
+        if name := BENCHMARK_OF.get(trained.assembly.robots[0].embodiment):
+            print(f"  judge it: praxia eval {trained.policy} --benchmark {name}")
+        print(f"  serve it: praxia serve {trained.policy}")
 
 
 def resolve_device(name: str) -> str:
