@@ -17,7 +17,6 @@ from praxia.train.settings import TrainSettings
 from praxia.workflows.describe import stage_table
 from praxia.workflows.train_recipe import train_recipe, with_data
 
-
 BENCHMARK_OF = {"arm7": "tabletop", "sawyer": "metaworld-8"}  # robots of the worlds that come with praxia
 
 
