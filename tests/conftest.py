@@ -6,6 +6,9 @@ from pathlib import Path
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # before mujoco chooses
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# the oracles' environments take minutes to make: they stay where they are when the tests get a cache of their own
+_CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+os.environ.setdefault("PRAXIA_ORACLES", f"{_CACHE}/praxia/oracles")
 
 import pytest
 

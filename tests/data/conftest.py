@@ -25,12 +25,6 @@ def copy_little(shared_little: Path, tmp_path: Path) -> Callable[[], Path]:
     return copy
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Frame stores and statistics of a test never meet the user's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Seeded randomness."""
