@@ -7,8 +7,7 @@ from pathlib import Path
 os.environ.setdefault("MUJOCO_GL", "egl")  # before mujoco chooses
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # the oracles' environments take minutes to make: they stay where they are when the tests get a cache of their own
-_CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-os.environ.setdefault("PRAXIA_ORACLES", f"{_CACHE}/praxia/oracles")
+os.environ.setdefault("PRAXIA_ORACLES", str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "praxia" / "oracles"))
 
 import pytest
 

@@ -21,6 +21,8 @@ WRONG = [
     (("train", "pose_vla", "--stages.robot.steps", "many"), "value 'many' should be a int"),
     (("train", "pose_vla", "--stages.robot.steps", "2.5"), "should be a whole number"),
     (("train", "pose_vla", "--stages.robot.steps"), "flag '--stages.robot.steps' has no value"),
+    (("train", "pose_vla", "--stages.robot.batch", "0"), "stage 'robot': batch is 0; expected at least 1"),
+    (("train", "pose_vla", "--stages.robot.ema", "1.5"), "stage 'robot': ema is 1.5; expected a decay"),
     (("train", "pose_vla", "--precision", "fp16"), "unknown value 'fp16'"),
     (("train", "pose_vla", "--quite"), "did you mean '--quiet'"),
     (("train", "pose_vla", "--rplan", "3"), "did you mean '--replan'"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from praxia.errors import ConfigError
 from praxia.models.precision import Precision
 from praxia.models.spec import ModelSpec
 from praxia.registry import register
@@ -38,7 +39,7 @@ class LinearDecay:
 class Source:
     """One entry of a mixture: data, what is drawn of it, what is said of it, its share of every step.
 
-    data: a dataset spec with `open(context) -> SampleSource`. transforms: sample transforms in order. supervision: Sample -> Example.
+    data: a dataset spec with `open() -> SampleSource`. transforms: sample transforms in order. supervision: Sample -> Example.
     weight: share of the samples of a step, relative to the other sources. Sources with the same supervision and views share micro-batches.
     """
 
@@ -106,6 +107,16 @@ class Stage:
     validate_every: int = 0
     validation_batches: int = 8
     minutes: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "accumulate", "cycle", "validation_batches"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"stage {self.name!r}: {name} is {getattr(self, name)}; expected at least 1")
+        for name in ("validate_every", "minutes"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"stage {self.name!r}: {name} is {getattr(self, name)}; expected a positive number, or 0 for none")
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"stage {self.name!r}: ema is {self.ema}; expected a decay from 0 (none) to below 1")
 
 
 @register("recipe")

@@ -4,6 +4,7 @@ The scene camera is the package's `corner2` moved to (0.75, 0.075, 0.7), as in t
 camera model are turned together by 180 degrees about the viewing axis.
 """
 
+import atexit
 import os
 from dataclasses import dataclass
 from typing import Literal
@@ -51,7 +52,7 @@ class Look:
     def view(self, data: mujoco.MjData, role: str, depth: bool, masks: bool) -> View:
         """Picture of one camera, as `data` stands, with its calibration."""
         shot = SHOTS[role]
-        renderer = self._renderer = self._renderer or _renderer(self._model, self.size)
+        renderer = self._renderer or self._open()
         renderer.update_scene(data, camera=shot.camera)
         image = renderer.render()
         metric = self._depth(renderer) if depth else None
@@ -62,6 +63,12 @@ class Look:
             camera = transform_camera(rotate((self.size, self.size), 180), camera)
         assert image is not None
         return View(role, image, camera, metric, mask)
+
+    def _open(self) -> mujoco.Renderer:
+        """The graphics context. It is freed at the latest when Python exits, before GL itself, whose handler stands registered by then."""
+        self._renderer = _renderer(self._model, self.size)
+        atexit.register(self.close)
+        return self._renderer
 
     def _depth(self, renderer: mujoco.Renderer) -> np.ndarray:
         """Metric z, float32 [H, W]; 0 where only the far plane is seen."""
@@ -86,6 +93,7 @@ class Look:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+            atexit.unregister(self.close)
 
 
 def _renderer(model: mujoco.MjModel, size: int) -> mujoco.Renderer:
