@@ -25,7 +25,7 @@ from praxia.models.spec import ModelSpec
 from praxia.models.vla import VLA
 from praxia.objectives import FlowMatching, NextToken
 from praxia.recipes.pose_vla import tiny_model
-from praxia.workflows.train_recipe import machine
+from praxia.workflows.summary import machine
 
 VOCABULARY, ACTION, STATE = 1500, 7, 17
 

@@ -95,7 +95,7 @@ def test_views_of_one_robot_must_agree(recipe, tabletop_data):
     stage = acting(recipe, str(tabletop_data), str(tabletop_data)).stages[0]
     one_eyed = replace(stage.sources[1], data=Recorded(str(tabletop_data), roles=("head",)))
     with pytest.raises(DataError, match="name common roles"):
-        assemble(replace(recipe, stages=(replace(stage, sources=(stage.sources[0], one_eyed)),)))
+        assemble(replace(recipe, stages=(replace(stage, sources=(stage.sources[0], one_eyed), init_from=()),)))
 
 
 def test_special_tokens_are_added_to_the_tokenizer(recipe):
@@ -122,8 +122,18 @@ def test_own_data_replaces_what_teaches_actions_in_shares_of_its_size(recipe, ta
     assert [s.data.size for s in sources] == [32, 32] and [s.weight for s in sources] == [0.375, 0.375]
     scenes = replace(recipe.stages[0], sources=(Source(Recorded("elsewhere"), SceneQuestions()),))
     assert with_data(replace(recipe, stages=(scenes,)), [str(tabletop_data)]).stages == (scenes,)
-    bare = replace(recipe.stages[-1], sources=())
+    bare = replace(recipe.stages[-1], sources=(), init_from=())
     (filled,) = with_data(replace(recipe, stages=(bare,)), [str(tabletop_data)]).stages
     assert filled.sources[0].supervision.horizon == recipe.model.head.horizon
     with pytest.raises(ConfigError, match="no action head to train"):
         with_data(replace(recipe, stages=(replace(bare, parts=("backbone",)),)), [str(tabletop_data)])
+
+
+def test_a_recipe_whose_stages_cannot_follow_each_other_is_refused(recipe):
+    first, last = recipe.stages[0], recipe.stages[-1]
+    with pytest.raises(ConfigError, match="stages of one name"):
+        replace(recipe, stages=(first, first))
+    with pytest.raises(ConfigError, match="unknown earlier stage"):
+        replace(recipe, stages=(last, first))
+    with pytest.raises(ConfigError, match="replan is 99"):
+        replace(recipe, replan=99)

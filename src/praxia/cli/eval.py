@@ -10,6 +10,7 @@ from rich.console import Console
 
 from praxia.cli.arguments import parse, print_json
 from praxia.cli.train import resolve_device
+from praxia.errors import ConfigError
 from praxia.evaluate.benchmarks import benchmark
 from praxia.evaluate.controls import CONTROLS
 from praxia.evaluate.evaluate import compare_folders, evaluate
@@ -18,6 +19,7 @@ from praxia.evaluate.rollout import Rules
 from praxia.policy.folder import read_config
 from praxia.report.conditions import conditions
 from praxia.report.tables import paired_table, success_table
+from praxia.workflows import summary
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class Eval:
 def main(arguments: Sequence[str]) -> None:
     """Parse, judge, print."""
     options = parse(Eval, "eval", arguments, "Judge a policy in closed loop on a plan that was fixed before.")
+    for name in ("episodes", "replan", "control_episodes", "size"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1, or leave it out for the usual number")
     world = {"size": options.size} if options.size else {}
     rules = Rules(replan=options.replan) if options.replan else None
     chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules)
@@ -71,6 +76,8 @@ def main(arguments: Sequence[str]) -> None:
     results = evaluate(
         chosen, policy_folder(options.policy, device, options.embodiment), out, controls, options.control_episodes, options.workers, not options.json
     )
+    if controls and options.out is None and (options.policy.parent / "config.json").is_file():
+        summary.add(options.policy.parent, summary.judged(results))
     if options.against:
         other = out.with_name(out.name + "-against")
         evaluate(chosen, policy_folder(options.against, device, options.embodiment), other, (), None, options.workers, not options.json)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from praxia.errors import ConfigError
+from praxia.errors import ConfigError, unknown
 from praxia.models.precision import Precision
 from praxia.models.spec import ModelSpec
 from praxia.registry import register
@@ -137,3 +137,15 @@ class Recipe:
     precision: Precision = "auto"
     seed: int = 0
     licences: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"recipe {self.name!r} has stages of one name: {names}; a stage's name is its folder, give each its own")
+        for number, stage in enumerate(self.stages):
+            for init in stage.init_from:
+                if init.stage and init.stage not in names[:number]:
+                    raise ConfigError(f"stage {stage.name!r} starts from {unknown('earlier stage', init.stage, names[:number])}")
+        horizon = getattr(self.model.head, "horizon", self.replan)
+        if not 1 <= self.replan <= horizon:
+            raise ConfigError(f"recipe {self.name!r}: replan is {self.replan}; expected 1 to the head's horizon {horizon}")

@@ -4,7 +4,7 @@ import numpy as np
 
 from praxia.data.mixture import Entry
 from praxia.data.supervision.scene_questions import SceneQuestions
-from praxia.data.supervision.supervision import Example
+from praxia.data.supervision.supervision import Example, posed_view
 from praxia.policy import Policy
 from praxia.report.content import Answer
 from praxia.tokens.locations import points_in
@@ -34,8 +34,9 @@ def _examples(entry: Entry, count: int) -> list[Example]:
 
 
 def _answer(policy: Policy, example: Example, role: str) -> Answer:
-    view = next(v for v in example.sample.views if v.role == role)
-    said = policy.generate_for(example.sample, example.prompt, role)["text"]
+    view = posed_view(example.sample, role)
+    assert view is not None  # the question was made from it
+    said = policy.generate_for(example.sample, example.prompt, view.role)["text"]
     expected, size = example.target or "", view.image.shape[:2]
     right, answered = points_in(expected, size), points_in(said, size)
     return Answer(

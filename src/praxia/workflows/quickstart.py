@@ -10,7 +10,6 @@ from praxia.evaluate.benchmarks import Benchmark, benchmark
 from praxia.evaluate.evaluate import evaluate, record_path
 from praxia.evaluate.factory import policy_folder
 from praxia.evaluate.records import RecordFile
-from praxia.files import read_json, write_json
 from praxia.policy import Policy
 from praxia.recipes.load import load_recipe, override
 from praxia.recipes.pose_vla import QUICKSTART_TASKS
@@ -19,8 +18,9 @@ from praxia.report.examples import examples_of
 from praxia.report.film import film, worth_watching
 from praxia.report.page import write_report
 from praxia.train.settings import TrainSettings
+from praxia.workflows import summary
 from praxia.workflows.answers import answers
-from praxia.workflows.train_recipe import Stopwatch, Trained, machine, peak_rss_gb, stage_rows, train_recipe
+from praxia.workflows.train_recipe import Trained, train_recipe
 
 EPISODES = 20  # a task; five tasks make one hundred held-out episodes
 
@@ -35,20 +35,20 @@ def quickstart(
     show: bool = True,
 ) -> Path:
     """Run everything that is not finished yet; returns the path of report.html. Beside it: summary.json, policy/, eval/, stages/."""
-    watch, root = Stopwatch(), Path(root)
+    root = Path(root)
     recipe = override(load_recipe("pose_vla", "tiny"), overrides)
-    trained = train_recipe(recipe, root, settings, restart=restart)
-    assert trained.policy is not None
-    judged = benchmark("tabletop", tasks, episodes)
-    results = evaluate(judged, policy_folder(trained.policy), root / "eval", show=show)
-    earlier = read_json(root / "summary.json").get("wall_s", 0.0) if (root / "summary.json").is_file() else 0.0
-    summary = summarise(trained, results) | {"wall_s": max(watch.seconds, earlier)}
-    write_json(root / "summary.json", summary)
+    with summary.Watch() as watch:
+        trained = train_recipe(recipe, root, settings, restart=restart)
+        assert trained.policy is not None
+        judged = benchmark("tabletop", tasks, episodes)
+        results = evaluate(judged, policy_folder(trained.policy), root / "eval", show=show)
+    values = summary.judged(results) | {"wall_s": watch.seconds + trained.earlier_seconds, "peak_rss_gb": watch.peak_rss_gb}
+    found = summary.add(root, values)
     policy = Policy.load(trained.policy)
     content = ReportContent(
         recipe=recipe.name,
         preset=recipe.preset,
-        summary=summary,
+        summary=found,
         commit=policy.config.git_commit,
         seeds={"training": recipe.seed},
         evaluation=results,
@@ -58,22 +58,6 @@ def quickstart(
         ingredients=_ingredients(trained),
     )
     return write_report(root, content)
-
-
-def summarise(trained: Trained, results: dict[str, Any]) -> dict[str, Any]:
-    """summary.json without the wall time."""
-    config = trained.assembly.recipe
-    return {
-        "recipe": config.name,
-        "preset": config.preset,
-        "success": results["success"],
-        "per_task": results["per_task"],
-        "controls": results["controls"],
-        "stages": stage_rows(trained.results),
-        "peak_rss_gb": peak_rss_gb(),
-        "machine": machine(),
-        "versions": results["fingerprint"],
-    }
 
 
 def _clips(judged: Benchmark, policy: Policy, root: Path) -> tuple[Clip, ...]:

@@ -1,7 +1,5 @@
 """Train a recipe stage by stage into a run folder, and export the policy. What is finished is not done again."""
 
-import platform
-import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,17 +20,22 @@ from praxia.stages.recipe import Recipe, Source, Stage
 from praxia.stages.run_directory import RunDirectory, StageResult, fingerprint
 from praxia.train.loop import train
 from praxia.train.settings import TrainSettings
+from praxia.workflows import summary
 from praxia.workflows.assemble import Assembly, HeldOut, assemble
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished run: its folder, what each stage gave, the policy folder (None if no action stage was reached)."""
+    """A finished run: its folder, what each stage gave, the policy folder (None if no action stage was reached).
+
+    earlier_seconds: what earlier processes spent on these stages.
+    """
 
     run: RunDirectory
     assembly: Assembly
     results: tuple[StageResult, ...]
     policy: Path | None
+    earlier_seconds: float = 0.0
 
 
 def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | None = None, only: str = "", restart: bool = False) -> Trained:
@@ -53,16 +56,21 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
     vocabulary = fingerprint(sorted(assembly.tokenizer.get_vocab().items())) if assembly.tokenizer is not None else ""
     inputs = {s.name: fingerprint([_input(x) for x in s.sources]) for s in recipe.stages}
     run = RunDirectory.open(root, recipe, vocabulary, inputs, restart)
-    results, policy = [], None
+    results, policy, spent = [], None, 0.0
     for stage in recipe.stages:
         if only and stage.name != only:
             continue
+        began = time.monotonic()
         model, result = _train_stage(stage, assembly, run, settings, vocabulary)
+        spent += time.monotonic() - began
         results.append(result)
         if model.head is not None and stage.name in (only, names[-1]):
             policy = run.root / "policy"
             Policy(policy_config(assembly, stage, run), model, assembly.tokenizer).save(policy)
-    return Trained(run, assembly, tuple(results), policy)
+    if not only:
+        summary.add(root, summary.trained(recipe.name, recipe.preset, results))
+    earlier = max(0.0, sum(r.seconds for r in results) - spent)
+    return Trained(run, assembly, tuple(results), policy, earlier)
 
 
 def _train_stage(stage: Stage, assembly: Assembly, run: RunDirectory, settings: TrainSettings, vocabulary: str) -> tuple[VLA, StageResult]:
@@ -134,35 +142,3 @@ def _with_data(recipe: Recipe, stage: Stage, data: Sequence[Recorded], shares: S
     new = tuple(replace(acting[0], data=d, weight=weight * share) for d, share in zip(data, shares, strict=True))
     kept = tuple(s for s in stage.sources if s.supervision.needs.horizon == 0 and s.data not in [a.data for a in acting])
     return replace(stage, sources=new + kept)
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        model = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), model)
-    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
-    return {"cpu": model, "cores": torch.get_num_threads(), "gpu": gpu, "system": platform.platform()}
-
-
-def peak_rss_gb() -> float:
-    """Largest resident memory of this process and of its children, in GB, whichever is larger."""
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
-
-
-def stage_rows(results: Sequence[StageResult]) -> list[dict[str, Any]]:
-    """The `stages` entry of summary.json."""
-    return [{"name": r.name, "seconds": r.seconds, "samples": r.samples, "steps": r.steps, "metrics": r.metrics} for r in results]
-
-
-class Stopwatch:
-    """Wall-clock seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Elapsed time."""
-        return time.monotonic() - self._start

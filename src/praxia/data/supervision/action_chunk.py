@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from praxia.data.sample import Sample
-from praxia.data.supervision.supervision import Example, Needs
+from praxia.data.supervision.supervision import Example, Needs, posed_view
 from praxia.geometry.se3 import apply, invert
 from praxia.registry import register
 
@@ -16,13 +16,13 @@ class ActionChunk:
     """The prompt is the instruction, the target is the chunk itself (sample.future).
 
     positions: adds dense["positions"] float32 [3, 3]: the tool, the target object's centre and the goal, in metres in the camera frame of
-    `view`, and dense["positions_valid"] bool [3]; an auxiliary target for worlds that know the truth.
+    `view` (the first posed camera if empty), and dense["positions_valid"] bool [3]; an auxiliary target for worlds that know the truth.
     """
 
     horizon: int = 16
     history: int = 0
     positions: bool = False
-    view: str = "head"
+    view: str = ""
     name: str = "action_chunk"
 
     @property
@@ -38,8 +38,8 @@ class ActionChunk:
 
     def _positions(self, sample: Sample) -> dict[str, np.ndarray]:
         points, valid = np.zeros((3, 3), np.float32), np.zeros(3, bool)
-        camera = next((v.camera for v in sample.views if v.role == self.view), None)
-        if camera is not None and camera.T_base_cam is not None:
+        view = posed_view(sample, self.view)
+        if view is not None and (camera := view.camera) is not None and camera.T_base_cam is not None:
             T_cam_base = invert(camera.T_base_cam)
             tool = next(iter(sample.tool_path.values()), None)
             if tool is not None:

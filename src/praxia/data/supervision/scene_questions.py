@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from praxia.data.sample import Sample
-from praxia.data.supervision.supervision import Example, Needs
+from praxia.data.supervision.supervision import Example, Needs, posed_view
 from praxia.errors import ConfigError
 from praxia.geometry.camera import project
 from praxia.geometry.scene import ObjectTruth, View
@@ -27,13 +27,13 @@ LEAST_PIXELS = 8  # of an object behind others; fewer are no basis for an answer
 @register("supervision/scene_questions")
 @dataclass(frozen=True)
 class SceneQuestions:
-    """One random question per sample about one view. mix: relative frequency of point, colour, count, caption.
+    """One random question per sample about one view (the first posed camera if empty). mix: relative frequency of point, colour, count, caption.
 
     Only objects that are in the picture are asked about, by names that no other object of the scene has. Where a kind of question has no
     such object, the picture is described instead.
     """
 
-    view: str = "head"
+    view: str = ""
     mix: tuple[float, float, float, float] = (0.55, 0.15, 0.15, 0.15)
     name: str = "scene_questions"
 
@@ -48,7 +48,7 @@ class SceneQuestions:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if the view is missing or uncalibrated, or no object is in the picture."""
-        view = next((v for v in sample.views if v.role == self.view), None)
+        view = posed_view(sample, self.view)
         if view is None or view.camera is None or view.camera.T_base_cam is None:
             return None
         seen = visible_objects(sample.objects, view)

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from praxia.data.sample import Sample
+from praxia.geometry.scene import View
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Needs:
     objects: bool = False
     tool_path: bool = False
     pictures: bool = True
+
+
+def posed_view(sample: Sample, role: str) -> View | None:
+    """The view a supervision is about: of the given role, or the first whose camera pose is known if role is empty."""
+    posed = (v for v in sample.views if v.camera is not None and v.camera.T_base_cam is not None and role in ("", v.role))
+    return next(posed, None)
 
 
 class Supervision(Protocol):
