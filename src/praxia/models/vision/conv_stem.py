@@ -25,6 +25,10 @@ class ConvStem(nn.Module):
             raise ConfigError(f"patch_size {patch} with stem 'conv' must be a power of two; use 8 or 16, or stem 'patch'")
         widths = [3, *(max(24, width // 2 ** (steps - i)) for i in range(1, steps)), width]
         self.layers = nn.ModuleList([nn.Linear(9 * a, b) for a, b in pairwise(widths)])
+        for layer in self.layers:
+            # The library's default would shrink the picture thirtyfold through the rectifiers, far below the position embedding added to it.
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     @property
     def weight(self) -> Tensor:
