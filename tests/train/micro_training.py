@@ -86,7 +86,7 @@ def micro_stage(**changes) -> Stage:
 
 
 def micro_run(root: Path, stage: Stage, name: str = "micro", **changes) -> RunDirectory:
-    return RunDirectory.open(root, Recipe(name, micro_model_spec(), (stage,)), **changes)
+    return RunDirectory.open(root, Recipe(name, micro_model_spec(), (stage,), replan=HORIZON), **changes)
 
 
 SETTINGS = TrainSettings(precision="fp32", threads=1, log_every=4, checkpoint_every=7, quiet=True)
