@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from praxia.data.sample_transforms import RandomShift
-from praxia.data.supervision import ActionChunk, SceneQuestions, StateActionChunk
+from praxia.data.supervision import ActionChunk, SceneGrounding, SceneQuestions, StateActionChunk
 from praxia.data.supervision.scene_questions import NUMBERS, visible_objects
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError
@@ -165,7 +165,8 @@ def test_an_action_chunk_is_the_instruction_and_what_was_done_next(tabletop_sour
     assert blind(tabletop_source.sample(0, blind.needs), np.random.default_rng(0)).sample.views == ()
 
 
-def test_positions_are_the_truth_in_the_camera_frame_and_stay_so_under_a_shift(tabletop_source):
+def test_positions_are_the_truth_as_the_shifted_picture_shows_it(tabletop_source):
+    """Metres in the picture frame: the pinhole through the middle of the transformed picture sees them where the shifted camera does."""
     supervision = ActionChunk(horizon=4, positions=True)
     valid = 0
     for example in asked(tabletop_source, supervision, (RandomShift(),), draws=1):
@@ -174,10 +175,39 @@ def test_positions_are_the_truth_in_the_camera_frame_and_stay_so_under_a_shift(t
         target = next(o for o in sample.objects if o.name == sample.target)
         T_cam_base = np.linalg.inv(view.camera.T_base_cam)
         places = [sample.tool_path["arm"][0][:3, 3], target.T_base_object[:3, 3], sample.goal]
-        for point, place, ok in zip(points, places, known, strict=True):
-            assert ok and np.allclose(point, T_cam_base[:3, :3] @ place + T_cam_base[:3, 3], atol=1e-6)
+        K = view.camera.K.copy()
+        K[0, 2], K[1, 2] = (view.size[1] - 1) / 2, (view.size[0] - 1) / 2
+        for point, pixel, place, ok in zip(points, example.dense["positions_pixel"], places, known, strict=True):
+            in_camera = T_cam_base[:3, :3] @ place + T_cam_base[:3, 3]
+            expected = project(view.camera.K, in_camera[None])[0][0]
+            assert ok and np.isclose(point[2], in_camera[2], atol=1e-6) and np.allclose(pixel, expected, atol=1e-3)
+            assert np.allclose(project(K, point[None].astype(float))[0][0], expected, atol=1e-3)
         valid += known.sum()
-        assert np.allclose(project(view.camera.K, points[1:2].astype(float))[0][0], projected(target, view), atol=1e-3)
+        assert example.dense["positions_slot"] == 0 and np.allclose(example.dense["positions_pixel"][1], projected(target, view), atol=1e-3)
     assert valid == 3 * len(tabletop_source)
     away = replace(sample, target="nothing", tool_path={}, goal=None)
     assert not supervision(away, np.random.default_rng(0)).dense["positions_valid"].any()
+    uncalibrated = replace(sample, views=tuple(replace(v, camera=None) for v in sample.views))
+    assert supervision(uncalibrated, np.random.default_rng(0)).dense["positions_slot"] == -1
+
+
+def test_grounding_names_every_visible_thing_where_each_posed_view_shows_it(tabletop_source):
+    supervision, counted = SceneGrounding(things=6), 0
+    for example in asked(tabletop_source, supervision, (RandomShift(),), draws=1):
+        assert example.prompt is None and example.target is None and len(example.phrases) == 6
+        things = {o.name: o for o in example.sample.objects}
+        for v, view in enumerate(example.sample.views):
+            shown = {s.truth.name for s in visible_objects(example.sample.objects, view)}
+            for i, name in enumerate(example.phrases):
+                assert example.dense["things_valid"][v, i] == (name in shown)
+                if name in shown:
+                    counted += 1
+                    assert np.allclose(example.dense["things_pixel"][v, i], projected(things[name], view), atol=1e-3)
+                    centre = np.linalg.inv(view.camera.T_base_cam) @ [*things[name].T_base_object[:3, 3], 1.0]
+                    assert np.isclose(example.dense["things_depth"][v, i], centre[2], atol=1e-5)
+        nearest = sorted(things.values(), key=lambda o: (np.linalg.inv(example.sample.views[0].camera.T_base_cam) @ o.T_base_object)[2, 3])
+        assert [p for p in example.phrases if p] == [o.name for o in nearest[:6]]
+    assert counted > len(tabletop_source)
+    assert supervision(replace(example.sample, objects=()), np.random.default_rng(0)) is None
+    with pytest.raises(ConfigError, match="things is 0"):
+        SceneGrounding(things=0)

@@ -28,12 +28,22 @@ from praxia.models.heads.dit_flow import DiTFlow
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.qwen3_core import Qwen3Size
-from praxia.models.readouts import GeometryProjector, Positions, TargetMaskDecoder
+from praxia.models.readouts import GeometryProjector, PatchPlaces, PatchWords, Positions, TargetMaskDecoder, TokenAttention
 from praxia.models.spec import HistoryToken, LearnedTokens, ModelSpec, SpecialToken
 from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.models.vla import PARTS, VLA
-from praxia.objectives import FlowMatching, GeometryAlignment, L1Chunk, LatentAlignment, NextToken, PositionRegression, TargetMask
+from praxia.objectives import (
+    FlowMatching,
+    GeometryAlignment,
+    Grounding,
+    GuidedAttention,
+    L1Chunk,
+    LatentAlignment,
+    NextToken,
+    PositionRegression,
+    TargetMask,
+)
 from praxia.stages.recipe import LinearDecay, Stage, Weighted
 from praxia.tokens.local_tokenizer import local_tokenizer
 from praxia.train.optimiser import AdamW
@@ -47,7 +57,8 @@ ANSWERS = ("left and then right", "green", "the red box")
 
 @dataclass(frozen=True)
 class MicroStage:
-    """A stage of a recipe's table. sees: `text`, `actions` or `numbers` (states and actions alone); moves: parts that gradients must reach."""
+    """A stage of a recipe's table. sees: `text`, `things`, `actions` or `numbers` (states and actions alone);
+    moves: parts that gradients must reach."""
 
     stage: Stage
     sees: str
@@ -75,13 +86,15 @@ def pose_vla() -> Composition:
     model = ModelSpec(
         backbone=PaliGemma(
             image_size=SIDE, patch_size=8, vision_width=24, vision_layers=2, vision_heads=2, vision_mlp=32, text_width=32, text_layers=3,
-            text_heads=4, text_kv_heads=2, text_head_dim=8, text_mlp=48, vocabulary=1100,
+            text_heads=4, text_kv_heads=2, text_head_dim=8, text_mlp=48, vocabulary=1100, attention="plain",
         ),
         adapters=(RayDepth(),),
         tokens=(LearnedTokens("registers", 2, block=0),),
         order=("views", "prompt", "registers", "target"),
         head=JointFlow(horizon=HORIZON, action_width=ACTION, state_width=STATE, width=24, mlp=32, draws=2, steps=3),
-        readouts={"positions": Positions("registers")},
+        readouts={
+            "positions": Positions("registers"), "words": PatchWords(), "places": PatchPlaces(), "attention": TokenAttention("registers", 1, 2),
+        },
         embodiments=("arm",),
     )  # fmt: skip
     see = ("backbone", "adapters")
@@ -89,10 +102,22 @@ def pose_vla() -> Composition:
         "pose_vla",
         model,
         (
+            MicroStage(
+                _stage(
+                    "grounding",
+                    Grounding(),
+                    parts=(*see, "readouts"),
+                    frozen=("*language_model.layers*", "*language_model.norm*", "readouts.positions*"),
+                ),
+                "things",
+                (*see, "readouts"),
+            ),
             MicroStage(_stage("objects", NextToken(), parts=see), "text", see),
             MicroStage(_stage("waypoints", NextToken(), parts=see), "text", see),
             MicroStage(
-                _stage("robot", FlowMatching(), Weighted(PositionRegression())), "actions", ("backbone", "adapters", "tokens", "head", "readouts")
+                _stage("robot", FlowMatching(), Weighted(PositionRegression()), GuidedAttention(), frozen=("readouts.words*", "readouts.places*")),
+                "actions",
+                ("backbone", "adapters", "tokens", "head", "readouts"),
             ),
         ),
     )
@@ -285,6 +310,24 @@ def batch(recipe: Composition, stage: MicroStage, size: int = 3, seed: int = 0) 
     valid = seen.valid.clone()
     valid[-1, 1] = False
     seen = replace(seen, valid=valid)
+    if stage.sees == "things":
+        phrases = [
+            [words.encode(w, add_special_tokens=False) for w in row]
+            for row in (("red mug", "mug", ""), ("green box", "", ""), ("box", "mug", "left"))
+        ]
+        named = tokens([ids for row in phrases for ids in row])
+        shown = torch.tensor([[[True, True, False], [True, False, False]], [[True, False, False]] * 2, [[True, True, False]] * 2])
+        return Batch(
+            3,
+            views=seen,
+            phrases=Tokens(named.ids.unflatten(0, (3, 3)), named.valid.unflatten(0, (3, 3))),
+            dense={
+                "things_pixel": 3 + 20 * torch.rand(3, 2, 3, 2, generator=generator),
+                "things_depth": 0.5 + torch.rand(3, 2, 3, generator=generator),
+                "things_valid": shown,
+            },
+            embodiment=embodiment,
+        )
     prompt = tokens([family.prompt_ids(words, PROMPTS[i % 3]) for i in range(size)])
     if stage.sees == "text":
         target = tokens([family.target_ids(words, ANSWERS[i % 3]) for i in range(size)])
@@ -303,6 +346,8 @@ def batch(recipe: Composition, stage: MicroStage, size: int = 3, seed: int = 0) 
         dense={
             "positions": torch.randn(size, 2, 3, generator=generator),
             "positions_valid": torch.tensor([[True, True], [True, False], [True, True]])[:size],
+            "positions_pixel": 3 + 20 * torch.rand(size, 2, 2, generator=generator),
+            "positions_slot": torch.tensor([0, 1, -1])[:size],
             "target_mask": masks,
             "target_mask_valid": torch.ones(size, 2, dtype=torch.bool),
         },

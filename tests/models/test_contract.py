@@ -11,6 +11,9 @@ from tests.models.compositions import ACTION, HORIZON, NAMES, PARTS, Composition
 from torch import Tensor
 
 from praxia.data.batch import Batch, Tokens
+from praxia.errors import ConfigError
+from praxia.models.readouts import TokenAttention
+from praxia.models.readouts.patch_words import words_of
 from praxia.models.spec import ModelSpec
 from praxia.models.states import Want
 from praxia.models.vla import VLA
@@ -25,6 +28,7 @@ IDS = [f"{name}-{micro.composition(name).stages[i].stage.name}" for name, i in S
 CHAT = ("chat:open", "open:head", "view:head", "close:head", "open:wrist", "view:wrist", "close:wrist", "prompt")
 CLIP = ("chat:open", *(f"{part}:head:{k}" for k in range(4) for part in ("open", "view", "close")), "prompt", "target")
 LAYOUTS = {
+    "pose_vla-grounding": ("view:head", "view:wrist"),
     "pose_vla-objects": ("view:head", "view:wrist", "prompt", "target"),
     "pose_vla-waypoints": ("view:head", "view:wrist", "prompt", "target"),
     "pose_vla-robot": ("view:head", "view:wrist", "prompt", "registers"),
@@ -37,13 +41,14 @@ LAYOUTS = {
     "vipa_vla-robot": (*CHAT, "queries"),
 }
 LOSSES = {
+    "grounding": {"grounding_words", "grounding_places"},
     "objects": {"next_token"},
     "waypoints": {"next_token"},
     "prior": {"flow_matching"},
     "embodied_vqa": {"next_token"},
     "spatial_vqa": {"next_token"},
     "hand_motion": {"next_token"},
-    "pose_vla": {"flow_matching", "positions"},
+    "pose_vla": {"flow_matching", "positions", "guided_attention"},
     "action_priors": {"flow_matching", "latent_alignment", "reconstruction"},
     "poke_vla": {"l1_chunk", "target_focal", "target_kld", "geometry_alignment"},
     "vipa_vla": {"flow_matching"},
@@ -142,8 +147,10 @@ def test_a_model_comes_back_from_json_and_safetensors(case, tmp_path):
         ours, theirs = (m(batch, micro.draws(m, batch)) for m in (model, again))
     if ours.heads:
         assert torch.equal(ours.heads["action"].prediction, theirs.heads["action"].prediction)
-    else:
+    elif ours.target_hidden is not None:
         assert torch.equal(ours.target_hidden, theirs.target_hidden)
+    else:
+        assert ours.readouts.keys() == theirs.readouts.keys() and all(torch.equal(v, theirs.readouts[k]) for k, v in ours.readouts.items())
 
 
 def test_batched_equals_single(case):
@@ -160,6 +167,8 @@ def test_batched_equals_single(case):
                 valid = batch.target.valid[i]
                 torch.testing.assert_close(together.target_hidden[i][valid], alone.target_hidden[0][valid], rtol=1e-4, atol=1e-5)
             for name, value in together.readouts.items():
+                if name == "words":  # of the batch: the sample alone is scored on its own
+                    value = value[..., torch.isin(words_of(batch), words_of(micro.sample_of(batch, i)))]
                 torch.testing.assert_close(value[i : i + 1], alone.readouts[name], rtol=1e-4, atol=1e-5)
 
 
@@ -210,6 +219,32 @@ def test_the_true_chunk_does_not_reach_the_prefix_or_what_is_predicted_from_it(r
         one, two = (model(b, micro.draws(model, b)) for b in (batch, other))
     assert torch.equal(one.prefix.hidden, two.prefix.hidden)
     assert all(torch.equal(one.latents[k], two.latents[k]) == (k != "encoded") for k in one.latents)
+
+
+def test_a_batch_that_asks_nothing_is_only_looked_at():
+    recipe = micro.composition("pose_vla")
+    model, batch = micro.build(recipe), micro.batch(recipe, recipe.stages[0])
+    with torch.no_grad():
+        outputs = model(batch, micro.draws(model, batch))
+    assert outputs.prefix is None and not outputs.heads and set(outputs.readouts) == {"words", "places"}
+    assert outputs.readouts["words"].shape == (batch.size, 2, 16, 5) and outputs.readouts["places"].shape == (batch.size, 2, 16, 3)
+
+
+def test_attention_weights_are_those_of_the_layer_and_only_computed_for_training():
+    recipe = micro.composition("pose_vla")
+    stage = recipe.stages[-1]
+    model, batch = micro.build(recipe, stage), micro.batch(recipe, stage)
+    with torch.no_grad():
+        read = model(batch, micro.draws(model, batch)).readouts["attention"]
+        prefix, _ = model.prefix(batch, micro.draws(model, batch), want=Want(attentions=True))
+    rows = prefix.attentions[1][:, 2, prefix.layout.slice("registers")]
+    assert torch.allclose(rows.sum(-1), torch.ones(()), atol=1e-5)
+    assert torch.equal(read, torch.stack([rows[..., prefix.layout.slice(f"view:{v}")] for v in ("head", "wrist")], dim=1))
+    assert model.prefix(batch, micro.draws(model, batch))[0].attentions is None
+    with pytest.raises(ConfigError, match="attention='plain'"):
+        TokenAttention().build(replace(recipe.model.backbone, attention="sdpa").build())
+    with pytest.raises(ConfigError, match="layer 7"):
+        TokenAttention(decoder_layer=7).build(model.backbone)
 
 
 def test_per_layer_states_begin_with_the_embeddings_and_end_with_the_normed_states(robot):
@@ -301,7 +336,10 @@ def test_plain_attention_everywhere_equals_sdpa(name):
         changed = replace(value, **{f.name: plain(getattr(value, f.name)) for f in fields(value)})
         return replace(changed, attention="plain") if hasattr(value, "attention") else changed
 
-    spec = plain(recipe.model)
+    fused = replace(recipe.model, readouts={k: r for k, r in recipe.model.readouts.items() if not isinstance(r, TokenAttention)})
+    if fused.backbone.attention == "plain":
+        fused = replace(fused, backbone=replace(fused.backbone, attention="sdpa"))
+    spec = plain(fused)
     assert "sdpa" not in json.dumps(to_json(spec))
-    one, two, batch = micro.build(recipe, stage), micro.build(recipe, stage, spec=spec), micro.batch(recipe, stage)
+    one, two, batch = micro.build(recipe, stage, spec=fused), micro.build(recipe, stage, spec=spec), micro.batch(recipe, stage)
     torch.testing.assert_close(predicted(one, batch), predicted(two, batch), rtol=1e-4, atol=1e-5)

@@ -6,13 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from praxia.data.batch import Batch, Chunk, ViewBatch
+from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
 from praxia.data.pixels import canvas_transform
 from praxia.errors import ConfigError
 from praxia.models.geometry_nets.geometry_net import GeometryFeatures
 from praxia.models.heads.head import chunk_validity
 from praxia.models.states import HeadOutput, Outputs, VisualTokens
-from praxia.objectives import FlowMatching, GeometryAlignment, L1Chunk, LatentAlignment, PositionRegression, TargetMask
+from praxia.objectives import FlowMatching, GeometryAlignment, Grounding, GuidedAttention, L1Chunk, LatentAlignment, PositionRegression, TargetMask
 from praxia.objectives.geometry_alignment import on_grid
 from praxia.specs import ImageSpec
 
@@ -183,3 +183,61 @@ def test_alignment_is_zero_for_the_target_itself_and_two_for_its_opposite(batch)
         objective(wide, batch, teachers)
     with pytest.raises(ConfigError, match="teacher"):
         objective(wide, batch, {})
+
+
+# A 12 x 20 picture on a 16 px square: scale 0.8, bars of 3 px above and below; a 4 x 4 grid has tokens of 4 px.
+PIXELS = {(0.0, 0.0): (0, 0), (19.0, 11.0): (3, 3), (9.0, 5.0): (1, 1), (10.0, 6.0): (2, 2)}  # (u, v) -> (column, row) of the token
+
+
+def test_guided_attention_is_the_log_weight_on_the_token_that_covers_the_place(batch):
+    weights = torch.rand(B, V, 4, 16, generator=torch.Generator().manual_seed(3)) / 32
+    pixels = torch.tensor(list(PIXELS)).expand(B, 4, 2)
+    valid = torch.tensor([[True] * 4, [True, False, True, True]])
+    slot = torch.tensor([1, 0])
+    seen = replace(batch, dense={"positions_pixel": pixels, "positions_valid": valid, "positions_slot": slot})
+    outputs = Outputs(visual=visual(), readouts={"attention": weights})
+    total, weight = GuidedAttention()(outputs, seen, {})["guided_attention"]
+    tokens = [4 * row + column for column, row in PIXELS.values()]
+    expected = [-(weights[b, slot[b], i, token] + 1e-6).log() for b in range(B) for i, token in enumerate(tokens) if valid[b, i]]
+    assert weight == len(expected) == 7 == GuidedAttention().count(seen)["guided_attention"]
+    torch.testing.assert_close(total, torch.stack(expected).sum())
+    away = replace(seen, dense=seen.dense | {"positions_slot": torch.tensor([-1, 0])})
+    assert GuidedAttention()(outputs, away, {})["guided_attention"][1] == 3
+    outside = replace(seen, dense=seen.dense | {"positions_pixel": pixels + 100})
+    assert GuidedAttention()(outputs, outside, {})["guided_attention"][0] == 0
+    assert GuidedAttention().count(batch) == {}
+
+
+def test_grounding_scores_the_words_and_the_place_of_every_thing_in_the_token_of_its_centre(batch):
+    generator = torch.Generator().manual_seed(4)
+    names = [[(7, 9), (9,)], [(5, 7), ()]]  # word ids of two things in each sample; the last slot is empty
+    ids = torch.tensor([[[*n, 0, 0][:2] for n in row] for row in names])
+    valid = torch.tensor([[[i < len(n) for i in range(2)] for n in row] for row in names])
+    pixels = torch.tensor([[list(PIXELS)[:2], list(PIXELS)[2:]]] * 2)
+    shown = torch.tensor([[[True, True], [True, False]], [[True, False], [True, False]]])  # view 1 of sample 1 is not there
+    depth = 0.5 + torch.rand(B, V, 2, generator=generator)
+    seen = replace(batch, phrases=Tokens(ids, valid), dense={"things_pixel": pixels, "things_depth": depth, "things_valid": shown})
+    scores = torch.randn(B, V, 16, 3, generator=generator)  # words 5, 7, 9
+    places = torch.randn(B, V, 16, 3, generator=generator)
+    objective = Grounding(words=0.5, places=3.0, beta=0.2)
+    losses = objective(Outputs(visual=visual(), readouts={"words": scores, "places": places}), seen, {})
+
+    truth, errors = torch.zeros_like(scores), []
+    for b in range(B):
+        for v in range(V):
+            for i in range(2):
+                if not (shown[b, v, i] and batch.views.valid[b, v]):
+                    continue
+                (u, w), (column, row) = pixels[b, v, i].tolist(), PIXELS[tuple(pixels[b, v, i].tolist())]
+                for word in names[b][i]:
+                    truth[b, v, 4 * row + column, (5, 7, 9).index(word)] = 1
+                right = torch.tensor([(0.8 * (u + 0.5)) / 4 - column - 0.5, (0.8 * (w + 0.5) + 3) / 4 - row - 0.5, depth[b, v, i].log()])
+                errors.append(F.smooth_l1_loss(places[b, v, 4 * row + column], right, reduction="sum", beta=0.2))
+    entropy = F.binary_cross_entropy_with_logits(scores, truth, reduction="none").sum(-1).mean(-1)[batch.views.valid]
+    total, weight = losses["grounding_words"]
+    assert weight == 3 == objective.count(seen)["grounding_words"]
+    torch.testing.assert_close(total, 0.5 * entropy.sum())
+    total, weight = losses["grounding_places"]
+    assert weight == 3 * len(errors) == objective.count(seen)["grounding_places"]
+    torch.testing.assert_close(total, 3.0 * torch.stack(errors).sum())
+    assert objective.count(batch) == {}

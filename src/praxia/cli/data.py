@@ -44,6 +44,8 @@ class Make:
     """Recovery noise: bursts of pushes, labels stay the clean expert's."""
     picture_every: int = 1
     """Control steps between two pictures; states and actions are kept at every step."""
+    steps: int = 0
+    """Keep only the first steps of every episode, success or not (1: still scenes); 0 = all of a success."""
     depth: bool = False
     """Also metric depth."""
     masks: bool = False
@@ -112,7 +114,7 @@ def _make(options: Make) -> None:
     made = make_dataset(
         WORLDS[options.world], kwargs, root=options.out, tasks=options.tasks or None, episodes=options.episodes, seed=options.seed,
         seeds=range(options.seeds) if options.seeds else None, noise=RecoveryNoise() if options.noise else None,
-        picture_every=options.picture_every, depth=options.depth, masks=options.masks, workers=options.workers,
+        picture_every=options.picture_every, depth=options.depth, masks=options.masks, steps=options.steps, workers=options.workers,
     )  # fmt: skip
     table = Table("task", "kept", "attempts")
     for task, kept in made.episodes.items():

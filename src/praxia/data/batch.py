@@ -30,7 +30,7 @@ class ViewBatch:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Right-padded token ids. ids: int64 [B, L]; valid: bool [B, L]."""
+    """Right-padded token ids. ids: int64 [..., L]; valid: bool [..., L]."""
 
     ids: Tensor
     valid: Tensor
@@ -53,6 +53,7 @@ class Batch:
     future, past: chunks of H and Hh steps; action_dims: bool [B, Da], dims this robot has;
     embodiment: int64 [B] index into the recipe's embodiments;
     dense: further targets by name (each objective's docstring says which it reads and its shape);
+    phrases: token ids [B, n, L] of the texts that dense targets speak of;
     sample_index: int64 [B], position of each sample in the stage's draw (errors and caches name it).
     """
 
@@ -66,6 +67,7 @@ class Batch:
     action_dims: Tensor | None = None
     embodiment: Tensor | None = None
     dense: dict[str, Tensor] = field(default_factory=dict)
+    phrases: Tokens | None = None
     sample_index: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":

@@ -28,9 +28,10 @@ class Collate:
     def __init__(self, numbers: dict[str, Numbers], text: Any = None, tokenizer: Any = None, embodiments: Sequence[str] = ()):
         self.numbers, self.embodiments = numbers, {name: i for i, name in enumerate(embodiments)}
         self.pad = tokenizer.pad_token_id if tokenizer is not None else 0
-        if text is not None:
+        if text is not None and tokenizer is not None:
             self._prompt = lru_cache(maxsize=100_000)(lambda s: tuple(text.prompt_ids(tokenizer, s)))
             self._target = lru_cache(maxsize=100_000)(lambda s: tuple(text.target_ids(tokenizer, s)))
+            self._phrase = lru_cache(maxsize=100_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False)))
         self.text = text is not None
 
     def __call__(self, examples: Sequence[Example], indices: Sequence[int] | None = None) -> Batch:
@@ -40,12 +41,13 @@ class Collate:
         return Batch(
             size=len(examples),
             views=view_batch(views) if views else None,
-            prompt=self._tokens([self._prompt(e.prompt) for e in examples]) if self.text else None,
-            target=self._targets([e.target for e in examples]) if self.text else None,
+            prompt=self._texts("a prompt", [e.prompt for e in examples], self._prompt) if self.text else None,
+            target=self._texts("a target text", [e.target for e in examples], self._target) if self.text else None,
             state=self._state(samples),
             future=self._chunk([s.future for s in samples], samples, "future"),
             past=self._chunk([s.past for s in samples], samples, "past"),
             embodiment=torch.tensor([self._index(s.embodiment) for s in samples]) if self.embodiments else None,
+            phrases=self._phrases([e.phrases for e in examples]) if self.text else None,
             dense={k: torch.from_numpy(np.stack([e.dense[k] for e in examples])) for k in examples[0].dense},
             sample_index=torch.tensor(list(indices)) if indices is not None else None,
         )
@@ -81,13 +83,19 @@ class Collate:
             raise DataError(f"no number transforms for embodiment {embodiment!r}; the recipe has {sorted(self.numbers)}")
         return self.numbers[embodiment]
 
-    def _targets(self, targets: list[str | None]) -> Tokens | None:
-        texts = _all_or_none("a target text", targets)
-        return self._tokens([self._target(text) for text in texts]) if texts else None
+    def _texts(self, what: str, texts: list[str | None], ids: Callable[[str], tuple[int, ...]]) -> Tokens | None:
+        present = _all_or_none(what, texts)
+        return self._tokens([ids(text) for text in present]) if present else None
+
+    def _phrases(self, phrases: list[tuple[str, ...]]) -> Tokens | None:
+        if not phrases[0]:
+            return None
+        flat = self._tokens([self._phrase(text) for row in phrases for text in row])
+        return Tokens(*(t.unflatten(0, (len(phrases), -1)) for t in (flat.ids, flat.valid)))
 
     def _tokens(self, rows: list[tuple[int, ...]]) -> Tokens:
         """Right-padded to the longest row, rounded up to a multiple of 4 so that few different shapes occur."""
-        length = -(-max(len(r) for r in rows) // 4) * 4
+        length = -(-max(1, *(len(r) for r in rows)) // 4) * 4
         ids = np.full((len(rows), length), self.pad, dtype=np.int64)
         valid = np.zeros((len(rows), length), dtype=bool)
         for i, row in enumerate(rows):

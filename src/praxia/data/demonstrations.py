@@ -31,7 +31,8 @@ def _world_code(world: str) -> str:
 class Demonstrations:
     """Expert episodes of a world. tasks: all if empty. episodes: kept successes per task. noise: recovery noise, None = clean.
 
-    picture_every: control steps between two pictures (actions and states are kept at every step). size: as in Recorded.
+    picture_every: control steps between two pictures (actions and states are kept at every step). steps: keep only the first ones of every
+    episode, whatever comes of it (1: still scenes); 0 = all of a success. size: as in Recorded.
     """
 
     world: str
@@ -43,6 +44,7 @@ class Demonstrations:
     picture_every: int = 1
     depth: bool = False
     masks: bool = False
+    steps: int = 0
     size: int = 0
 
     def __post_init__(self) -> None:
@@ -75,6 +77,7 @@ class Demonstrations:
             picture_every=self.picture_every,
             depth=self.depth,
             masks=self.masks,
+            steps=self.steps,
         )
 
     def open(self) -> RecordedSource:

@@ -77,6 +77,7 @@ def make_dataset(
     picture_every: int = 1,
     depth: bool = False,
     masks: bool = False,
+    steps: int = 0,
     workers: int = 0,
     resume: bool = True,
     progress: bool = True,
@@ -84,14 +85,17 @@ def make_dataset(
     """Roll out the experts of `world` ("module:callable", called with world_kwargs) and write the successes as one LeRobotDataset v3.0.
 
     tasks: all of the world's if None. seeds: episode seeds to use, one episode of every task for each (an expert that fails there
-    drops that episode); if None, seeds are drawn from `seed` until `episodes` a task succeed. workers: processes, 0 = all cores.
+    drops that episode); if None, seeds are drawn from `seed` until `episodes` a task succeed. steps: see Recording.
+    workers: processes, 0 = all cores.
     resume: go on where a killed run stopped; what is complete is returned as it is. Raises DataError if `root` holds something else.
     """
     root, begin = Path(root), time.monotonic()
     kwargs = json.dumps(dict(world_kwargs or {}), sort_keys=True)
-    recording = Recording(noise, picture_every, depth, masks)
-    if picture_every < 1 or episodes < 1 or (seeds is not None and not seeds):
-        raise ConfigError(f"picture_every {picture_every}, episodes {episodes}, seeds {seeds}: expected at least one of each")
+    recording = Recording(noise, picture_every, depth, masks, steps)
+    if picture_every < 1 or episodes < 1 or steps < 0 or (seeds is not None and not seeds):
+        raise ConfigError(
+            f"picture_every {picture_every}, episodes {episodes}, steps {steps}, seeds {seeds}: expected at least one of each (steps 0 = all)"
+        )
     plan = {
         "world": world,
         "world_kwargs": json.loads(kwargs),

@@ -15,7 +15,7 @@ from praxia.errors import DataError
 from praxia.geometry.scene import ObjectTruth, View
 from praxia.registry import register
 from praxia.specs import DatasetCard, ViewKeys
-from praxia.worlds.world import Episode, Truth, World
+from praxia.worlds.world import Episode, Step, Truth, World
 
 STATE, ACTION = "observation.state", "action"
 
@@ -23,12 +23,16 @@ STATE, ACTION = "observation.state", "action"
 @register("data/recording")
 @dataclass(frozen=True)
 class Recording:
-    """What is written of every episode. picture_every: control steps from one picture to the next; states and actions are at every step."""
+    """What is written of every episode. picture_every: control steps from one picture to the next; states and actions are at every step.
+
+    steps: only the first ones of every episode, whatever comes of it (1: still scenes); 0 = until success, failures are not kept.
+    """
 
     noise: RecoveryNoise | None = None
     picture_every: int = 1
     depth: bool = False
     masks: bool = False
+    steps: int = 0
 
 
 def image_key(role: str) -> str:
@@ -118,7 +122,7 @@ def record_success(world: World, episode: Episode, recording: Recording, noise_s
 
     With noise, attempts often fail: the episode is first run without pictures, and only a success is run again and rendered.
     """
-    if recording.noise is None:
+    if recording.noise is None or recording.steps:
         return _run(world, episode, recording, noise_seed, look=True)
     scouted = _run(world, episode, recording, noise_seed, look=False)
     if scouted is None:
@@ -146,9 +150,9 @@ def _run(world: World, episode: Episode, recording: Recording, noise_seed: tuple
         log.states.append(np.asarray(world.state(), np.float32))
         log.actions.append(expert)
         log.fresh.append(fresh)
-        result = world.step(noise.executed(expert) if noise else expert)
-        if result.success:
-            return log.finish(instruction, {"task_name": episode.task, "seed": episode.seed, "success": True}, recording)
+        result = world.step(noise.executed(expert) if noise else expert) if step + 1 != recording.steps else Step(success=False, done=True)
+        if result.success or (recording.steps and result.done):
+            return log.finish(instruction, {"task_name": episode.task, "seed": episode.seed, "success": result.success}, recording)
         if result.done:
             break
     return None

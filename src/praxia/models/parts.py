@@ -12,8 +12,11 @@ from praxia.models.heads.dit_flow import DiTFlow
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.readouts.geometry_projector import GeometryProjector
+from praxia.models.readouts.patch_places import PatchPlaces
+from praxia.models.readouts.patch_words import PatchWords
 from praxia.models.readouts.positions import Positions
 from praxia.models.readouts.target_mask import TargetMaskDecoder
+from praxia.models.readouts.token_attention import TokenAttention
 from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.models.vision.ray_depth import RayDepth
 
@@ -27,11 +30,14 @@ __all__ = [
     "JointFlow",
     "LatentQuery",
     "PaliGemma",
+    "PatchPlaces",
+    "PatchWords",
     "Positions",
     "PriorDecoder",
     "Prismatic",
     "Qwen3VL",
     "RayDepth",
     "TargetMaskDecoder",
+    "TokenAttention",
     "ViTGeometry",
 ]

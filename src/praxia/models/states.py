@@ -41,10 +41,12 @@ class VisualTokens:
 
 @dataclass(frozen=True)
 class Want:
-    """What a run must return. hidden: last states are always returned; layers: also those of every layer; key_values: K/V per layer."""
+    """What a run must return. The last states always are; layers: also those of every layer; key_values: K/V per layer; attentions: the
+    attention weights per layer (plain attention only)."""
 
     layers: bool = False
     key_values: bool = False
+    attentions: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class PrefixStates:
 
     hidden: [B, N, D] after the final norm; layers: tuple of L+1 [B, N, D], index 0 = embeddings, the last one after the final norm
     (earlier ones before it); key_values: per layer (key, value), each [B, kv_heads, N, head_dim], keys after rotation, before head
-    repetition; next_position: int64 [B]; grid: token grid of one view.
+    repetition; next_position: int64 [B]; grid: token grid of one view; attentions: per layer [B, heads, N, N].
     """
 
     layout: TokenLayout
@@ -63,6 +65,7 @@ class PrefixStates:
     next_position: Tensor
     geometry: AttentionGeometry
     grid: tuple[int, int] | None = None
+    attentions: tuple[Tensor, ...] | None = None
 
     def group(self, name: str, layer: int = -1) -> Tensor:
         """States [B, n, D] of one group at a layer (-1 = last, after the final norm; others need `Want.layers`)."""
@@ -99,6 +102,7 @@ class Outputs:
 
     heads: by condition name ("action"; Action Priors adds "reconstruction"); latents: [B, Z] by name;
     target_hidden: [B, T, D] rows that predict the target tokens; logits(rows) maps hidden rows to vocabulary scores;
+    embed(ids) gives the language model's input embeddings;
     readouts: further predictions by name (masks, projected features, positions).
     """
 
@@ -108,4 +112,5 @@ class Outputs:
     latents: dict[str, Tensor] = field(default_factory=dict)
     target_hidden: Tensor | None = None
     logits: Any = None
+    embed: Any = None
     readouts: dict[str, Tensor] = field(default_factory=dict)

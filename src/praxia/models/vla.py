@@ -14,6 +14,7 @@ from praxia.models.backbones.backbone import Backbone, Piece
 from praxia.models.generate import Grammar, greedy, last_prompt_row
 from praxia.models.heads.head import Head
 from praxia.models.layout import TokenLayout
+from praxia.models.readouts.readout import Readout
 from praxia.models.spec import ModelSpec
 from praxia.models.states import Outputs, PrefixStates, VisualTokens, Want
 from praxia.models.token_groups import TokenGroups, check_order
@@ -53,16 +54,15 @@ class VLA(nn.Module):
     def prefix(self, batch: Batch, draws: Draws, drop: Collection[str] = (), want: Want | None = None) -> tuple[PrefixStates, VisualTokens | None]:
         """Run the backbone over views, prompt, target and token groups. Returns its states and the visual tokens (None without views)."""
         assert self.backbone is not None
-        visual = None
-        if batch.views is not None:
-            # adapters look at the draws (masked priors), backbones need not know of them
-            visual = self.backbone.encode_views(batch, [partial(adapter, draws=draws) for adapter in self.adapters])
+        visual = self._encoded(self.backbone, batch, draws)
         pieces = self._pieces(batch, draws, drop, visual)
         layout, embeddings = self.backbone.join(self.backbone.arrange(pieces))
-        if want is None:
-            want = self.head.want if self.head is not None else Want()
-            want = replace(want, layers=want.layers or any(r.layer != -1 for r in self.readouts.values()))
+        want = want or (self.head.want if self.head is not None else Want())
         return self.backbone.run(layout, embeddings, want, visual), visual
+
+    def _encoded(self, backbone: Backbone, batch: Batch, draws: Draws) -> VisualTokens | None:
+        """None without views. Adapters look at the draws (masked priors); backbones need not know of them."""
+        return backbone.encode_views(batch, [partial(a, draws=draws) for a in self.adapters]) if batch.views is not None else None
 
     def _pieces(self, batch: Batch, draws: Draws, drop: Collection[str], visual: VisualTokens | None) -> list[Piece]:
         backbone = self.backbone
@@ -101,14 +101,7 @@ class VLA(nn.Module):
         """The only training entry. `drop`: token groups left out in this pass (Stage.passes)."""
         outputs = Outputs()
         if self.backbone is not None:
-            outputs.prefix, outputs.visual = self.prefix(batch, draws, drop)
-            if batch.target is not None:
-                outputs.target_hidden = rows_before_target(outputs.prefix)
-                outputs.logits = self.backbone.logits
-            readouts: dict[str, Any] = dict(self.readouts.items())
-            for name, readout in readouts.items():
-                if readout.finds(outputs.prefix.layout):
-                    outputs.readouts[name] = readout(outputs.prefix)
+            self._look(self.backbone, outputs, batch, draws, drop)
         if self.head is None or batch.future is None:
             return outputs
         conditions: dict[str, Tensor | None] = {"action": None}
@@ -121,6 +114,25 @@ class VLA(nn.Module):
         for name, condition in conditions.items():
             outputs.heads[name] = self.head(outputs.prefix, condition, batch, draws)
         return outputs
+
+    def _look(self, backbone: Backbone, outputs: Outputs, batch: Batch, draws: Draws, drop: Collection[str]) -> None:
+        """Prefix, answer rows and readouts; of a batch that asks nothing and shows no action only the pictures are encoded."""
+        outputs.embed = backbone.embed
+        readouts: dict[str, Readout] = dict(self.readouts.items())  # type: ignore[arg-type]
+        if batch.prompt is None and batch.future is None:
+            outputs.visual = self._encoded(backbone, batch, draws)
+        else:
+            want = self.head.want if self.head is not None and batch.future is not None else Want()
+            used = [r for r in readouts.values() if r.applies(batch)]
+            layers, attentions = any(r.layer != -1 for r in used), any(r.attentions for r in used)
+            outputs.prefix, outputs.visual = self.prefix(batch, draws, drop, replace(want, layers=want.layers or layers, attentions=attentions))
+        if batch.target is not None:
+            assert outputs.prefix is not None
+            outputs.target_hidden = rows_before_target(outputs.prefix)
+            outputs.logits = backbone.logits
+        for name, readout in readouts.items():
+            if readout.applies(batch) and readout.finds(outputs):
+                outputs.readouts[name] = readout(outputs, batch)
 
     # --- inference --------------------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from praxia.data.collate import Collate
 from praxia.data.sample import Sample
-from praxia.data.supervision.scene_questions import picture_size
-from praxia.data.supervision.supervision import Example
+from praxia.data.supervision.supervision import Example, picture_size
 from praxia.errors import CheckpointError, ConfigError, EvaluationError, unknown
 from praxia.models.precision import compute
 from praxia.models.vla import VLA

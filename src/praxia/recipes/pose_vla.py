@@ -6,12 +6,12 @@ Here: stage 0 `base_vlm` and the robot's post-training; the pose stages stand be
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.number_transforms import Normalise, Numbers, SlotMap
 from praxia.data.sample_transforms import RandomShift
-from praxia.data.supervision import ActionChunk, SceneQuestions
+from praxia.data.supervision import ActionChunk, SceneGrounding, SceneQuestions
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
-from praxia.models.readouts.positions import Positions
+from praxia.models.readouts import PatchPlaces, PatchWords, Positions, TokenAttention
 from praxia.models.spec import LearnedTokens, ModelSpec
-from praxia.objectives import FlowMatching, NextToken, PositionRegression
+from praxia.objectives import FlowMatching, Grounding, GuidedAttention, NextToken, PositionRegression
 from praxia.recipes.words import world_words
 from praxia.stages.recipe import Constant, InitFrom, Recipe, Source, Stage, Weighted
 from praxia.tokens.local_tokenizer import LocalTokenizer, PublicTokenizer
@@ -21,23 +21,23 @@ QUICKSTART_TASKS = ("reach", "push", "press", "drawer", "pick_and_place")
 
 
 def tiny_model() -> ModelSpec:
-    """2.3 M parameters at 64 px: convolutional stem, 3 x 128 SigLIP over 16 tokens a view, 3 x 192 Gemma, 3 x 96 expert."""
+    """2.3 M parameters at 64 px: convolutional stem, 3 x 128 SigLIP over 16 tokens a view, 4 x 192 Gemma, 4 x 96 expert."""
     return ModelSpec(
         backbone=PaliGemma(
             image_size=64, patch_size=16, stem="conv", attention="plain", vision_width=128, vision_layers=3, vision_heads=4, vision_mlp=384,
-            text_width=192, text_layers=3, text_heads=4, text_kv_heads=1, text_head_dim=48, text_mlp=384, vocabulary=0,
+            text_width=192, text_layers=4, text_heads=4, text_kv_heads=1, text_head_dim=48, text_mlp=384, vocabulary=0,
         ),
         tokens=(LearnedTokens("registers", 3, block=0),),
         order=("views", "prompt", "registers", "target"),
-        readouts={"positions": Positions("registers")},
-        head=JointFlow(horizon=16, action_width=0, state_width=0, width=96, mlp=192, draws=4, steps=5, attention="plain"),
+        readouts={"words": PatchWords(), "places": PatchPlaces(), "positions": Positions("registers"), "attention": TokenAttention("registers")},
+        head=JointFlow(horizon=16, action_width=0, state_width=0, width=96, mlp=192, draws=2, steps=5, attention="plain"),
     )  # fmt: skip
 
 
 def tiny() -> Recipe:
     """Trains in minutes on two CPU cores: scene questions on tabletop's base split, then five benchmark tasks."""
-    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=16, seed=1, world_args={"split": "base"}, picture_every=3, size=64)
-    robot = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=80, seed=2, world_args={"split": "benchmark"}, size=64)
+    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=300, seed=1, world_args={"split": "base", "size": 64}, steps=1)
+    robot = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=3)
     shift = (RandomShift(),)
     return Recipe(
         name="pose_vla",
@@ -48,28 +48,34 @@ def tiny() -> Recipe:
         stages=(
             Stage(
                 name="base_vlm",
-                sources=(Source(scenes, SceneQuestions(), shift),),
-                objectives=(Weighted(NextToken()),),
-                parts=("backbone",),
-                steps=4000,
-                minutes=0.5,
+                sources=(Source(scenes, SceneGrounding(), shift, weight=0.8), Source(scenes, SceneQuestions(), shift, weight=0.2)),
+                objectives=(Weighted(Grounding()), Weighted(NextToken(), Constant(0.5))),
+                parts=("backbone", "readouts"),
+                steps=8000,
+                minutes=1.25,
                 batch=32,
-                optimiser=AdamW(lr=1e-3, warmup=20),
+                cycle=5,
+                optimiser=AdamW(lr=2e-3, warmup=50),
                 validate_every=500,
             ),
             Stage(
                 name="robot",
                 sources=(
                     Source(robot, ActionChunk(horizon=16, positions=True), shift, weight=0.9),
-                    Source(robot, SceneQuestions(), shift, weight=0.1),
+                    Source(robot, SceneGrounding(), shift, weight=0.1),
                 ),
-                objectives=(Weighted(FlowMatching()), Weighted(PositionRegression(beta=0.05), Constant(4.0)), Weighted(NextToken(), Constant(0.1))),
-                init_from=(InitFrom(stage="base_vlm", parts=(("backbone", "backbone"),)),),
+                objectives=(
+                    Weighted(FlowMatching()),
+                    Weighted(PositionRegression(beta=0.05), Constant(5.0)),
+                    Weighted(GuidedAttention(), Constant(0.2)),
+                    Weighted(Grounding(), Constant(0.3)),
+                ),
+                init_from=(InitFrom(stage="base_vlm", parts=(("backbone", "backbone"), ("readouts", "readouts"))),),
                 steps=20_000,
-                minutes=8.0,
+                minutes=6.75,
                 batch=32,
                 cycle=10,
-                optimiser=AdamW(lr=1e-3, warmup=100),
+                optimiser=AdamW(lr=2e-3, warmup=100),
                 validate_every=1000,
             ),
         ),

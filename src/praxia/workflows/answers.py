@@ -36,12 +36,13 @@ def _examples(entry: Entry, count: int) -> list[Example]:
 def _answer(policy: Policy, example: Example, role: str) -> Answer:
     view = posed_view(example.sample, role)
     assert view is not None  # the question was made from it
-    said = policy.generate_for(example.sample, example.prompt, view.role)["text"]
+    question = example.prompt or ""
+    said = policy.generate_for(example.sample, question, view.role)["text"]
     expected, size = example.target or "", view.image.shape[:2]
     right, answered = points_in(expected, size), points_in(said, size)
     return Answer(
         image=view.image,
-        question=example.prompt,
+        question=question,
         expected="" if right else expected,
         answered="" if answered else said,
         expected_pixel=right[0] if right else None,

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from praxia.data.mixture import temperature_weights
-from praxia.data.recorded import Recorded
+from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.supervision import ActionChunk
 from praxia.errors import ConfigError, unknown
 from praxia.models.vla import PARTS, VLA
@@ -122,15 +123,17 @@ def _input(source: Source) -> Any:
 def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
     """The recipe with its action data replaced by recorded datasets, in shares that follow n ** 0.43 of their samples.
 
-    Sources that teach no actions are kept where they have data of their own (stage 0); questions about the replaced data go with it.
-    A stage without sources learns chunks of its head's length from the datasets. size: longer side the pictures are kept at, 0 = as stored.
+    Sources that teach no actions are kept where they have data of their own (stage 0); what was asked about the replaced data is asked about
+    the new one if it knows the answers (objects and calibration), and left out otherwise. A stage without sources learns chunks of its
+    head's length from the datasets. size: longer side the pictures are kept at, 0 = as stored.
     """
     data = [Recorded(str(folder), size=size) for folder in folders]
-    shares = temperature_weights([len(d.open()) for d in data])
-    return replace(recipe, stages=tuple(_with_data(recipe, stage, data, shares) for stage in recipe.stages))
+    opened = [d.open() for d in data]
+    shares = temperature_weights([len(d) for d in opened])
+    return replace(recipe, stages=tuple(_with_data(recipe, stage, data, opened, shares) for stage in recipe.stages))
 
 
-def _with_data(recipe: Recipe, stage: Stage, data: Sequence[Recorded], shares: Sequence[float]) -> Stage:
+def _with_data(recipe: Recipe, stage: Stage, data: Sequence[Recorded], opened: Sequence[RecordedSource], shares: Sequence[float]) -> Stage:
     acting = [s for s in stage.sources if s.supervision.needs.horizon > 0]
     if not acting and stage.sources:
         return stage
@@ -138,7 +141,18 @@ def _with_data(recipe: Recipe, stage: Stage, data: Sequence[Recorded], shares: S
         if recipe.model.head is None or "head" not in (stage.parts or PARTS):
             raise ConfigError(f"stage {stage.name!r} has no sources and no action head to train on --data; fill its sources in a recipe of your own")
         acting = [Source(None, ActionChunk(recipe.model.head.horizon))]
-    weight = sum(a.weight for a in acting)
-    new = tuple(replace(acting[0], data=d, weight=weight * share) for d, share in zip(data, shares, strict=True))
-    kept = tuple(s for s in stage.sources if s.supervision.needs.horizon == 0 and s.data not in [a.data for a in acting])
-    return replace(stage, sources=new + kept)
+    weight, replaced = sum(a.weight for a in acting), [a.data for a in acting]
+    new = [replace(acting[0], data=d, weight=weight * share) for d, share in zip(data, shares, strict=True)]
+    for source in stage.sources:
+        if source.supervision.needs.horizon == 0 and source.data not in replaced:
+            new.append(source)
+        elif source.supervision.needs.horizon == 0:
+            able = [(d, share) for d, o, share in zip(data, opened, shares, strict=True) if _answers(o, source)]
+            new += [replace(source, data=d, weight=source.weight * share) for d, share in able]
+    return replace(stage, sources=tuple(new))
+
+
+def _answers(opened: RecordedSource, source: Source) -> bool:
+    """Whether one of a few samples of a dataset has what a supervision asks for."""
+    few = range(0, len(opened), max(1, len(opened) // 8))
+    return any(source.supervision(opened.sample(i, source.supervision.needs), np.random.default_rng(0)) is not None for i in few)

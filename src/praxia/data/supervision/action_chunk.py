@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from praxia.data.sample import Sample
-from praxia.data.supervision.supervision import Example, Needs, posed_view
+from praxia.data.supervision.supervision import Example, Needs, picture_size, posed_view
+from praxia.geometry.camera import project
 from praxia.geometry.se3 import apply, invert
 from praxia.registry import register
 
@@ -15,8 +16,11 @@ from praxia.registry import register
 class ActionChunk:
     """The prompt is the instruction, the target is the chunk itself (sample.future).
 
-    positions: adds dense["positions"] float32 [3, 3]: the tool, the target object's centre and the goal, in metres in the camera frame of
-    `view` (the first posed camera if empty), and dense["positions_valid"] bool [3]; an auxiliary target for worlds that know the truth.
+    positions: an auxiliary target for worlds that know the truth, about `view` (the first posed camera if empty). Three places: the tool, the
+    target object's centre, the goal. dense["positions"] float32 [3, 3]: metres in the picture frame; ["positions_valid"] bool [3];
+    ["positions_pixel"] float32 [3, 2]: (u, v) in the transformed picture; ["positions_slot"] int64: the view's slot, -1 without posed view.
+    Picture frame: the camera frame sheared so that its z axis goes through the middle of the transformed picture (a shifted picture shifts
+    its positions with it, or the shift would be noise that no model can explain).
     """
 
     horizon: int = 16
@@ -37,10 +41,11 @@ class ActionChunk:
         return Example(sample, sample.instruction, None, self._positions(sample) if self.positions else {})
 
     def _positions(self, sample: Sample) -> dict[str, np.ndarray]:
-        points, valid = np.zeros((3, 3), np.float32), np.zeros(3, bool)
+        points, valid, pixels, slot = np.zeros((3, 3), np.float32), np.zeros(3, bool), np.zeros((3, 2), np.float32), -1
         view = posed_view(sample, self.view)
         if view is not None and (camera := view.camera) is not None and camera.T_base_cam is not None:
-            T_cam_base = invert(camera.T_base_cam)
+            T_cam_base, shear = invert(camera.T_base_cam), _shear(camera.K, picture_size(view))
+            slot = next(i for i, v in enumerate(sample.views) if v is view)
             tool = next(iter(sample.tool_path.values()), None)
             if tool is not None:
                 points[0], valid[0] = apply(T_cam_base, tool[0, :3, 3]), True
@@ -49,4 +54,14 @@ class ActionChunk:
                 points[1], valid[1] = apply(T_cam_base, target.T_base_object[:3, 3]), True
             if sample.goal is not None and np.isfinite(sample.goal).all():
                 points[2], valid[2] = apply(T_cam_base, sample.goal), True
-        return {"positions": points, "positions_valid": valid}
+            pixels[valid] = project(camera.K, points[valid])[0]
+            points[valid] = apply(shear, points[valid])
+        return {"positions": points, "positions_valid": valid, "positions_pixel": pixels, "positions_slot": np.array(slot)}
+
+
+def _shear(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """float64 [4, 4]: camera frame -> picture frame; the identity where the principal point is the middle of the picture."""
+    matrix = np.eye(4)
+    matrix[0, 2] = (K[0, 2] - (size[1] - 1) / 2) / K[0, 0]
+    matrix[1, 2] = (K[1, 2] - (size[0] - 1) / 2) / K[1, 1]
+    return matrix

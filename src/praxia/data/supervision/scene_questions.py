@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from praxia.data.sample import Sample
-from praxia.data.supervision.supervision import Example, Needs, posed_view
+from praxia.data.supervision.supervision import Example, Needs, picture_size, posed_view
 from praxia.errors import ConfigError
 from praxia.geometry.camera import project
 from praxia.geometry.scene import ObjectTruth, View
@@ -61,10 +61,11 @@ class SceneQuestions:
 
 @dataclass(frozen=True)
 class Seen:
-    """An object and the pixel (u, v) float64 [2] of its centre in the transformed picture."""
+    """An object, the pixel (u, v) float64 [2] of its centre in the transformed picture, and the centre's depth in metres."""
 
     truth: ObjectTruth
     pixel: np.ndarray
+    depth: float
 
 
 Objects = tuple[ObjectTruth, ...]
@@ -112,9 +113,4 @@ def visible_objects(objects: Objects, view: View) -> list[Seen]:
     if view.mask is not None:
         shown = np.bincount(view.mask.ravel(), minlength=max(o.instance for o in objects) + 1)
         inside &= shown[[o.instance for o in objects]] >= LEAST_PIXELS
-    return [Seen(o, uv) for o, uv, ok in zip(objects, pixels, inside, strict=True) if ok]
-
-
-def picture_size(view: View) -> tuple[int, int]:
-    """(height, width) of the transformed picture."""
-    return view.size if view.size != (0, 0) else (view.image.shape[0], view.image.shape[1])
+    return [Seen(o, uv, float(z)) for o, uv, z, ok in zip(objects, pixels, depth, inside, strict=True) if ok]

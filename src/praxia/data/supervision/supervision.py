@@ -11,12 +11,16 @@ from praxia.geometry.scene import View
 
 @dataclass(frozen=True)
 class Example:
-    """What the model is asked and must answer. dense: further targets by name (arrays of one shape per name)."""
+    """What the model is asked and must answer. prompt None: nothing is asked, only the vision tower looks.
+
+    dense: further targets by name (arrays of one shape per name). phrases: texts that dense targets speak of (equally many in every example).
+    """
 
     sample: Sample
-    prompt: str
+    prompt: str | None
     target: str | None = None
     dense: dict[str, np.ndarray] = field(default_factory=dict)
+    phrases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ def posed_view(sample: Sample, role: str) -> View | None:
     """The view a supervision is about: of the given role, or the first whose camera pose is known if role is empty."""
     posed = (v for v in sample.views if v.camera is not None and v.camera.T_base_cam is not None and role in ("", v.role))
     return next(posed, None)
+
+
+def picture_size(view: View) -> tuple[int, int]:
+    """(height, width) of the transformed picture."""
+    return view.size if view.size != (0, 0) else (view.image.shape[0], view.image.shape[1])
 
 
 class Supervision(Protocol):

@@ -138,6 +138,7 @@ class Backbone(nn.Module, ABC):
             past_key_values=cache,
             use_cache=want.key_values,
             output_hidden_states=want.layers,
+            output_attentions=want.attentions,
             **self.language_inputs(layout, visual),
         )
         return PrefixStates(
@@ -148,6 +149,7 @@ class Backbone(nn.Module, ABC):
             next_position=following,
             geometry=self.geometry,
             grid=grid,
+            attentions=tuple(out.attentions) if want.attentions else None,
         )
 
     def extend(self, cache: DynamicCache, layout: TokenLayout, embeddings: Tensor, grid: tuple[int, int] | None) -> Tensor:

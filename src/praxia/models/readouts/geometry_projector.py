@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from praxia.data.batch import Batch
 from praxia.models.backbones.backbone import Backbone
 from praxia.models.readouts.readout import Readout
-from praxia.models.states import PrefixStates
+from praxia.models.states import Outputs
 from praxia.registry import register
 
 
@@ -35,6 +36,7 @@ class GeometryProjectorNet(Readout):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, prefix: PrefixStates) -> Tensor:
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """[B, V, N, width]."""
-        return self.net(prefix.views(self.layer))
+        assert outputs.prefix is not None
+        return self.net(outputs.prefix.views(self.layer))

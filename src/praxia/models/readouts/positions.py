@@ -2,20 +2,28 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
+from praxia.data.batch import Batch
 from praxia.models.backbones.backbone import Backbone
 from praxia.models.readouts.readout import Readout
-from praxia.models.states import PrefixStates
+from praxia.models.states import Outputs
 from praxia.registry import register
 
 
 @register("readout/positions")
 @dataclass(frozen=True)
 class Positions:
-    """tokens: group of n learned register tokens, one for each position."""
+    """tokens: group of n learned register tokens, one for each position.
+
+    distance: metres in front of the camera where a prediction starts. scale: metres a unit of the linear layer; about the spread of the
+    positions, or a step of the optimiser moves predictions further than things are apart.
+    """
 
     tokens: str = "registers"
+    distance: float = 1.0
+    scale: float = 0.1
 
     def build(self, backbone: Backbone) -> "PositionsNet":
         """The module, matched to the backbone's width."""
@@ -29,7 +37,9 @@ class PositionsNet(Readout):
         super().__init__()
         self.spec, self.groups = spec, (spec.tokens,)
         self.linear = nn.Linear(text_width, 3)
+        self.register_buffer("start", torch.tensor([0.0, 0.0, spec.distance]), persistent=False)
 
-    def forward(self, prefix: PrefixStates) -> Tensor:
-        """float32 [B, n, 3], metres in the camera frame of the targets."""
-        return self.linear(prefix.group(self.spec.tokens)).float()
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """float32 [B, n, 3], metres in the frame of the targets."""
+        assert outputs.prefix is not None
+        return self.start + self.spec.scale * self.linear(outputs.prefix.group(self.spec.tokens)).float()

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from praxia.data.batch import Batch
 from praxia.errors import ConfigError
 from praxia.models.attention import MultiHeadAttention
 from praxia.models.backbones.backbone import Attention, Backbone
 from praxia.models.readouts.readout import Readout
-from praxia.models.states import PrefixStates
+from praxia.models.states import Outputs
 from praxia.models.vision.grid_positions import sine_positions
 from praxia.registry import register
 
@@ -50,9 +51,10 @@ class TargetMaskNet(Readout):
         self.coarse = MaskDecoder(spec)
         self.fine = MaskDecoder(spec)
 
-    def forward(self, prefix: PrefixStates) -> Tensor:
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Fine logits float32 [B, V, 4 * rows, 4 * columns]."""
-        assert prefix.grid is not None
+        prefix = outputs.prefix
+        assert prefix is not None and prefix.grid is not None
         states = self.image(prefix.views(self.layer))
         b, v = states.shape[:2]
         image = states.flatten(0, 1).mT.unflatten(2, prefix.grid)

@@ -1,0 +1,52 @@
+"""Guided attention: tokens that must say where things are learn to look there (attention supervision, as arXiv 1606.07770 for pictures and text).
+
+Regression alone moves a token's attention only through small changes of what it reads; naming the picture token is a classification, which is
+learnt many times faster (docs/log.md).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from praxia.data.batch import Batch
+from praxia.errors import ConfigError
+from praxia.models.states import Outputs
+from praxia.objectives.cells import places, slot_sizes
+from praxia.objectives.dense import dense, readout
+from praxia.objectives.objective import Losses, Teachers
+from praxia.registry import register
+
+_EPS = 1e-6
+
+
+@register("objective/guided_attention")
+@dataclass(frozen=True)
+class GuidedAttention:
+    """- log of the weight on the visual token that covers the true place, mean over the places that lie in the picture.
+
+    Reads batch.dense["positions_pixel" | "positions_slot" | "positions_valid"] as `ActionChunk(positions=True)` makes them: one place for each
+    of the tokens whose attention is read.
+    """
+
+    readout: str = "attention"
+
+    def count(self, batch: Batch) -> dict[str, Tensor]:
+        """Places with a truth."""
+        return {"guided_attention": self._known(batch).sum().float()} if "positions_pixel" in batch.dense else {}
+
+    def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
+        """Weights [B, V, n, N] of n tokens, one for each place."""
+        weights, pixel = readout(outputs, self.readout, "guided_attention"), dense(batch, "positions_pixel", "guided_attention")
+        visual, slot = outputs.visual, dense(batch, "positions_slot", "guided_attention")
+        if visual is None or visual.image_spec is None or batch.views is None:
+            raise ConfigError("objective guided_attention needs views; the batch has none")
+        cell, _, inside = places(pixel, slot_sizes(batch.views, slot), visual.image_spec, visual.grid)
+        of_view = weights[torch.arange(len(slot), device=slot.device), slot.clamp_min(0)]
+        chosen = of_view.gather(-1, cell[..., None])[..., 0]
+        known = self._known(batch)
+        return {"guided_attention": (-((chosen + _EPS).log() * (known & inside)).sum(), known.sum().float())}
+
+    def _known(self, batch: Batch) -> Tensor:
+        """bool [B, n]: places in a posed view of this sample."""
+        return batch.dense["positions_valid"] & (batch.dense["positions_slot"] >= 0)[:, None]
