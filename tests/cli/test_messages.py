@@ -18,7 +18,7 @@ WRONG = [
     (("train", "pose_vla", "--preset", "tiney"), "did you mean 'tiny'"),
     (("train", "pose_vla", "--stages.robto.steps", "3"), "unknown entry 'robto'; did you mean 'robot'"),
     (("train", "pose_vla", "--stages.robot.stpes", "3"), "unknown field of Stage 'stpes'; did you mean 'steps'"),
-    (("train", "pose_vla", "--stages.robot.steps", "many"), "value 'many' should be a int"),
+    (("train", "pose_vla", "--stages.robot.steps", "many"), "value 'many' should be of type int"),
     (("train", "pose_vla", "--stages.robot.steps", "2.5"), "should be a whole number"),
     (("train", "pose_vla", "--stages.robot.steps"), "flag '--stages.robot.steps' has no value"),
     (("train", "pose_vla", "--stages.robot.batch", "0"), "stage 'robot': batch is 0; expected at least 1"),

@@ -120,6 +120,14 @@ def test_pictures_are_repeated_between_looks_and_training_starts_at_fresh_ones(m
         )
 
 
+def test_still_scenes_are_the_first_steps_whatever_comes_of_them(tmp_path):
+    scenes = make_dataset(WORLD, {"hopeless": 1}, root=tmp_path / "scenes", episodes=3, steps=1, workers=1, progress=False)
+    source = LeRobotSource(scenes.root)
+    assert len(source.rows()) == scenes.frames == sum(scenes.episodes.values()) == sum(scenes.attempts.values())  # one row each, none refused
+    few = make_dataset(WORLD, root=tmp_path / "few", episodes=2, steps=3, workers=1, progress=False)
+    assert {e.stop - e.start for e in LeRobotSource(few.root).episodes} == {3}
+
+
 def test_given_seeds_are_used_once_each_and_failures_are_reported(tmp_path):
     made = make_dataset(
         WORLD, root=tmp_path / "seeds", tasks=["reach-blue"], seeds=(4, 5, 6, 7), world_kwargs={"hopeless": 5}, workers=1, progress=False

@@ -89,6 +89,19 @@ def test_a_dim_that_moves_once_in_a_thousand_rows_is_not_blown_up():
     assert np.abs(Numbers().fitted(values, values).action_forward(values, None)).max() == 1.0
 
 
+@pytest.mark.parametrize("mode", ["quantile", "min_max", "mean_std"])
+def test_jitter_of_a_hardly_used_dim_is_not_blown_up(mode):
+    values = rows(np.random.default_rng(3))
+    values[:, 1] *= 1e-3 / np.abs(values[:, 1]).max()
+    values[:, 2] = 0.7
+    free, held = (Numbers((Normalise(mode, least=least),)).fitted(values, values) for least in (0.0, 0.02))
+    assert np.abs(held.action_forward(values, None)[:, 1]).max() <= 0.1 < np.abs(free.action_forward(values, None)[:, 1]).max()
+    assert held.action[0].scale[2] == 1.0 and held.action[0].scale[3] == free.action[0].scale[3]
+    assert np.allclose(held.action_inverse(held.action_forward(values, None), None), values, atol=1e-5)
+    with pytest.raises(ConfigError, match="least is -1"):
+        Normalise(least=-1)
+
+
 def test_slots_hold_exactly_the_robots_numbers_and_nothing_else():
     slots = SlotMap((4, 0, 7), 9)
     values = rows(np.random.default_rng(4), 20, 3)

@@ -119,7 +119,12 @@ def test_training_and_held_out_samples_come_from_different_episodes(recipe):
 def test_own_data_replaces_what_teaches_actions_in_shares_of_its_size(recipe, tabletop_data, twin):
     own = with_data(recipe, [str(tabletop_data), twin("name: tabletop", "name: twin")], size=32)
     sources = own.stages[-1].sources
-    assert [s.data.size for s in sources] == [32, 32] and [s.weight for s in sources] == [0.375, 0.375]
+    acting, asking = sources[:2], sources[2:]
+    assert {s.data.size for s in sources} == {32} and [s.weight for s in acting] == [0.375, 0.375]
+    assert [s.supervision.name for s in asking] == ["scene_questions"] * 2 and [s.weight for s in asking] == [0.125, 0.125]  # it knows its objects
+    blind = replace(recipe.stages[-1].sources[1], supervision=SceneQuestions(view="nowhere"))
+    unable = replace(recipe, stages=(replace(recipe.stages[-1], sources=(recipe.stages[-1].sources[0], blind), init_from=()),))
+    assert [s.supervision.name for s in with_data(unable, [str(tabletop_data)]).stages[-1].sources] == ["action_chunk"]
     scenes = replace(recipe.stages[0], sources=(Source(Recorded("elsewhere"), SceneQuestions()),))
     assert with_data(replace(recipe, stages=(scenes,)), [str(tabletop_data)]).stages == (scenes,)
     bare = replace(recipe.stages[-1], sources=(), init_from=())

@@ -32,13 +32,18 @@ class Normalise:
 
     centre, scale: empty until `fitted`. A dim that never moves gets scale 1, so that it stays what it is minus its constant; one that moves in
     fewer than a hundredth of the rows has no width between its quantiles and is mapped by its range.
+    least: smallest scale of a dim that moves, in its own unit, so that the jitter of a hardly used dim (a tilt that is only ever corrected) is
+    not blown up to weigh as much as what the robot does.
     """
 
     mode: Literal["quantile", "min_max", "mean_std"] = "quantile"
+    least: float = 0.0
     centre: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.least < 0:
+            raise ConfigError(f"Normalise.least is {self.least}; expected a scale in the unit of the dims, or 0 for none")
         if len(self.centre) != len(self.scale) or not all(self.scale):
             raise ConfigError(f"Normalise needs one centre and one scale other than 0 for each dim, got centre {self.centre} and scale {self.scale}")
 
@@ -53,7 +58,7 @@ class Normalise:
                 wide = q99 - q01 > 1e-3 * (high - low)
                 low, high = np.where(wide, q01, low), np.where(wide, q99, high)
             centre, scale = (low + high) / 2, (high - low) / 2
-        scale = np.where(scale < 1e-6, 1.0, scale)
+        scale = np.where(scale < 1e-6, 1.0, np.maximum(scale, self.least))
         return replace(self, centre=tuple(map(float, centre)), scale=tuple(map(float, scale)))
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:

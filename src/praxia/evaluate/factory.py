@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,11 @@ def policy_folder(folder: Path | str, device: str = "cpu", embodiment: str = "")
 
 
 def policy_identity(factory: Factory) -> dict[str, Any]:
-    """What makes a policy this policy: how it is built and, where it is a folder, the weights' SHA-256."""
+    """What makes a policy this policy: how it is built and, where it is a folder, the weights' SHA-256 in place of the folder (it may be moved)."""
     weights = Path(str(factory.kwargs.get("folder", ""))) / "weights.safetensors"
-    digest = ""
-    if weights.is_file():
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"factory": to_json(factory), "weights_sha256": digest}
+    if not weights.is_file():
+        return {"factory": to_json(factory), "weights_sha256": ""}
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    elsewhere = {k: v for k, v in factory.kwargs.items() if k != "folder"}
+    return {"factory": to_json(replace(factory, kwargs=elsewhere)), "weights_sha256": digest}

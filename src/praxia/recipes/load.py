@@ -112,7 +112,7 @@ def _parsed(text: str, old: Any, flag: str, hint: Any) -> Any:
     except (ValueError, SyntaxError):
         value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
     if isinstance(old, bool) != isinstance(value, bool) or (isinstance(old, int | float) and not isinstance(value, int | float)):
-        raise ConfigError(f"{flag}: value {text!r} should be a {type(old).__name__} like {old!r}")
+        raise ConfigError(f"{flag}: value {text!r} should be of type {type(old).__name__}, like {old!r}")
     if isinstance(old, int) and not isinstance(old, bool) and isinstance(value, float):
         raise ConfigError(f"{flag}: value {text!r} should be a whole number like {old!r}")
     if isinstance(old, tuple):

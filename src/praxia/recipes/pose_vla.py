@@ -43,7 +43,7 @@ def tiny() -> Recipe:
         name="pose_vla",
         model=tiny_model(),
         tokenizer=LocalTokenizer(world_words()),
-        numbers=Numbers(action=(Normalise("quantile"),), state=(Normalise("quantile"),)),
+        numbers=Numbers(action=(Normalise("quantile", least=0.02),), state=(Normalise("quantile", least=0.02),)),
         replan=8,
         stages=(
             Stage(
