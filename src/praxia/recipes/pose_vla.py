@@ -21,7 +21,7 @@ QUICKSTART_TASKS = ("reach", "push", "press", "drawer", "pick_and_place")
 
 
 def tiny_model() -> ModelSpec:
-    """2.3 M parameters at 64 px: convolutional stem, 3 x 128 SigLIP over 16 tokens a view, 4 x 192 Gemma, 4 x 96 expert."""
+    """2.7 M parameters at 64 px: convolutional stem, 3 x 128 SigLIP over 16 tokens a view, 4 x 192 Gemma, 4 x 96 expert."""
     return ModelSpec(
         backbone=PaliGemma(
             image_size=64, patch_size=16, stem="conv", attention="plain", vision_width=128, vision_layers=3, vision_heads=4, vision_mlp=384,
@@ -35,7 +35,7 @@ def tiny_model() -> ModelSpec:
 
 
 def tiny() -> Recipe:
-    """Trains in minutes on two CPU cores: scene questions on tabletop's base split, then five benchmark tasks."""
+    """Trains in minutes on two CPU cores: grounding and questions on still scenes of tabletop's base split, then five benchmark tasks."""
     scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=300, seed=1, world_args={"split": "base", "size": 64}, steps=1)
     robot = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=3)
     shift = (RandomShift(),)

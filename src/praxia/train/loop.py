@@ -132,8 +132,8 @@ class _Run:
         samples = sum(m.batch.size for m in micros)
         counters.step, counters.samples = step + 1, counters.samples + samples
         self.log.add({"step": step + 1, "kind": "step", "rate": rate, "samples": counters.samples}, values)
-        if step == 0 and self.update.idle:
-            idle = self.update.idle
+        if step + 1 == self.stage.cycle and self.update.idle:
+            idle = sorted(self.update.idle)
             self.bar.say(
                 f"{len(idle)} trainable tensors get no gradient (in no path to a loss): {', '.join(idle[:4])}{' ...' if len(idle) > 4 else ''}"
             )

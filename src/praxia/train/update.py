@@ -25,15 +25,15 @@ class Update:
         self.device = torch.device(settings.device)
         self._parameters = list(trainee.parameters.values())
         self._one = torch.ones((), device=self.device)
-        self.idle: list[str] | None = None  # trainable parameters that the first update found without gradient: in no path to any loss
+        self.idle = set(trainee.parameters)  # trainable parameters that no update of the first cycle gave a gradient: in no path to any loss
 
     def __call__(self, micros: Sequence[Prepared], step: int, rate: float, schedule_step: int) -> dict[str, Tensor]:
         """Do update number `step` at learning rate `rate`; returns scalars on the device: losses, gradient norm, whether it was skipped."""
         micros = [micro.to(self.device) for micro in micros]
         metrics = self.gradients(micros, step, schedule_step)
         gradients = [p.grad for p in self._parameters if p.grad is not None]
-        if self.idle is None:
-            self.idle = [name for name, p in self.trainee.parameters.items() if p.grad is None]
+        if step < self.stage.cycle:
+            self.idle = {name for name in self.idle if self.trainee.parameters[name].grad is None}
         norm = torch.nn.utils.get_total_norm(gradients)
         skipped = self.guard.flag(step, metrics["loss"], norm)
         self._apply(step, rate, norm, skipped)
