@@ -47,7 +47,9 @@ class LibraryStem(nn.Sequential):
 def spec(attention: str, draws: int) -> ModelSpec:
     model = tiny_model()
     backbone = replace(model.backbone, vocabulary=VOCABULARY, attention=attention)
-    return replace(model, backbone=backbone, head=replace(model.head, action_width=ACTION, state_width=STATE, draws=draws, attention=attention))
+    head = replace(model.head, action_width=ACTION, state_width=STATE, draws=draws, attention=attention)
+    readouts = {k: r for k, r in model.readouts.items() if k != "attention"}  # fused attention has no weights to read; the batch asks for none
+    return replace(model, backbone=backbone, head=head, readouts=readouts)
 
 
 def batch_of(size: int, side: int, stage: str, seed: int) -> Batch:

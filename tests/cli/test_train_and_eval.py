@@ -54,7 +54,12 @@ def test_one_stage_with_overrides_and_its_own_name(run, tabletop_data, praxia, t
     said = praxia(*arguments, "--stage", "robot", "--stages.robot.optimiser.lr=2e-4")
     assert said.status == 2 and "lr: 0.0002 here, 0.001 there" in said.err
     said = praxia(*arguments, "--stage", "robot")
-    assert "robot: 3 steps" in said.out and "75% from tabletop:action_chunk" in said.out and "short/stages/warm/checkpoints" in said.out
+    assert (
+        "robot: 3 steps" in said.out
+        and "75% from tabletop:action_chunk" in said.out
+        and "25% from tabletop:scene_questions" in said.out
+        and "short/stages/warm/checkpoints" in said.out
+    )
 
 
 def test_a_stage_before_its_predecessor_is_refused(tabletop_data, refused, tmp_path):

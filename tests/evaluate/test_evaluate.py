@@ -9,6 +9,7 @@ from praxia.errors import ConfigError, DataError, EvaluationError
 from praxia.evaluate import Benchmark, Factory, compare_folders, evaluate
 from praxia.evaluate.controls import shuffled_instructions
 from praxia.evaluate.evaluate import record_path
+from praxia.evaluate.factory import policy_folder, policy_identity
 from praxia.evaluate.plan import interleaved, mt1_plan
 from praxia.evaluate.records import RecordFile
 from praxia.evaluate.rollout import Record, Rules
@@ -157,3 +158,14 @@ def test_the_expert_behind_a_factory_opens_meta_worlds_drawer(tmp_path):
     assert results["success"]["rate"] == 1.0
     records = RecordFile(record_path(tmp_path, "normal")).records
     assert all(record.looks == -(-record.steps // 8) for record in records.values())
+
+
+def test_a_policy_is_its_weights_wherever_its_folder_is(tmp_path):
+    for name, weights in (("here", b"1"), ("moved", b"1"), ("other", b"2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.safetensors").write_bytes(weights)
+    here, moved, other = (policy_identity(policy_folder(tmp_path / name)) for name in ("here", "moved", "other"))
+    assert here == moved != other
+    assert policy_identity(policy_folder(tmp_path / "moved", embodiment="arm7")) != here
+    nowhere = [policy_identity(policy_folder(tmp_path / name)) for name in ("none", "nothing")]
+    assert nowhere[0] != nowhere[1]  # without weights the place is all there is

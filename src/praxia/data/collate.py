@@ -12,7 +12,7 @@ from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
 from praxia.data.number_transforms import Numbers
 from praxia.data.sample import Sample, Window
 from praxia.data.supervision.supervision import Example
-from praxia.errors import DataError, unknown
+from praxia.errors import ConfigError, DataError, unknown
 from praxia.geometry.scene import View
 
 T = TypeVar("T")
@@ -28,7 +28,9 @@ class Collate:
     def __init__(self, numbers: dict[str, Numbers], text: Any = None, tokenizer: Any = None, embodiments: Sequence[str] = ()):
         self.numbers, self.embodiments = numbers, {name: i for i, name in enumerate(embodiments)}
         self.pad = tokenizer.pad_token_id if tokenizer is not None else 0
-        if text is not None and tokenizer is not None:
+        if text is not None:
+            if tokenizer is None:
+                raise ConfigError("Collate renders texts for a backbone but was given no tokenizer; set Recipe.tokenizer")
             self._prompt = lru_cache(maxsize=100_000)(lambda s: tuple(text.prompt_ids(tokenizer, s)))
             self._target = lru_cache(maxsize=100_000)(lambda s: tuple(text.target_ids(tokenizer, s)))
             self._phrase = lru_cache(maxsize=100_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False)))

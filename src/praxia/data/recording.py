@@ -15,7 +15,7 @@ from praxia.errors import DataError
 from praxia.geometry.scene import ObjectTruth, View
 from praxia.registry import register
 from praxia.specs import DatasetCard, ViewKeys
-from praxia.worlds.world import Episode, Step, Truth, World
+from praxia.worlds.world import Episode, Truth, World
 
 STATE, ACTION = "observation.state", "action"
 
@@ -118,7 +118,7 @@ def card_of(world: World, truth: Truth, recording: Recording) -> DatasetCard:
 
 
 def record_success(world: World, episode: Episode, recording: Recording, noise_seed: tuple[int, ...]) -> EpisodeData | None:
-    """One episode of the world's expert, or None if it does not reach success.
+    """One episode of the world's expert, or None if it does not reach success (`recording.steps` keeps what there is).
 
     With noise, attempts often fail: the episode is first run without pictures, and only a success is run again and rendered.
     """
@@ -141,7 +141,7 @@ def _run(world: World, episode: Episode, recording: Recording, noise_seed: tuple
     noise = None
     if recording.noise is not None:
         noise = NoiseRun(recording.noise, world.action_spec, np.random.Generator(np.random.Philox(np.random.SeedSequence(noise_seed))))
-    log = _Log()
+    log, success = _Log(), False
     for step in range(world.max_steps(episode.task)):
         fresh = step % recording.picture_every == 0
         if look:
@@ -150,12 +150,13 @@ def _run(world: World, episode: Episode, recording: Recording, noise_seed: tuple
         log.states.append(np.asarray(world.state(), np.float32))
         log.actions.append(expert)
         log.fresh.append(fresh)
-        result = world.step(noise.executed(expert) if noise else expert) if step + 1 != recording.steps else Step(success=False, done=True)
-        if result.success or (recording.steps and result.done):
-            return log.finish(instruction, {"task_name": episode.task, "seed": episode.seed, "success": result.success}, recording)
-        if result.done:
+        result = world.step(noise.executed(expert) if noise else expert)
+        success = result.success
+        if success or result.done or step + 1 == recording.steps:
             break
-    return None
+    if not (success or recording.steps):
+        return None
+    return log.finish(instruction, {"task_name": episode.task, "seed": episode.seed, "success": success}, recording)
 
 
 @dataclass

@@ -82,6 +82,15 @@ def project(K: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pixels, z
 
 
+def picture_frame(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """T_picture_cam float64 [4, 4] for intrinsics K of a picture of size (height, width): the camera frame sheared so that its z axis goes
+    through the middle of the picture. Depth stays; the identity where the principal point is the middle."""
+    T = np.eye(4)
+    T[0, 2] = (K[0, 2] - (size[1] - 1) / 2) / K[0, 0]
+    T[1, 2] = (K[1, 2] - (size[0] - 1) / 2) / K[1, 1]
+    return T
+
+
 def unproject(K: np.ndarray, pixels: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Pixels (u, v) [..., 2] at metric depth z [...] -> camera-frame points [..., 3]."""
     pixels = np.asarray(pixels, np.float64)

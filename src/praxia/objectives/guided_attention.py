@@ -1,4 +1,4 @@
-"""Guided attention: tokens that must say where things are learn to look there (attention supervision, as arXiv 1606.07770 for pictures and text).
+"""Guided attention: tokens that must say where things are learn to look there (supervised attention, arXiv 1605.09553).
 
 Regression alone moves a token's attention only through small changes of what it reads; naming the picture token is a classification, which is
 learnt many times faster (docs/log.md).

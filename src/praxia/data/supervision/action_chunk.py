@@ -6,7 +6,7 @@ import numpy as np
 
 from praxia.data.sample import Sample
 from praxia.data.supervision.supervision import Example, Needs, picture_size, posed_view
-from praxia.geometry.camera import project
+from praxia.geometry.camera import picture_frame, project
 from praxia.geometry.se3 import apply, invert
 from praxia.registry import register
 
@@ -19,8 +19,7 @@ class ActionChunk:
     positions: an auxiliary target for worlds that know the truth, about `view` (the first posed camera if empty). Three places: the tool, the
     target object's centre, the goal. dense["positions"] float32 [3, 3]: metres in the picture frame; ["positions_valid"] bool [3];
     ["positions_pixel"] float32 [3, 2]: (u, v) in the transformed picture; ["positions_slot"] int64: the view's slot, -1 without posed view.
-    Picture frame: the camera frame sheared so that its z axis goes through the middle of the transformed picture (a shifted picture shifts
-    its positions with it, or the shift would be noise that no model can explain).
+    Picture frame (`geometry.camera.picture_frame`): a shifted picture shifts its positions with it, or the shift would be unexplainable noise.
     """
 
     horizon: int = 16
@@ -44,7 +43,7 @@ class ActionChunk:
         points, valid, pixels, slot = np.zeros((3, 3), np.float32), np.zeros(3, bool), np.zeros((3, 2), np.float32), -1
         view = posed_view(sample, self.view)
         if view is not None and (camera := view.camera) is not None and camera.T_base_cam is not None:
-            T_cam_base, shear = invert(camera.T_base_cam), _shear(camera.K, picture_size(view))
+            T_cam_base, shear = invert(camera.T_base_cam), picture_frame(camera.K, picture_size(view))
             slot = next(i for i, v in enumerate(sample.views) if v is view)
             tool = next(iter(sample.tool_path.values()), None)
             if tool is not None:
@@ -57,11 +56,3 @@ class ActionChunk:
             pixels[valid] = project(camera.K, points[valid])[0]
             points[valid] = apply(shear, points[valid])
         return {"positions": points, "positions_valid": valid, "positions_pixel": pixels, "positions_slot": np.array(slot)}
-
-
-def _shear(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """float64 [4, 4]: camera frame -> picture frame; the identity where the principal point is the middle of the picture."""
-    matrix = np.eye(4)
-    matrix[0, 2] = (K[0, 2] - (size[1] - 1) / 2) / K[0, 0]
-    matrix[1, 2] = (K[1, 2] - (size[0] - 1) / 2) / K[1, 1]
-    return matrix
