@@ -1,5 +1,6 @@
 import errno
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -131,8 +132,31 @@ def test_a_budget_is_planned_so_that_the_last_update_validation_and_checkpoint_e
 
 def test_schedules_shrink_with_the_plan():
     plan = Plan(steps=500, declared=10_000, since=25)
-    assert (plan.schedule_step(10), plan.schedule_step(250), plan.schedule_step(500)) == (10, 5_000, 10_000)
-    assert (plan.schedule_steps(10), plan.schedule_steps(25)) == (10_000, 500)
+    assert (plan.schedule_step(25), plan.schedule_step(250), plan.schedule_step(500)) == (500, 5_000, 10_000)
+
+
+def test_a_plan_made_on_slow_steps_is_made_again_and_the_budget_is_used(tmp_path):
+    """The first thirty steps are three times slower than the rest, as when other work runs on the machine."""
+
+    class SlowAtFirst(MicroStream):
+        def step(self, step):
+            time.sleep(0.15 if step < 30 else 0.05)
+            return super().step(step)
+
+    stage = micro_stage(steps=100_000, minutes=15 / 60, validate_every=0)
+    folder = micro_run(tmp_path, stage).stage("robot")
+    result = train(micro_model(), stage, SlowAtFirst(), folder, replace(QUIETER, workers=1))
+    plan = read_json(folder.plan)
+    assert plan["since"] > 30 and plan["steps"] == result.steps
+    assert 0.85 * 15 < result.seconds <= 15.5
+    assert result.steps > 150  # the first plan would have stopped near step 100
+
+
+def test_a_plan_that_fits_is_kept():
+    plan = Plan(steps=1000, declared=10_000, since=25)
+    assert not plan.wrong(Plan(steps=1020, declared=10_000, since=200))
+    assert plan.wrong(Plan(steps=1030, declared=10_000, since=200)) and plan.wrong(Plan(steps=960, declared=10_000, since=200))
+    assert not plan.wrong(Plan(steps=1001, declared=10_000, since=999))
 
 
 def test_a_resumed_run_keeps_the_plan_it_finds(tmp_path):

@@ -12,15 +12,15 @@ from praxia.train.checkpoint import Trainee
 from praxia.train.guard import NanGuard
 from praxia.train.stream import prepare
 from praxia.train.trainable import apply_trainable
-from praxia.train.update import Update
+from praxia.train.update import Update, worker_count
 
 
-def gradients(stage, micros, parts):
+def gradients(stage, micros, parts, model=None, workers=1):
     """Metrics and gradients of one step with every micro-batch in `parts` pieces."""
-    model = micro_model()
+    model = model or micro_model()
     parameters = apply_trainable(model, ("*",), ())
     trainee = Trainee(model, parameters, stage.optimiser.build(parameters), None)
-    update = Update(model, stage, trainee, NanGuard(torch.device("cpu")), {}, SETTINGS)
+    update = Update(model, stage, trainee, NanGuard(torch.device("cpu")), {}, replace(SETTINGS, workers=workers))
     metrics = update.gradients(prepare(model, micros, parts, False, "test"), 0, 0)
     return metrics, {name: p.grad for name, p in parameters.items() if p.grad is not None}
 
@@ -38,6 +38,37 @@ def test_accumulation_equals_one_big_batch_although_pieces_have_unequal_validity
         torch.testing.assert_close(found[name], gradient, rtol=2e-4, atol=1e-6)
     for name, value in whole.items():
         torch.testing.assert_close(pieces[name], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("passes", [((),), ((), ("history",))])
+def test_workers_beside_each_other_give_the_gradients_of_one_and_the_same_bits_every_time(passes):
+    stage, micros = micro_stage(passes=passes), MicroStream().step(3)
+    one, expected = gradients(stage, micros, 3)
+    metrics, found = gradients(stage, micros, 3, workers=3)
+    for _ in range(3):
+        again, others = gradients(stage, micros, 3, workers=3)
+        assert again == metrics
+        assert all(torch.equal(found[name], gradient) for name, gradient in others.items())
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-7)
+    for name, value in one.items():
+        torch.testing.assert_close(metrics[name], value, rtol=1e-6, atol=1e-7)
+
+
+def test_workers_refuse_a_layer_that_draws():
+    model = micro_model()
+    model.head.action_in_proj = torch.nn.Sequential(model.head.action_in_proj, torch.nn.Dropout(0.1))
+    gradients(micro_stage(), MicroStream().step(0), 2, model)
+    with pytest.raises(ConfigError, match=r"stage 'robot': a layer draws random numbers.*workers=1"):
+        gradients(micro_stage(), MicroStream().step(0), 2, model, workers=2)
+
+
+def test_by_default_there_is_a_worker_for_sixteen_samples_and_no_more_than_threads(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    counts = [worker_count(SETTINGS, micro_stage(batch=batch, accumulate=parts)) for batch, parts in ((8, 1), (32, 1), (32, 2), (256, 1))]
+    assert counts == [1, 2, 1, 4]
+    assert worker_count(replace(SETTINGS, workers=3), micro_stage(batch=8)) == 3
+    assert worker_count(replace(SETTINGS, device="cuda", workers=3), micro_stage(batch=256)) == 1
 
 
 def test_the_loss_of_a_step_is_the_weighted_sum_of_the_normalised_losses():

@@ -21,7 +21,7 @@ from praxia.train.checkpoint import Counters, Trainee
 from praxia.train.ema import Ema
 from praxia.train.guard import NanGuard, NumericalError
 from praxia.train.metrics import MetricsLog, open_trackers
-from praxia.train.plan import MEASURED, WARM_UP, Plan, fit
+from praxia.train.plan import Plan, PlanClock, fit
 from praxia.train.progress import StageProgress
 from praxia.train.settings import TrainSettings
 from praxia.train.signals import StopRequest, TrainingStopped
@@ -91,7 +91,8 @@ class _Run:
             folder.metrics, self.counters.step, open_trackers(settings.trackers, folder.path, f"{folder.identity.recipe}/{stage.name}")
         )
         self.held_out: list[Prepared] = []
-        self._validation_seconds = 0.0
+        self._validation_seconds = self._checkpoint_seconds = 0.0  # of the last one
+        self._pauses = 0.0  # seconds of all of them in this process
         self._began = time.perf_counter()
         self._before = self.counters.seconds
 
@@ -110,11 +111,11 @@ class _Run:
                 self.held_out = prepare(self.model, self.stream.validation(), 1, False, self.settings.seed, stage.name, "validation")
                 if counters.step == 0 or self.plan is None:
                     self._validate()
-            clock = _Clock(self.device, counters.step)
+            clock = PlanClock(self.device, counters.step, stage.minutes * 60)
             while counters.step < self._end:
                 self._step(batches)
-                if self.plan is None and clock.measured(counters.step):
-                    self._make_plan(clock)
+                if stage.minutes and clock.due(counters.step, self._seconds(), self._pauses, self.plan is not None):
+                    self._look_at_plan(clock)
                 self._pause(batches, stop)
         return self._finish()
 
@@ -126,8 +127,7 @@ class _Run:
     def _step(self, batches: Prefetch[list[Prepared]]) -> None:
         counters, step = self.counters, self.counters.step
         micros = batches.next()
-        length = self.plan.schedule_steps(step) if self.plan else self.stage.steps
-        rate = self.stage.optimiser.rate(step, length)
+        rate = self.stage.optimiser.rate(step, self._end)
         values = self.update(micros, step, rate, self._schedule_step(step))
         samples = sum(m.batch.size for m in micros)
         counters.step, counters.samples = step + 1, counters.samples + samples
@@ -164,9 +164,8 @@ class _Run:
     # --- its parts ----------------------------------------------------------------------------------------------------------------
 
     def _prepared(self, step: int) -> list[Prepared]:
-        return prepare(
-            self.model, self.stream.step(step), self.stage.accumulate, self.device.type == "cuda", self.settings.seed, self.stage.name, step
-        )
+        parts = self.stage.accumulate * self.update.workers
+        return prepare(self.model, self.stream.step(step), parts, self.device.type == "cuda", self.settings.seed, self.stage.name, step)
 
     def _schedule_step(self, step: int) -> int:
         return self.plan.schedule_step(step) if self.plan else step
@@ -208,13 +207,18 @@ class _Run:
         self.log.write(step=step, kind="validation", **metrics)
         self.bar.say(f"step {step}  held out: " + "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
         self._validation_seconds = time.perf_counter() - start
+        self._pauses += self._validation_seconds
 
     def _save(self) -> Path:
+        self.log.flush()  # waits for the device: what follows is the checkpoint's own time
+        start = time.perf_counter()
         self.counters.seconds = self._seconds()
         self.log.sync()
         path = checkpoint.save(self.folder.checkpoints, self.trainee, self.counters, self.folder.identity)
         for saved in self.callbacks.saved:
             saved(path, self.counters.step)
+        self._checkpoint_seconds = time.perf_counter() - start
+        self._pauses += self._checkpoint_seconds
         return path
 
     def _resume(self) -> None:
@@ -230,15 +234,21 @@ class _Run:
             return from_json(read_json(self.folder.plan), Plan)
         return None if self.stage.minutes else self._write_plan(Plan(self.stage.steps, self.stage.steps))
 
-    def _make_plan(self, clock: "_Clock") -> None:
-        """Plan the rest of a budgeted stage, after a checkpoint that a resumed run will follow the plan from."""
-        self.log.flush()
-        start = time.perf_counter()
-        self._save()
-        pause = time.perf_counter() - start
-        self.plan = self._write_plan(fit(self.stage, self.counters.step, self._seconds(), clock.step_seconds, self._validation_seconds, pause))
-        self.bar.replan(self.plan.steps)
-        self.bar.say(f"planned {self.plan.steps} steps: {clock.step_seconds:.3f} s a step, {self.stage.minutes:g} min")
+    def _look_at_plan(self, clock: PlanClock) -> None:
+        """Plan the rest of a budgeted stage, or keep a plan that fits. A new one stands behind a checkpoint: a resumed run goes on with it."""
+        first = self.plan is None
+        if first:
+            self._save()
+        step, spent = self.counters.step, self._seconds()
+        seconds = clock.step_seconds(step, spent, self._pauses)
+        plan = fit(self.stage, step, spent, seconds, self._validation_seconds, self._checkpoint_seconds)
+        if self.plan is not None and not self.plan.wrong(plan):
+            return
+        if not first:
+            self._save()
+        self.plan = self._write_plan(plan)
+        self.bar.replan(plan.steps)
+        self.bar.say(f"planned{'' if first else ' again'}: {plan.steps} steps, {seconds:.3f} s a step, {self.stage.minutes:g} min")
 
     def _write_plan(self, plan: Plan) -> Plan:
         write_json(self.folder.plan, asdict(plan))
@@ -256,24 +266,3 @@ class _Run:
         self.log.close()
         self.folder.finish(result)
         return result
-
-
-class _Clock:
-    """Times MEASURED steps, WARM_UP steps after it was made."""
-
-    def __init__(self, device: torch.device, step: int):
-        self.device, self.first = device, step
-        self._start = self.step_seconds = 0.0
-
-    def measured(self, step: int) -> bool:
-        """Call after every step; True once, when the seconds of a step are known."""
-        done = step - self.first
-        if done not in (WARM_UP, WARM_UP + MEASURED):
-            return False
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        if done == WARM_UP:
-            self._start = time.perf_counter()
-            return False
-        self.step_seconds = (time.perf_counter() - self._start) / MEASURED
-        return True

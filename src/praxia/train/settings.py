@@ -11,7 +11,8 @@ class TrainSettings:
 
     precision: compute dtype of the forward and backward (`auto`: bf16 where the hardware has it); parameters, moments and averages are
     float32. seed: of all draws.
-    threads: CPU threads of one operation (0 = as they are); losses are equal to the last bit for an equal number.
+    threads: CPU threads (0 = as they are). workers: parts of a micro-batch that run beside each other on them, each on its share of the threads
+    (0 = one a thread while each gets 16 samples; 1 off the CPU). Losses are equal to the last bit for equal threads and workers.
     log_every: steps between two looks at the device (metrics are kept for every step). checkpoint_every: steps between checkpoints besides
     those at each validation and at the end (0 = none besides). keep_last, keep_best: checkpoints kept.
     prefetch: steps made ahead on a background thread. nan_patience: skipped updates in a row after which the run stops.
@@ -22,6 +23,7 @@ class TrainSettings:
     precision: Precision = "auto"
     seed: int = 0
     threads: int = 0
+    workers: int = 0
     log_every: int = 20
     checkpoint_every: int = 0
     keep_last: int = 2

@@ -1,20 +1,44 @@
-"""One update: forward and backward over the micro-batches of a step, normalised once, clipped, guarded, averaged. Never waits for the device."""
+"""One update: forward and backward over the micro-batches of a step, normalised once, clipped, guarded, averaged. Never waits for the device.
 
-from collections.abc import Iterable, Sequence
+On the CPU small operations leave threads idle: there several workers run whole micro-batches beside each other, each on its share of the threads.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from praxia.errors import ConfigError
 from praxia.models.precision import compute
 from praxia.models.vla import VLA
 from praxia.objectives.objective import Teachers
 from praxia.stages.recipe import Stage
 from praxia.train.checkpoint import Trainee
 from praxia.train.guard import NanGuard
-from praxia.train.losses import counts, score, share_of_step, step_totals
+from praxia.train.losses import Counts, counts, score, share_of_step, step_totals
 from praxia.train.randomness import derived_seed
 from praxia.train.settings import TrainSettings
 from praxia.train.stream import Prepared
+
+_SAMPLES_A_WORKER = 16  # fewer samples at once make the matrix products of small models slow
+
+
+def worker_count(settings: TrainSettings, stage: Stage) -> int:
+    """Workers of a stage's updates, as set or as many as its batch keeps busy."""
+    if torch.device(settings.device).type != "cpu":
+        return 1
+    return settings.workers or max(1, min(torch.get_num_threads(), stage.batch // (stage.accumulate * _SAMPLES_A_WORKER)))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one micro-batch adds to a step. gradients: of all parameters, in order (None: they went into `.grad` already)."""
+
+    loss: Tensor
+    scored: list[tuple[str, tuple[Tensor, Tensor]]]
+    gradients: list[Tensor | None] | None
 
 
 class Update:
@@ -25,6 +49,8 @@ class Update:
         self.device = torch.device(settings.device)
         self._parameters = list(trainee.parameters.values())
         self._one = torch.ones((), device=self.device)
+        self.workers = worker_count(settings, stage)
+        self._pool = ThreadPoolExecutor(self.workers, "update") if self.workers > 1 else None
         self.idle = set(trainee.parameters)  # trainable parameters that no update of the first cycle gave a gradient: in no path to any loss
 
     def __call__(self, micros: Sequence[Prepared], step: int, rate: float, schedule_step: int) -> dict[str, Tensor]:
@@ -41,24 +67,62 @@ class Update:
 
     def gradients(self, micros: Sequence[Prepared], step: int, schedule_step: int) -> dict[str, Tensor]:
         """Accumulate the gradient of the step's loss into the parameters; returns `loss` and each named loss (sum / weight), detached."""
-        stage = self.stage
-        weights = [w.weight(schedule_step) for w in stage.objectives]
-        found = [counts(stage.objectives, m.batch, m.supervision) for m in micros]
+        weights = [w.weight(schedule_step) for w in self.stage.objectives]
+        found = [counts(self.stage.objectives, m.batch, m.supervision) for m in micros]
         totals = step_totals(found)
+        seeds = [derived_seed(self.settings.seed, self.stage.name, "layers", step, number) for number in range(len(micros))]
+
+        def part(number: int) -> _Part:
+            return self._part(micros[number], found[number], totals, weights, seeds[number])
+
         sums: dict[str, tuple[Tensor, Tensor]] = {}
         loss = torch.zeros((), device=self.device)
-        for number, (micro, here) in enumerate(zip(micros, found, strict=True)):
-            torch.manual_seed(derived_seed(self.settings.seed, stage.name, "layers", step, number))  # whatever draws inside layers (dropout)
-            for drop in stage.passes:
-                with compute(self.device, self.settings.precision):
-                    outputs = self.model(micro.batch, micro.draws, drop)
-                    scored = score(stage.objectives, here, outputs, micro.batch, self.teachers)
-                    part = share_of_step(scored, here, totals, weights, len(stage.passes))
-                del outputs  # its tensors live on only as long as the backward needs them
-                part.backward()
-                loss += part.detach()
-                add_up(sums, ((name, pair) for (_, name), pair in scored.items()))
+        for done in self._beside_each_other(part, len(micros)) if self._pool else map(part, range(len(micros))):
+            loss += done.loss
+            add_up(sums, done.scored)
+            for parameter, gradient in zip(self._parameters, done.gradients or (), strict=False):
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
         return {"loss": loss} | {name: total / weight.clamp_min(1e-12) for name, (total, weight) in sums.items()}
+
+    def _part(self, micro: Prepared, here: Counts, totals: Counts, weights: list[float], seed: int) -> _Part:
+        """Forward and backward of one micro-batch."""
+        stage = self.stage
+        if self._pool is None:
+            torch.manual_seed(seed)  # whatever draws inside layers (dropout)
+        loss = torch.zeros((), device=self.device)
+        scores: list[tuple[str, tuple[Tensor, Tensor]]] = []
+        gradients: list[Tensor | None] | None = None
+        for drop in stage.passes:
+            with compute(self.device, self.settings.precision):
+                outputs = self.model(micro.batch, micro.draws, drop)
+                scored = score(stage.objectives, here, outputs, micro.batch, self.teachers)
+                part = share_of_step(scored, here, totals, weights, len(stage.passes))
+            del outputs  # its tensors live on only as long as the backward needs them
+            if self._pool is None:
+                part.backward()
+            else:
+                new = torch.autograd.grad(part, self._parameters, allow_unused=True)
+                gradients = list(new) if gradients is None else [_sum(a, b) for a, b in zip(gradients, new, strict=True)]
+            loss += part.detach()
+            scores += [(name, pair) for (_, name), pair in scored.items()]
+        return _Part(loss, scores, gradients)
+
+    def _beside_each_other(self, part: Callable[[int], _Part], count: int) -> list[_Part]:
+        """All parts, by the workers, in the order of the micro-batches."""
+        assert self._pool is not None
+        threads, state = torch.get_num_threads(), torch.get_rng_state()
+        torch.set_num_threads(max(1, threads // self.workers))
+        try:
+            parts = list(self._pool.map(part, range(count)))
+        finally:
+            torch.set_num_threads(threads)
+        if not torch.equal(state, torch.get_rng_state()):
+            raise ConfigError(
+                f"stage {self.stage.name!r}: a layer draws random numbers (dropout?), which {self.workers} workers would draw in any order; "
+                "train with TrainSettings(workers=1)"
+            )
+        return parts
 
     def _apply(self, step: int, rate: float, norm: Tensor, skipped: Tensor) -> None:
         optimiser, clip = self.trainee.optimiser, self.stage.optimiser.clip
@@ -81,3 +145,7 @@ def add_up(sums: dict[str, tuple[Tensor, Tensor]], scored: Iterable[tuple[str, t
         if name in sums:
             total, weight = sums[name][0] + total, sums[name][1] + weight
         sums[name] = (total, weight)
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
