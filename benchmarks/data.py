@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from praxia.cores import usable_cores
 from praxia.data.lerobot.frame_store import open_frames
 from praxia.data.lerobot.reader import LeRobotSource, Want
 from praxia.data.lerobot.tables import Tables
@@ -48,7 +49,7 @@ def main() -> None:
         plain, full = Want(16, 4), Want(16, 4, None, True, True, True, 16)
         source.sample_at(0, full)
         result = {
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": usable_cores(),
             "load_before": os.getloadavg()[0],
             "making_steps_per_s": made.frames / made.seconds,
             "making_steps": made.frames,

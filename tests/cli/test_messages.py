@@ -87,7 +87,16 @@ def test_info_has_the_keys_that_scripts_rely_on(praxia):
     assert facts["parameters"]["total"] == sum(facts["parameters"]["by_module"].values())
     assert facts["trainable_by_stage"]["robot"] == facts["parameters"]["total"] and facts["stages"][1]["batch"] == 3
     assert "prompt" in facts["layout"]["robot"] and facts["flops_per_sample"]["robot"] > 1e6
+    rows = [line.split()[0] for line in facts["layout"]["robot"].splitlines()]
+    assert rows[-2:] == ["state", "action"] and "sees view:head, view:wrist, prompt, state" in facts["layout"]["robot"]
     assert "trainable" in praxia("info", MICRO).out
+
+
+def test_info_counts_what_the_samples_of_a_stage_run(praxia):
+    facts = json.loads(praxia("info", "pose_vla", "--json").out)
+    asks = json.loads(praxia("info", "pose_vla", "--json", "--stages.base_vlm.sources.0.weight", 0.0001).out)
+    assert facts["flops_per_sample"]["base_vlm"] < 0.6 * asks["flops_per_sample"]["base_vlm"]  # most pictures are only looked at
+    assert "target" in facts["layout"]["base_vlm"] and "registers" in facts["layout"]["robot"]
 
 
 def test_doctor_says_what_works_and_how_to_fix_the_rest(praxia):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from little_world import LittleWorld
 
-from praxia.data.lerobot.features import FRESH
+from praxia.data.lerobot.features import EXECUTED, FRESH
 from praxia.data.lerobot.reader import LeRobotSource, Want
 from praxia.data.lerobot.writer import work_folder
 from praxia.data.making import DEMONSTRATION_SEEDS, make_dataset
@@ -99,25 +99,53 @@ def test_every_row_tells_what_the_world_did(made):
 
 def test_labels_stay_the_experts_while_noise_moves_the_robot(made):
     source = LeRobotSource(made.root)
-    limits = 0.05 + 1e-6
-    assert np.abs(source.actions).max() <= limits
+    assert np.abs(source.actions).max() <= 0.05 + 1e-6
+    pushed = (source.columns(EXECUTED) != source.actions).any(axis=1)
+    assert 0.2 < pushed.mean() < 0.9
     rows = np.flatnonzero(source.columns("frame_index") > 0)
     followed = source.states[rows] - source.states[rows - 1]
-    wished = source.actions[rows - 1]
-    against = (np.sum(followed * wished, axis=1) < 0).mean()
-    assert against > 0.02  # some steps went where the expert did not want to go
+    wished, done = source.actions[rows - 1], source.executed[rows - 1]
+    assert (np.sum(followed * wished, axis=1) < 0).mean() > 0.02  # some steps went where the expert did not want to go
+    assert (np.sum(followed * done, axis=1) < 0).mean() < 0.5 * (np.sum(followed * wished, axis=1) < 0).mean()
 
 
-def test_pictures_are_repeated_between_looks_and_training_starts_at_fresh_ones(made):
+def test_labels_behind_a_push_are_not_valid_and_the_past_is_what_was_done(made):
+    source = LeRobotSource(made.root)
+    pushed = (source.columns(EXECUTED) != source.actions).any(axis=1)
+    episode = source.columns("episode_index")
+    for row in range(0, len(source), 3):
+        sample = source.sample_at(row, Want(horizon=8, history=4, roles=()))
+        ahead = np.arange(row, row + 8)
+        inside = (ahead < len(source)) & (episode[np.minimum(ahead, len(source) - 1)] == episode[row])
+        led_there = np.array([not pushed[row : row + k].any() for k in range(8)])
+        assert np.array_equal(sample.future.valid, inside & led_there)
+        assert np.array_equal(sample.future.actions[0], source.actions[row])
+        behind = np.arange(row - 4, row)
+        there = (behind >= 0) & (episode[behind] == episode[row])
+        assert np.array_equal(sample.past.valid, there)
+        assert np.array_equal(sample.past.actions[there], source.columns(EXECUTED)[behind[there]])
+
+
+def test_pictures_are_repeated_between_looks_none_is_taken_in_a_push_and_training_starts_at_fresh_ones(made):
     source = LeRobotSource(made.root)
     fresh, frame = source.columns(FRESH), source.columns("frame_index")
-    assert np.array_equal(fresh, frame % 2 == 0) and np.array_equal(source.rows(), np.flatnonzero(fresh))
+    pushed = (source.columns(EXECUTED) != source.actions).any(axis=1)
+    assert not (fresh & pushed & (frame > 0)).any() and fresh[frame == 0].all()
+    freed = np.flatnonzero(pushed[:-1] & ~pushed[1:] & (frame[1:] > 0)) + 1
+    assert len(freed) and fresh[freed].all()
+    assert np.array_equal(source.rows(), np.flatnonzero(fresh & ~pushed))
     stale = np.flatnonzero(~fresh)
     for row in stale[:5]:
         assert np.array_equal(source.frame("observation.depth.head", row), source.frame("observation.depth.head", row - 1))
         assert np.array_equal(
             source.columns("observation.cameras.head.T_base_cam")[row], source.columns("observation.cameras.head.T_base_cam")[row - 1]
         )
+
+
+def test_without_noise_a_picture_is_taken_at_every_second_step(tmp_path):
+    source = LeRobotSource(make_dataset(WORLD, root=tmp_path / "clean", workers=1, **SETTINGS).root)
+    assert np.array_equal(source.columns(FRESH), source.columns("frame_index") % 2 == 0) and EXECUTED not in source.info.features
+    assert np.array_equal(source.rows(), np.flatnonzero(source.columns(FRESH)))
 
 
 def test_still_scenes_are_the_first_steps_whatever_comes_of_them(tmp_path):
@@ -164,3 +192,19 @@ def test_noise_is_a_burst_within_limits_and_spares_the_gripper():
     lengths = np.diff(np.flatnonzero(np.diff(moved.astype(int))))[::2]
     assert lengths.min() >= 3 and 0.3 < moved.mean() < 0.7
     assert abs(done[moved, 0].mean() - 0.15) < 0.05
+
+
+def test_a_first_burst_may_hold_the_gripper_and_no_later_one_does():
+    dim = LittleWorld.action_spec.dims[0].__class__
+    gripper = dim("g", "gripper", reference="absolute", sense="open_positive", low=0.0, high=1.0)
+    spec = LittleWorld.action_spec.__class__((dim("dx", "position", "m", "base", "delta", low=-1.0, high=1.0), gripper), 20.0)
+    noise, expert = RecoveryNoise(start=0.3, start_first=1.0, shortest=3, longest=3, gripper_first=1.0), np.array([0.5, 2.0], np.float32)
+    held = []
+    for seed in range(20):
+        run = NoiseRun(noise, spec, np.random.default_rng(seed))
+        done = np.stack([run.executed(expert) for _ in range(30)])
+        assert len(set(done[:3, 1])) == 1 and (done[3:, 1] == 2.0).all()
+        held.append(done[0, 1])
+    assert 0 <= min(held) < 0.3 and 0.7 < max(held) <= 1
+    with pytest.raises(ConfigError, match="gripper_first needs low and high limits of action dim 'g'"):
+        noise.check(spec.__class__((dim("g", "gripper", sense="open_positive"),), 20.0))

@@ -211,3 +211,15 @@ def test_grounding_names_every_visible_thing_where_each_posed_view_shows_it(tabl
     assert supervision(replace(example.sample, objects=()), np.random.default_rng(0)) is None
     with pytest.raises(ConfigError, match="things is 0"):
         SceneGrounding(things=0)
+
+
+def test_what_is_taught_beside_an_action_is_what_it_would_teach_alone(tabletop_source):
+    grounding = SceneGrounding()
+    chunk = ActionChunk(16, positions=True, beside=grounding)
+    assert chunk.needs.horizon == 16 and chunk.needs.objects and chunk.needs.masks and chunk.needs.tool_path
+    sample = tabletop_source.sample(5, chunk.needs)
+    both, alone, acting = (s(sample, np.random.default_rng(0)) for s in (chunk, grounding, replace(chunk, beside=None)))
+    assert both.prompt == sample.instruction and both.phrases == alone.phrases
+    assert both.dense.keys() == alone.dense.keys() | acting.dense.keys()
+    assert all(np.array_equal(both.dense[k], v) for k, v in (alone.dense | acting.dense).items())
+    assert chunk(replace(sample, objects=()), np.random.default_rng(0)) is None

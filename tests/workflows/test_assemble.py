@@ -10,12 +10,12 @@ from tests.recipes.micro_recipe import micro
 
 from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, SlotMap
 from praxia.data.recorded import Recorded
-from praxia.data.supervision import SceneQuestions
+from praxia.data.supervision import SceneGrounding, SceneQuestions
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.models.spec import SpecialToken
 from praxia.stages.recipe import Source
 from praxia.workflows.assemble import assemble
-from praxia.workflows.train_recipe import with_data
+from praxia.workflows.train_recipe import _licences, with_data
 
 
 @pytest.fixture
@@ -132,6 +132,24 @@ def test_own_data_replaces_what_teaches_actions_in_shares_of_its_size(recipe, ta
     assert filled.sources[0].supervision.horizon == recipe.model.head.horizon
     with pytest.raises(ConfigError, match="no action head to train"):
         with_data(replace(recipe, stages=(replace(bare, parts=("backbone",)),)), [str(tabletop_data)])
+
+
+def test_what_is_taught_beside_actions_is_kept_where_the_data_knows_it(recipe, tabletop_data, twin):
+    stage = recipe.stages[-1]
+    taught = replace(stage.sources[0], supervision=replace(stage.sources[0].supervision, beside=SceneGrounding()))
+    recipe = replace(recipe, stages=(replace(stage, sources=(taught,), init_from=()),))
+    blind = Path(twin("name: tabletop", "name: twin"))
+    (blind / "meta/objects.parquet").unlink()
+    knows, does_not = with_data(recipe, [str(tabletop_data), str(blind)]).stages[0].sources
+    assert knows.supervision.beside == SceneGrounding() and does_not.supervision == replace(taught.supervision, beside=None)
+
+
+def test_datasets_of_one_name_keep_their_licences(recipe, tabletop_data, twin):
+    other = twin("licence: ", "licence: not ")
+    assembly = assemble(acting(recipe, str(tabletop_data), other))
+    licences = _licences(tuple(assembly.sources.values()))
+    assert list(licences) == ["tabletop #1", "tabletop #2"] and len(set(licences.values())) == 2
+    assert list(_licences(tuple(assemble(recipe).sources.values()))) == ["tabletop"]
 
 
 def test_a_recipe_whose_stages_cannot_follow_each_other_is_refused(recipe):

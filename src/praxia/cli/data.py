@@ -11,10 +11,9 @@ from rich.table import Table
 
 from praxia.cli.arguments import parse, print_json
 from praxia.data.card import read_card
-from praxia.data.demonstrations import WORLDS
+from praxia.data.demonstrations import RECOVERY, WORLDS
 from praxia.data.inspect import inspect, write_draft
 from praxia.data.making import make_dataset
-from praxia.data.recovery_noise import RecoveryNoise
 from praxia.data.statistics import dataset_statistics
 from praxia.data.verify import verify
 from praxia.errors import ConfigError, DataError, unknown
@@ -113,7 +112,7 @@ def _make(options: Make) -> None:
     kwargs = {"size": options.size} | ({"split": options.split} if options.world == "tabletop" else {})
     made = make_dataset(
         WORLDS[options.world], kwargs, root=options.out, tasks=options.tasks or None, episodes=options.episodes, seed=options.seed,
-        seeds=range(options.seeds) if options.seeds else None, noise=RecoveryNoise() if options.noise else None,
+        seeds=range(options.seeds) if options.seeds else None, noise=RECOVERY[options.world] if options.noise else None,
         picture_every=options.picture_every, depth=options.depth, masks=options.masks, steps=options.steps, workers=options.workers,
     )  # fmt: skip
     table = Table("task", "kept", "attempts")

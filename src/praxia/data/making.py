@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from praxia.cores import usable_cores
 from praxia.data.cache import one_process
 from praxia.data.lerobot.features import Feature
 from praxia.data.lerobot.shard import read_shard, write_shard
@@ -244,7 +245,7 @@ def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
         key = (job.seed, zlib.crc32(job.task.encode()), job.number, attempt)
         drawn = DEMONSTRATION_SEEDS | int(np.random.SeedSequence(key).generate_state(1)[0]) >> 2
         episode = Episode(job.task, drawn if job.fixed_seed is None else job.fixed_seed)
-        data = record_success(world, episode, job.recording, key)
+        data = record_success(world, episode, job.recording, key, scout=attempt > 0)  # after a failure the next one is likelier
         if data is not None:
             write_shard(job.shard, with_fields(data, attempts=attempt + 1), features, fps)
             return
@@ -270,7 +271,7 @@ def _end_with(parent: int) -> None:
 @contextmanager
 def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes with one thread each: the work is split by episode, threads inside would only fight."""
-    count = count or len(os.sched_getaffinity(0))
+    count = count or usable_cores()
     before = {name: os.environ.get(name) for name in (*_ONE_THREAD, "MUJOCO_GL")}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     os.environ.setdefault("MUJOCO_GL", "egl")

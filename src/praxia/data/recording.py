@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from praxia.data.lerobot.features import FRESH, GOAL, OBJECT_POSES, Feature
+from praxia.data.lerobot.features import EXECUTED, FRESH, GOAL, OBJECT_POSES, Feature
 from praxia.data.lerobot.objects import object_poses, object_rows
 from praxia.data.lerobot.pictures import depth_feature, depth_png, mask_feature, png
 from praxia.data.lerobot.shard import EpisodeData
@@ -25,6 +25,7 @@ STATE, ACTION = "observation.state", "action"
 class Recording:
     """What is written of every episode. picture_every: control steps from one picture to the next; states and actions are at every step.
 
+    noise: the actions stay the expert's, EXECUTED keeps what was done; while it pushes no picture is taken, the next is taken right after.
     steps: only the first ones of every episode, whatever comes of it (1: still scenes); 0 = until success, failures are not kept.
     """
 
@@ -80,6 +81,8 @@ def features_of(world: World, truth: Truth, recording: Recording) -> dict[str, F
         if camera.calibrated:
             features[intrinsics_key(camera.role)] = Feature("float32", (4,), ["fx", "fy", "cx", "cy"])
             features[extrinsics_key(camera.role)] = Feature("float32", (16,))
+    if recording.noise is not None:
+        features[EXECUTED] = features[ACTION]
     features |= {tool_key(arm): Feature("float32", (16,)) for arm in truth.T_base_tool}
     if truth.goal is not None:
         features[GOAL] = Feature("float32", (3,))
@@ -117,12 +120,12 @@ def card_of(world: World, truth: Truth, recording: Recording) -> DatasetCard:
     )
 
 
-def record_success(world: World, episode: Episode, recording: Recording, noise_seed: tuple[int, ...]) -> EpisodeData | None:
+def record_success(world: World, episode: Episode, recording: Recording, noise_seed: tuple[int, ...], scout: bool = False) -> EpisodeData | None:
     """One episode of the world's expert, or None if it does not reach success (`recording.steps` keeps what there is).
 
-    With noise, attempts often fail: the episode is first run without pictures, and only a success is run again and rendered.
+    scout: run the episode without pictures first, and render only a success: cheaper where failures are likely.
     """
-    if recording.noise is None or recording.steps:
+    if not scout or recording.steps:
         return _run(world, episode, recording, noise_seed, look=True)
     scouted = _run(world, episode, recording, noise_seed, look=False)
     if scouted is None:
@@ -141,16 +144,20 @@ def _run(world: World, episode: Episode, recording: Recording, noise_seed: tuple
     noise = None
     if recording.noise is not None:
         noise = NoiseRun(recording.noise, world.action_spec, np.random.Generator(np.random.Philox(np.random.SeedSequence(noise_seed))))
-    log, success = _Log(), False
+    log, success, last = _Log(), False, -recording.picture_every
     for step in range(world.max_steps(episode.task)):
-        fresh = step % recording.picture_every == 0
+        expert = np.asarray(world.expert(), np.float32)
+        executed = noise.executed(expert) if noise else expert
+        pushed = executed is not expert
+        fresh = step == 0 or (not pushed and step - last >= recording.picture_every)
+        last = -recording.picture_every if pushed else step if fresh else last
         if look:
             log.see(world.render(depth=recording.depth, masks=recording.masks) if fresh else None, world.truth())
-        expert = np.asarray(world.expert(), np.float32)
         log.states.append(np.asarray(world.state(), np.float32))
         log.actions.append(expert)
+        log.executed.append(executed)
         log.fresh.append(fresh)
-        result = world.step(noise.executed(expert) if noise else expert)
+        result = world.step(executed)
         success = result.success
         if success or result.done or step + 1 == recording.steps:
             break
@@ -165,6 +172,7 @@ class _Log:
 
     states: list[np.ndarray] = field(default_factory=list)
     actions: list[np.ndarray] = field(default_factory=list)
+    executed: list[np.ndarray] = field(default_factory=list)
     fresh: list[bool] = field(default_factory=list)
     views: list[tuple[View, ...]] = field(default_factory=list)  # one entry a picture
     shown: list[int] = field(default_factory=list)  # row -> picture
@@ -178,6 +186,8 @@ class _Log:
 
     def finish(self, instruction: str, fields: dict[str, Any], recording: Recording) -> EpisodeData:
         columns: dict[str, np.ndarray] = {STATE: np.stack(self.states), ACTION: np.stack(self.actions), FRESH: np.array(self.fresh)}
+        if recording.noise is not None:
+            columns[EXECUTED] = np.stack(self.executed)
         if not self.views:  # a scouting run
             return EpisodeData(instruction, columns)
         frames, pictures = {}, {}

@@ -8,7 +8,8 @@ from praxia.errors import ConfigError
 from praxia.registry import register
 from praxia.specs import ActionSpec
 
-_NEVER = ("gripper", "effort", "phase")  # a random gripper command drops the object, from which no expert here recovers
+_GRIPPER = ("gripper", "effort")
+_NEVER = (*_GRIPPER, "phase")  # a random gripper command drops the object
 _JITTER = 0.3
 
 
@@ -16,6 +17,8 @@ _JITTER = 0.3
 @dataclass(frozen=True)
 class RecoveryNoise:
     """In a burst: executed = scale * expert + half width * uniform(-1, 1) on motion dims; the gripper follows the expert.
+
+    gripper_first: probability that a burst at the first step also holds the gripper somewhere (nothing can be lost yet).
 
     The half width of a dim is `widths[its kind]` in the dim's unit if given, else `amplitude` of (high - low) / 2 of its limits.
     steady: one draw a burst, jittered by 0.3 of it (a push that is not averaged away), instead of a draw a step.
@@ -30,6 +33,7 @@ class RecoveryNoise:
     amplitude: float = 1.0
     widths: dict[str, float] = field(default_factory=dict)
     steady: bool = False
+    gripper_first: float = 0.0
 
     def __hash__(self) -> int:
         return hash(tuple((f.name, str(getattr(self, f.name))) for f in fields(self)))
@@ -39,6 +43,8 @@ class RecoveryNoise:
         if not 1 <= self.shortest <= self.longest or not 0 <= self.start <= 1 or not 0 <= self.start_first <= 1:
             raise ConfigError(f"{self}: expected 1 <= shortest <= longest and probabilities in 0..1")
         for dim in spec.dims:
+            if dim.kind in _GRIPPER and self.gripper_first and (dim.low is None or dim.high is None):
+                raise ConfigError(f"recovery noise: gripper_first needs low and high limits of action dim {dim.name!r} in the ActionSpec")
             if dim.kind in _NEVER:
                 continue
             if dim.kind not in self.widths and (dim.low is None or dim.high is None):
@@ -62,6 +68,11 @@ GENTLE_PUSH = RecoveryNoise(
     start=0.04, start_first=0.04, shortest=3, longest=8, scale=1.0, widths={"position": 0.025, "rotation": 0.10, "joint": 0.06}, steady=True
 )
 
+# Strays far enough to stand at the wrong object with the gripper half closed: what a policy must get out of that no clean episode shows.
+STRAY = RecoveryNoise(
+    start=0.06, start_first=0.6, shortest=3, longest=10, scale=0.3, widths={"position": 0.026, "rotation": 0.05}, steady=True, gripper_first=0.5
+)
+
 
 class NoiseRun:
     """The noise of one episode: decides step by step what is executed."""
@@ -74,13 +85,18 @@ class NoiseRun:
         self._moves = np.array([d.kind not in _NEVER for d in spec.dims])
         self._low = np.array([-np.inf if d.low is None else d.low for d in spec.dims])
         self._high = np.array([np.inf if d.high is None else d.high for d in spec.dims])
+        self._gripper = np.array([d.kind in _GRIPPER for d in spec.dims])
+        self._gripper_range = np.where(self._gripper, self._low, 0.0), np.where(self._gripper, self._high, 0.0)
+        self._held: np.ndarray | None = None  # gripper command of the first burst
 
     def executed(self, expert: np.ndarray) -> np.ndarray:
-        """The command to execute in place of the expert's float32 [Da]."""
+        """The command to execute in place of the expert's float32 [Da]; the same object outside bursts."""
         noise = self._noise
         if self._left == 0 and self._rng.random() < (noise.start_first if self._first else noise.start):
             self._left = int(self._rng.integers(noise.shortest, noise.longest + 1))
             self._offset = self._rng.uniform(-1.0, 1.0, len(expert))
+            holds = self._first and self._rng.random() < noise.gripper_first
+            self._held = self._rng.uniform(*self._gripper_range) if holds else None
         self._first = False
         if self._left == 0:
             return expert
@@ -88,4 +104,5 @@ class NoiseRun:
         draw = self._rng.uniform(-1.0, 1.0, len(expert))
         push = self._offset + _JITTER * draw if noise.steady else draw
         pushed = np.clip(noise.scale * expert + self._width * push, self._low, self._high)
-        return np.where(self._moves, pushed, expert).astype(np.float32)
+        gripper = expert if self._held is None else np.where(self._gripper, self._held, expert)
+        return np.where(self._moves, pushed, gripper).astype(np.float32)

@@ -1,6 +1,5 @@
 """Run a plan under one condition: worker processes, progress, and a file that lets a killed evaluation go on."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from praxia.cores import usable_cores
 from praxia.evaluate.factory import policy_identity
 from praxia.evaluate.plan import EpisodePlan
 from praxia.evaluate.records import RecordFile
@@ -28,8 +28,7 @@ def judges(setup: Setup, workers: int | None = None, episodes: int = 2**31) -> J
     """Worker processes: one per core this process may use if None, never more than episodes; 0 judges in this process."""
     if workers == 0:
         return ThisProcess(setup)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Pool(setup, min(workers or cores, episodes))
+    return Pool(setup, min(workers or usable_cores(), episodes))
 
 
 def run_plan(

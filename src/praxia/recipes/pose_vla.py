@@ -60,21 +60,17 @@ def tiny() -> Recipe:
             ),
             Stage(
                 name="robot",
-                sources=(
-                    Source(robot, ActionChunk(horizon=16, positions=True), shift, weight=0.9),
-                    Source(robot, SceneGrounding(), shift, weight=0.1),
-                ),
+                sources=(Source(robot, ActionChunk(horizon=16, positions=True, beside=SceneGrounding()), shift),),
                 objectives=(
                     Weighted(FlowMatching()),
                     Weighted(PositionRegression(beta=0.05), Constant(5.0)),
                     Weighted(GuidedAttention(), Constant(0.2)),
-                    Weighted(Grounding(), Constant(0.3)),
+                    Weighted(Grounding(), Constant(0.1)),
                 ),
                 init_from=(InitFrom(stage="base_vlm", parts=(("backbone", "backbone"), ("readouts", "readouts"))),),
                 steps=20_000,
                 minutes=6.75,
                 batch=32,
-                cycle=10,
                 optimiser=AdamW(lr=2e-3, warmup=100),
                 validate_every=1000,
             ),

@@ -69,21 +69,11 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
     apply_trainable(model, stage.trainable, stage.frozen)
     trainable = _size(p for p in model.parameters() if p.requires_grad)
     total = _size(model.parameters())
-    acts = model.head is not None
-    batch = _batch(spec, acts)
-    draws = model.draw(batch, torch.Generator()).to("meta")
-    saved: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        saved[id(tensor)] = tensor.numel() * tensor.element_size()
-        return tensor
-
-    counter = FlopCounterMode(display=False)
-    with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        model(batch, draws)
-    layout = model.layout(batch).describe() if model.backbone is not None else ""
-    weights = {id(p) for p in model.parameters()}
-    activations = sum(size for key, size in saved.items() if key not in weights) / BATCH
+    kinds = _kinds(stage, acts=model.head is not None)
+    looks = {kind: _look(model, _batch(spec, kind)) for kind in kinds}
+    flops = sum(share * looks[kind][0] for kind, share in kinds.items())
+    activations = max(looks[kind][1] for kind in kinds)
+    layout = _layout(model, _batch(spec, max(kinds, key=list(_KINDS).index))) if model.backbone is not None else ""
     return {
         "name": stage.name,
         "supervision": sorted({s.supervision.name for s in stage.sources}),
@@ -93,7 +83,7 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
         "trainable": trainable,
         "init_from": [i.stage or i.checkpoint for i in stage.init_from],
         "layout": layout,
-        "flops": 3 * counter.get_total_flops() / BATCH,
+        "flops": flops,
         # fp32 master, two AdamW moments and the gradient for what is trained; fp32 weights for what is frozen; activations in the compute dtype
         "memory": {
             "state": (16 * trainable + 4 * (total - trainable)) / 1e9,
@@ -104,8 +94,45 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def _batch(spec: ModelSpec, acts: bool) -> Batch:
-    """A batch without data, of the shapes a stage sees: an action chunk where there is a head, else a target text."""
+_KINDS = ("look", "answer", "action")  # pictures alone; a question and its answer; an instruction and a chunk
+
+
+def _kinds(stage: Stage, acts: bool) -> dict[str, float]:
+    """What the samples of a stage are and their shares: the kinds differ in what they run."""
+    shares: dict[str, float] = {}
+    for source in stage.sources:
+        kind = "action" if source.supervision.needs.horizon else "answer" if getattr(source.supervision, "asks", True) else "look"
+        shares[kind] = shares.get(kind, 0.0) + source.weight
+    total = sum(shares.values())
+    return {kind: share / total for kind, share in shares.items()} or {"action" if acts else "answer": 1.0}
+
+
+def _look(model: VLA, batch: Batch) -> tuple[float, float]:
+    """FLOPs (forward x 3) and bytes kept for the backward, both of one sample."""
+    draws = model.draw(batch, torch.Generator()).to("meta")
+    saved: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        saved[id(tensor)] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    counter = FlopCounterMode(display=False)
+    with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        model(batch, draws)
+    weights = {id(p) for p in model.parameters()}
+    return 3 * counter.get_total_flops() / BATCH, sum(size for key, size in saved.items() if key not in weights) / BATCH
+
+
+def _layout(model: VLA, batch: Batch) -> str:
+    """The token layout of the richest samples of a stage, with the head's own rows."""
+    if batch.prompt is None:
+        return "pictures alone: the language model does not run"
+    layout = model.layout(batch)
+    return (model.head.layout(layout) if model.head is not None and batch.future is not None else layout).describe()
+
+
+def _batch(spec: ModelSpec, kind: str) -> Batch:
+    """A batch without data, of the shapes that samples of a kind have."""
     side = spec.backbone.image_size if spec.backbone is not None else 0
     roles = ("head", "wrist") if side <= 64 else ("head", "wrist_left", "wrist_right")
     meta: dict[str, Any] = {"device": "meta"}
@@ -127,7 +154,7 @@ def _batch(spec: ModelSpec, acts: bool) -> Batch:
             time=torch.zeros(slots, **meta),
         )
     future = state = None
-    if acts:
+    if kind == "action":
         horizon, action = spec.head.horizon, spec.head.action_width
         width = getattr(spec.head, "state_width", 0) or getattr(spec.encoder, "state_width", ASSUMED_STATE)
         state = torch.zeros(BATCH, width, **meta)
@@ -136,8 +163,8 @@ def _batch(spec: ModelSpec, acts: bool) -> Batch:
     return Batch(
         size=BATCH,
         views=views,
-        prompt=tokens(PROMPT_TOKENS) if views else None,
-        target=tokens(TARGET_TOKENS) if views and not acts else None,
+        prompt=tokens(PROMPT_TOKENS) if views and kind != "look" else None,
+        target=tokens(TARGET_TOKENS) if views and kind == "answer" else None,
         state=state,
         future=future,
         embodiment=torch.zeros(BATCH, dtype=torch.long, **meta) if spec.embodiments else None,

@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from praxia.cores import usable_cores
 from praxia.data.cache import cache_folder
 from praxia.models.precision import multiplies_bf16
 
@@ -32,7 +33,7 @@ def diagnose() -> list[Check]:
 
 
 def _cpu() -> Check:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     bf16 = "bf16 in hardware" if multiplies_bf16(torch.device("cpu")) else "no bf16 in hardware: training here computes in fp32"
     return Check("processor", "ok", f"{cores} cores, {bf16}")
 

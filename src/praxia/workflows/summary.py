@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from praxia.cores import usable_cores
 from praxia.files import read_json, write_json
 from praxia.policy.config import package_versions
 from praxia.stages.run_directory import StageResult
@@ -45,7 +46,7 @@ def machine() -> dict[str, Any]:
     if info.is_file():
         model = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), model)
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
-    return {"cpu": model, "cores": os.cpu_count(), "gpu": gpu, "system": f"{platform.system()} {platform.machine()}"}
+    return {"cpu": model, "cores": usable_cores(), "gpu": gpu, "system": f"{platform.system()} {platform.machine()}"}
 
 
 class Watch:

@@ -1,6 +1,7 @@
 """Train a recipe stage by stage into a run folder, and export the policy. What is finished is not done again."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from praxia.data.mixture import temperature_weights
 from praxia.data.recorded import Recorded, RecordedSource
+from praxia.data.source import SampleSource
 from praxia.data.supervision import ActionChunk
 from praxia.errors import ConfigError, unknown
 from praxia.models.vla import PARTS, VLA
@@ -95,7 +97,7 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
     """What a policy folder says of itself."""
     recipe, sources = assembly.recipe, assembly.sources
     acting = {sources[x.data].embodiment for x in stage.sources if x.supervision.needs.horizon > 0}
-    licences = dict(recipe.licences) | {s.name: s.licence for s in sources.values()}
+    data = _licences(tuple(sources.values()))
     return PolicyConfig(
         recipe=recipe.name,
         preset=recipe.preset,
@@ -108,11 +110,22 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
         precision=recipe.precision,
         special_ids=assembly.special_ids,
         vocabulary_size=assembly.vocabulary_size,
-        licences=tuple(sorted(licences.items())),
-        provenance={"run": run.root.name, "stages": [s.name for s in recipe.stages], "datasets": sorted(s.name for s in sources.values())},
+        licences=tuple(sorted((dict(recipe.licences) | data).items())),
+        provenance={"run": run.root.name, "stages": [s.name for s in recipe.stages], "datasets": sorted(data)},
         versions=package_versions(),
         git_commit=git_commit(),
     )
+
+
+def _licences(sources: Sequence[SampleSource]) -> dict[str, str]:
+    """Licence of every dataset; datasets of one name are numbered."""
+    names = Counter(s.name for s in sources)
+    seen: Counter[str] = Counter()
+    found = {}
+    for source in sources:
+        seen[source.name] += 1
+        found[source.name if names[source.name] == 1 else f"{source.name} #{seen[source.name]}"] = source.licence
+    return found
 
 
 def _input(source: Source) -> Any:
@@ -142,7 +155,7 @@ def _with_data(recipe: Recipe, stage: Stage, data: Sequence[Recorded], opened: S
             raise ConfigError(f"stage {stage.name!r} has no sources and no action head to train on --data; fill its sources in a recipe of your own")
         acting = [Source(None, ActionChunk(recipe.model.head.horizon))]
     weight, replaced = sum(a.weight for a in acting), [a.data for a in acting]
-    new = [replace(acting[0], data=d, weight=weight * share) for d, share in zip(data, shares, strict=True)]
+    new = [replace(_taught(acting[0], o), data=d, weight=weight * share) for d, o, share in zip(data, opened, shares, strict=True)]
     for source in stage.sources:
         if source.supervision.needs.horizon == 0 and source.data not in replaced:
             new.append(source)
@@ -150,6 +163,14 @@ def _with_data(recipe: Recipe, stage: Stage, data: Sequence[Recorded], opened: S
             able = [(d, share) for d, o, share in zip(data, opened, shares, strict=True) if _answers(o, source)]
             new += [replace(source, data=d, weight=source.weight * share) for d, share in able]
     return replace(stage, sources=tuple(new))
+
+
+def _taught(source: Source, opened: RecordedSource) -> Source:
+    """The source without what its supervision teaches beside the actions, where a dataset does not know it."""
+    beside = getattr(source.supervision, "beside", None)
+    if beside is None or _answers(opened, replace(source, supervision=beside)):
+        return source
+    return replace(source, supervision=replace(source.supervision, beside=None))
 
 
 def _answers(opened: RecordedSource, source: Source) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from praxia.data.card import check_card_against, read_card
 from praxia.data.lerobot.cameras import CameraTrack
-from praxia.data.lerobot.features import FRESH, GOAL, OBJECT_POSES, Info
+from praxia.data.lerobot.features import EXECUTED, FRESH, GOAL, OBJECT_POSES, Info
 from praxia.data.lerobot.frame_store import DEFAULT_CAP_GB, Frames, open_frames
 from praxia.data.lerobot.objects import ObjectEntry, read_objects, truths_at
 from praxia.data.lerobot.pictures import METRES_PER_UNIT, check_depth
@@ -85,8 +85,9 @@ class LeRobotSource:
         return len(self.tables)
 
     def rows(self) -> np.ndarray:
-        """int64 rows a training sample may start at: those with a new picture."""
-        return np.flatnonzero(self.columns(FRESH)) if FRESH in self.info.features else np.arange(len(self))
+        """int64 rows a training sample may start at: those with a new picture where the robot follows its label."""
+        follows = ~self._pushed
+        return np.flatnonzero(self.columns(FRESH) & follows if FRESH in self.info.features else follows)
 
     def statistics(self) -> dict[str, Statistics]:
         """Of all rows: {"action": ..., "state": ...}, cached by content."""
@@ -117,6 +118,16 @@ class LeRobotSource:
         return self._vector(self.card.action_key, self.card.action.width)
 
     @cached_property
+    def executed(self) -> np.ndarray:
+        """float32 [N, Da]: what the robot did; the actions unless noise was recorded."""
+        return self._vector(EXECUTED, self.card.action.width) if EXECUTED in self.info.features else self.actions
+
+    @cached_property
+    def _pushed(self) -> np.ndarray:
+        """bool [N]: the robot did something else than its label says."""
+        return (self.executed != self.actions).any(axis=1)
+
+    @cached_property
     def _episode_of(self) -> np.ndarray:
         out = np.zeros(len(self), np.int32)
         for i, e in enumerate(self.episodes):
@@ -144,8 +155,8 @@ class LeRobotSource:
             instruction=tasks[int(indices[row])],
             embodiment=self.card.embodiment,
             state=self.states[row].copy() if self.card.state.width else None,
-            past=self._window(row - want.history, want.history, episode) if want.history else None,
-            future=self._window(row, want.horizon, episode) if want.horizon else None,
+            past=self._past(row, want.history, episode) if want.history else None,
+            future=self._future(row, want.horizon, episode) if want.horizon else None,
             tool_path={arm: self._tool(key, row, min(row + want.tool_horizon, episode.stop)) for arm, key in self.card.tool_keys.items()}
             if want.tool_horizon
             else {},
@@ -155,12 +166,16 @@ class LeRobotSource:
             provenance=Provenance(self.card.name, episode.index, row - episode.start, self.card.licence),
         )
 
-    def _window(self, first: int, count: int, episode: EpisodeEntry) -> Window:
-        """Rows outside the episode repeat its edge and are not valid."""
-        rows = np.arange(first, first + count)
-        valid = (rows >= episode.start) & (rows < episode.stop)
-        rows = np.minimum(np.maximum(rows, episode.start), episode.stop - 1)
-        return Window(self.states[rows], self.actions[rows], valid)
+    def _past(self, row: int, count: int, episode: EpisodeEntry) -> Window:
+        """The steps before a row: states and what was done in them."""
+        rows, valid = _within(episode, np.arange(row - count, row))
+        return Window(self.states[rows], self.executed[rows], valid)
+
+    def _future(self, row: int, count: int, episode: EpisodeEntry) -> Window:
+        """Labels from a row on; behind a push they answer a state that these labels do not lead to, and are not valid."""
+        rows, valid = _within(episode, np.arange(row, row + count))
+        pushed_before = np.concatenate(([False], np.logical_or.accumulate(self._pushed[rows])[:-1]))
+        return Window(self.states[rows], self.actions[rows], valid & ~pushed_before)
 
     def _tool(self, key: str, start: int, stop: int) -> np.ndarray:
         return np.asarray(self.columns(key)[start:stop], np.float64).reshape(-1, 4, 4)
@@ -234,3 +249,8 @@ class LeRobotSource:
         for path in dict.fromkeys(e.videos[key].path for key in used for e in self.episodes):
             if not path.is_file():
                 raise DataError(f"video {path} is missing; copy or download the dataset's videos/ folder completely")
+
+
+def _within(episode: EpisodeEntry, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows cut to the episode (outside its edge is repeated) and which of them were inside."""
+    return np.clip(rows, episode.start, episode.stop - 1), (rows >= episode.start) & (rows < episode.stop)

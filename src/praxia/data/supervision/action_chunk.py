@@ -1,6 +1,7 @@
 """action_chunk: the next H actions from views, instruction and state (post-training of every recipe)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,24 +21,34 @@ class ActionChunk:
     target object's centre, the goal. dense["positions"] float32 [3, 3]: metres in the picture frame; ["positions_valid"] bool [3];
     ["positions_pixel"] float32 [3, 2]: (u, v) in the transformed picture; ["positions_slot"] int64: the view's slot, -1 without posed view.
     Picture frame (`geometry.camera.picture_frame`): a shifted picture shifts its positions with it, or the shift would be unexplainable noise.
+
+    beside: supervision that asks nothing (`SceneGrounding`), whose dense targets are taught on the same pictures in the same forward.
     """
 
     horizon: int = 16
     history: int = 0
     positions: bool = False
     view: str = ""
+    beside: Any = None
     name: str = "action_chunk"
 
     @property
     def needs(self) -> Needs:
-        """Chunk, history, and truth if positions are asked for."""
-        return Needs(horizon=self.horizon, history=self.history, objects=self.positions, tool_path=self.positions)
+        """Chunk, history, and truth if positions are asked for or taught beside."""
+        beside = self.beside.needs if self.beside is not None else Needs()
+        return replace(
+            beside, horizon=self.horizon, history=self.history, objects=self.positions or beside.objects, tool_path=self.positions or beside.tool_path
+        )
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
-        """None if no step of the chunk is inside the episode."""
+        """None if no step of the chunk is inside the episode, or nothing can be taught beside it."""
         if sample.future is None or not sample.future.valid.any():
             return None
-        return Example(sample, sample.instruction, None, self._positions(sample) if self.positions else {})
+        example = Example(sample, sample.instruction, None, self._positions(sample) if self.positions else {})
+        if self.beside is None:
+            return example
+        taught: Example | None = self.beside(sample, rng)
+        return replace(example, dense=example.dense | taught.dense, phrases=taught.phrases) if taught is not None else None
 
     def _positions(self, sample: Sample) -> dict[str, np.ndarray]:
         points, valid, pixels, slot = np.zeros((3, 3), np.float32), np.zeros(3, bool), np.zeros((3, 2), np.float32), -1

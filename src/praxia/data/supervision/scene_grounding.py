@@ -1,6 +1,7 @@
 """scene_grounding: where every named thing is in every posed view; nothing is asked, the vision tower alone learns (stage 0, `base_vlm`)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class SceneGrounding:
 
     things: int = 12
     name: str = "scene_grounding"
+    asks: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.things < 1:

@@ -48,7 +48,10 @@ def picture_size(view: View) -> tuple[int, int]:
 
 
 class Supervision(Protocol):
-    """A registered frozen dataclass. `name` groups micro-batches: examples of one name have the same parts."""
+    """A registered frozen dataclass. `name` groups micro-batches: examples of one name have the same parts.
+
+    An optional class attribute `asks = False` says that no example has a prompt: the vision tower alone runs.
+    """
 
     name: str
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from praxia.data.batch import Batch, Draws
+from praxia.models.layout import TokenLayout
 from praxia.models.states import HeadOutput, PrefixStates, Want
 
 
@@ -14,6 +15,10 @@ class Head(nn.Module, ABC):
 
     want: Want = Want()
     steps: int = 1  # default number of integration steps at sampling
+
+    def layout(self, prefix: TokenLayout) -> TokenLayout:
+        """The prefix's layout with the head's own rows behind it; unchanged for heads whose rows attend to it from outside."""
+        return prefix
 
     @abstractmethod
     def draw(self, batch_size: int, generator: torch.Generator) -> Draws:

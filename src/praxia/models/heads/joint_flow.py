@@ -15,7 +15,7 @@ from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Attention, additive_mask
 from praxia.models.heads.head import Head, chunk_validity
 from praxia.models.heads.time_embedding import time_embedding
-from praxia.models.layout import Group
+from praxia.models.layout import Group, TokenLayout
 from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates, Want
 from praxia.registry import register
 
@@ -79,6 +79,12 @@ class JointFlowHead(Head):
         self.action_time_mlp_out = nn.Linear(spec.width, spec.width)
         self.action_out_proj = nn.Linear(spec.width, spec.action_width)
 
+    def layout(self, prefix: TokenLayout) -> TokenLayout:
+        """One state token, then the chunk, which also sees the state."""
+        block = max(g.block for g in prefix.groups)
+        groups = (Group("state", 1, block + 1), Group("action", self.spec.horizon, block + 2))
+        return prefix.extended(groups, prefix.valid.new_ones(len(prefix.valid), 1 + self.spec.horizon))
+
     def draw(self, batch_size: int, generator: torch.Generator) -> Draws:
         spec = self.spec
         noise = torch.randn(batch_size, spec.draws, spec.horizon, spec.action_width, generator=generator)
@@ -108,11 +114,7 @@ class JointFlowHead(Head):
         # an answer that is taught in the same batch is not there when the policy acts
         observed = prefix.layout.hiding("target")
         answer = prefix.layout.valid.sum(1) - observed.valid.sum(1)
-        block = max(g.block for g in observed.groups)
-        groups = (Group("state", 1, block + 1), Group("action", h, block + 2))
-        valid = prefix.layout.valid.new_ones(b * k, 1 + h)
-        layout = observed.repeated(k).extended(groups, valid)
-        mask = layout.mask(("state", "action"))
+        mask = self.layout(observed.repeated(k)).mask(("state", "action"))
         positions = (prefix.next_position - answer).repeat_interleave(k)[:, None] + torch.arange(1 + h, device=rows.device)
         out = self.dit(
             inputs_embeds=rows,
