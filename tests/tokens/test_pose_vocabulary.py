@@ -46,9 +46,8 @@ def test_a_pose_comes_back_within_two_millimetres_and_six_tenths_of_a_degree(pub
 
 
 def test_shared_lists_and_the_published_orders(published):
-    text = published.text(
-        (Quantity("translation", (0.3, 0.3, 1.0)), Quantity("extent", (0.1, 0.2, 0.4)), Quantity("location", (0.0, 1.5, 0.5, 0.25)))
-    )
+    places = Quantity("location", (0.0, 1.5, 0.5, 0.25))
+    text = published.text((Quantity("translation", (0.3, 0.3, 1.0)), Quantity("extent", (0.1, 0.2, 0.4)), places))
     x, y, z = text.split("<")[1:4]
     assert x == y and x.startswith("transXY") and z.startswith("transZ")
     back = published.numbers(text)
