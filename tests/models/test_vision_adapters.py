@@ -59,6 +59,21 @@ def test_masks_are_drawn_independently_at_the_declared_rates():
     assert set(model.draw(batch, torch.Generator().manual_seed(0)).masks) == {"rays", "depth"}
 
 
+def test_sparse_depth_keeps_a_random_share_of_the_known_pixels():
+    model, batch = case("pose_vla")
+    adapter = model.adapters[0]
+    adapter.spec = replace(adapter.spec, drop_depth=0.0, drop_rays=0.0, sparse_depth=0.5)
+    masks = adapter.draw_masks(2000, torch.Generator().manual_seed(0))
+    kept = 1 - masks["depth_pixels"].flatten(1).float().mean(1)
+    thinned = kept < 0.999
+    assert abs(thinned.float().mean() - 0.5) < 0.04
+    assert abs(kept[thinned].log10().median() + 1.5) < 0.2  # from 0.1 to 100 %, evenly in the logarithm
+    none = torch.zeros(batch.size, *masks["depth_pixels"].shape[1:], dtype=torch.bool)
+    assert torch.equal(tokens(model, batch, {"depth_pixels": none}), tokens(model, batch))
+    no_depth = replace(batch, views=replace(batch.views, depth=None))
+    assert torch.equal(tokens(model, batch, {"depth_pixels": ~none}), tokens(model, no_depth))
+
+
 def test_canvas_rays_and_depth_are_those_of_the_resampled_view():
     rng = np.random.default_rng(0)
     spec = ImageSpec(32, "letterbox")

@@ -10,12 +10,16 @@ from tests.recipes.micro_recipe import micro
 
 from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, SlotMap
 from praxia.data.recorded import Recorded
-from praxia.data.supervision import SceneGrounding, SceneQuestions
+from praxia.data.supervision import ObjectPoses, SceneGrounding, SceneQuestions, Waypoints
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.models.spec import SpecialToken
-from praxia.stages.recipe import Source
+from praxia.objectives import NextToken
+from praxia.policy import Policy
+from praxia.stages.recipe import InitFrom, Source, Weighted
+from praxia.tokens.pose_vocabulary import PoseVocabulary
+from praxia.train.settings import TrainSettings
 from praxia.workflows.assemble import assemble
-from praxia.workflows.train_recipe import _licences, with_data
+from praxia.workflows.train_recipe import _licences, train_recipe, with_data
 
 
 @pytest.fixture
@@ -150,6 +154,27 @@ def test_datasets_of_one_name_keep_their_licences(recipe, tabletop_data, twin):
     licences = _licences(tuple(assembly.sources.values()))
     assert list(licences) == ["tabletop #1", "tabletop #2"] and len(set(licences.values())) == 2
     assert list(_licences(tuple(assemble(recipe).sources.values()))) == ["tabletop"]
+
+
+def test_the_pose_vocabulary_is_fitted_on_what_the_stages_say_and_travels_with_the_policy(recipe, tabletop_data, tmp_path):
+    stage = recipe.stages[0]
+    spec = PoseVocabulary(xy=128, z=128, size=64, rotation=72)
+    data = stage.sources[0].data
+    says = (Source(data, ObjectPoses(negatives=0.0, least_area=0.001)), Source(data, Waypoints(count=3, every=2)))
+    poses = replace(stage, name="poses", sources=says, objectives=(Weighted(NextToken()),), parts=("backbone",), steps=2, batch=4)
+    robot = replace(recipe.stages[1], init_from=(InitFrom(stage="poses", parts=(("backbone", "backbone"),)),), steps=2)
+    recipe = replace(recipe, model=replace(recipe.model, vocabulary=spec), stages=(poses, robot))
+    assembly = assemble(recipe)
+    vocabulary = assembly.model.vocabulary
+    assert vocabulary == assemble(recipe).model.vocabulary and set(spec.tokens) <= set(assembly.tokenizer.get_vocab())
+    assert vocabulary.z.edges[0] > 0.01 and 0.5 < vocabulary.z.edges[-1] < 3 and vocabulary.size.edges[-1] < 0.6
+    trained = train_recipe(recipe, tmp_path / "run", TrainSettings(quiet=True))
+    policy = Policy.load(trained.policy)
+    assert policy.config.model.vocabulary == vocabulary
+    assert policy.tokenizer.convert_tokens_to_ids("<rot071>") == assembly.tokenizer.convert_tokens_to_ids("<rot071>")
+    batch = policy.collate([says[1].supervision(data.open().sample(3, says[1].supervision.needs), np.random.default_rng(0))])
+    said = vocabulary.numbers(policy.tokenizer.decode(batch.target.ids[0][batch.target.valid[0]]))
+    assert len(said["translation"]) in (3, 6) and (said["translation"][:, 2] < 2).all()
 
 
 def test_a_recipe_whose_stages_cannot_follow_each_other_is_refused(recipe):

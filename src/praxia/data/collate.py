@@ -14,6 +14,7 @@ from praxia.data.sample import Sample, Window
 from praxia.data.supervision.supervision import Example
 from praxia.errors import ConfigError, DataError, unknown
 from praxia.geometry.scene import View
+from praxia.tokens.quantity import FittedVocabulary, Parts
 
 T = TypeVar("T")
 
@@ -22,19 +23,26 @@ class Collate:
     """Holds what turns examples into tensors: number transforms and the backbone's text rendering.
 
     text: object with prompt_ids(tokenizer, text) and target_ids(tokenizer, text), or None for models without a backbone.
-    numbers: per embodiment. embodiments: index of each name.
+    numbers: per embodiment. embodiments: index of each name. vocabulary: what writes the quantities of a target as tokens.
     """
 
-    def __init__(self, numbers: dict[str, Numbers], text: Any = None, tokenizer: Any = None, embodiments: Sequence[str] = ()):
+    def __init__(
+        self,
+        numbers: dict[str, Numbers],
+        text: Any = None,
+        tokenizer: Any = None,
+        embodiments: Sequence[str] = (),
+        vocabulary: FittedVocabulary | None = None,
+    ):
         self.numbers, self.embodiments = numbers, {name: i for i, name in enumerate(embodiments)}
         self.pad = tokenizer.pad_token_id if tokenizer is not None else 0
         if text is not None:
             if tokenizer is None:
                 raise ConfigError("Collate renders texts for a backbone but was given no tokenizer; set Recipe.tokenizer")
             self._prompt = lru_cache(maxsize=100_000)(lambda s: tuple(text.prompt_ids(tokenizer, s)))
-            self._target = lru_cache(maxsize=100_000)(lambda s: tuple(text.target_ids(tokenizer, s)))
+            self._answer = lru_cache(maxsize=100_000)(lambda s: tuple(text.target_ids(tokenizer, s)))
             self._phrase = lru_cache(maxsize=100_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False)))
-        self.text = text is not None
+        self.text, self._vocabulary = text is not None, vocabulary
 
     def __call__(self, examples: Sequence[Example], indices: Sequence[int] | None = None) -> Batch:
         """All examples must have the same parts, view roles and stored picture sizes. Raises DataError otherwise."""
@@ -85,7 +93,14 @@ class Collate:
             raise DataError(f"no number transforms for embodiment {embodiment!r}; the recipe has {sorted(self.numbers)}")
         return self.numbers[embodiment]
 
-    def _texts(self, what: str, texts: list[str | None], ids: Callable[[str], tuple[int, ...]]) -> Tokens | None:
+    def _target(self, target: str | Parts) -> tuple[int, ...]:
+        if isinstance(target, str):
+            return self._answer(target)
+        if self._vocabulary is None:
+            raise ConfigError("a supervision's target holds numbers, but the model has no vocabulary that writes them; set ModelSpec.vocabulary")
+        return self._answer(self._vocabulary.text(target))
+
+    def _texts(self, what: str, texts: Sequence[T | None], ids: Callable[[T], tuple[int, ...]]) -> Tokens | None:
         present = _all_or_none(what, texts)
         return self._tokens([ids(text) for text in present]) if present else None
 

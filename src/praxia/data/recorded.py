@@ -65,7 +65,7 @@ class RecordedSource:
             depth=needs.depth,
             masks=needs.masks,
             objects=needs.objects,
-            tool_horizon=max(1, needs.horizon) if needs.tool_path else 0,
+            tool_horizon=needs.tool_steps or max(1, needs.horizon) if needs.tool_path else 0,
         )
         return self._source.sample_at(int(self._rows[index]), want)
 

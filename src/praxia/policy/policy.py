@@ -36,7 +36,7 @@ class Policy:
             raise ConfigError(unknown("embodiment of this policy", embodiment, names))
         self.robot = config.robots[names.index(embodiment) if embodiment else 0]
         numbers = {r.embodiment: r.numbers for r in config.robots}
-        self.collate = Collate(numbers, model.backbone, tokenizer, config.model.embodiments)
+        self.collate = Collate(numbers, model.backbone, tokenizer, config.model.embodiments, config.model.vocabulary)
 
     # --- what it is -------------------------------------------------------------------------------------------------------------
 

@@ -47,17 +47,28 @@ class PoseVocabulary:
     @property
     def tokens(self) -> tuple[str, ...]:
         """What is added to a tokenizer, in id order."""
-        lists = [_names("transXY", self.xy), _names("transZ", self.z), _names("rot", self.rotation), _names("size", self.size)]
+        lists = [kind_names("transXY", self.xy), kind_names("transZ", self.z), kind_names("rot", self.rotation), kind_names("size", self.size)]
         delimiters = [f"<{slash}image{view}>" for view in range(self.views) for slash in ("", "/")]
         return (*(token for names in lists for token in names), *delimiters, NO_OBJECT)
 
-    def fitted(self, values: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray] | None = None) -> "PoseTokens":
-        """The vocabulary with edges after the data. values: metres float [N] by list, "xy", "z" and "size"; weights: of each value."""
-        missing = {"xy", "z", "size"} - values.keys()
-        if missing:
-            raise ConfigError(f"the pose vocabulary is fitted on 'xy', 'z' and 'size'; missing: {sorted(missing)}")
-        given = weights or {}
-        return PoseTokens(self, *(quantile_bins(values[k], getattr(self, k), _LEAST, given.get(k)) for k in ("xy", "z", "size")))
+    def fitted(self, values: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]) -> "PoseTokens":
+        """The vocabulary with edges after the data.
+
+        values: quantities by kind, of which "translation" and "extent" (each float [N, 3], metres) are read; weights: float [N] of each kind.
+        Sizes may be missing where nothing but waypoints is said. Raises ConfigError without translations.
+        """
+        if "translation" not in values:
+            raise ConfigError(
+                "the pose vocabulary is fitted on the poses that the stages say, and no supervision says any; add ObjectPoses or Waypoints"
+            )
+        places, weight = values["translation"], weights["translation"]
+        sizes = values.get("extent", np.array([[_LEAST, 1.0, 1.0]]))
+        return PoseTokens(
+            self,
+            quantile_bins(places[:, :2], self.xy, _LEAST, np.repeat(weight, 2)),
+            quantile_bins(places[:, 2], self.z, _LEAST, weight),
+            quantile_bins(sizes, self.size, _LEAST, np.repeat(weights.get("extent", np.ones(1)), 3)),
+        )
 
 
 @register("vocabulary/pose_tokens")
@@ -69,6 +80,11 @@ class PoseTokens:
     xy: Bins
     z: Bins
     size: Bins
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """As `PoseVocabulary.tokens`."""
+        return self.spec.tokens
 
     def text(self, parts: Parts) -> str:
         """The target as text, every quantity as tokens."""
@@ -112,14 +128,14 @@ class PoseTokens:
 
 
 @cache
-def _names(kind: str, count: int) -> list[str]:
-    """Tokens of a kind; numbers are padded to the width of the published list, or of the list itself if that is longer."""
+def kind_names(kind: str, count: int) -> list[str]:
+    """Tokens of a kind (loc, transXY, transZ, size, rot) in bin order, numbered as wide as the published list or, if longer, as the list needs."""
     width = max(3 if kind == "rot" else 4, len(str(count - 1)))
     return [f"<{kind}{i:0{width}d}>" for i in range(count)]
 
 
 def _text(kind: str, bins: np.ndarray, count: int) -> str:
-    names = _names(kind, count)
+    names = kind_names(kind, count)
     return "".join(names[int(i)] for i in bins)
 
 

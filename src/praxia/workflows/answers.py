@@ -38,7 +38,8 @@ def _answer(policy: Policy, example: Example, role: str) -> Answer:
     assert view is not None  # the question was made from it
     question = example.prompt or ""
     said = policy.generate_for(example.sample, question, view.role)["text"]
-    expected, size = example.target or "", view.image.shape[:2]
+    assert isinstance(example.target, str)  # scene questions are answered in words and places
+    expected, size = example.target, view.image.shape[:2]
     right, answered = points_in(expected, size), points_in(said, size)
     return Answer(
         image=view.image,

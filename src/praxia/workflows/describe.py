@@ -94,7 +94,7 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-_KINDS = ("look", "answer", "action")  # pictures alone; a question and its answer; an instruction and a chunk
+_KINDS: tuple[str, ...] = ("look", "answer", "action")  # pictures alone; a question and its answer; an instruction and a chunk
 
 
 def _kinds(stage: Stage, acts: bool) -> dict[str, float]:

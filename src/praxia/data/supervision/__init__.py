@@ -1,9 +1,11 @@
 """What a sample must say. Importing this package registers every supervision."""
 
 from praxia.data.supervision.action_chunk import ActionChunk
+from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.scene_grounding import SceneGrounding
 from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.state_action_chunk import StateActionChunk
 from praxia.data.supervision.supervision import Example, Needs, Supervision
+from praxia.data.supervision.waypoints import Waypoints
 
-__all__ = ["ActionChunk", "Example", "Needs", "SceneGrounding", "SceneQuestions", "StateActionChunk", "Supervision"]
+__all__ = ["ActionChunk", "Example", "Needs", "ObjectPoses", "SceneGrounding", "SceneQuestions", "StateActionChunk", "Supervision", "Waypoints"]

@@ -7,25 +7,30 @@ import numpy as np
 
 from praxia.data.sample import Sample
 from praxia.geometry.scene import View
+from praxia.tokens.quantity import Parts
 
 
 @dataclass(frozen=True)
 class Example:
     """What the model is asked and must answer. prompt None: nothing is asked, only the vision tower looks.
 
+    target: a text, or its parts where it holds numbers that the model's vocabulary writes as tokens.
     dense: further targets by name (arrays of one shape per name). phrases: texts that dense targets speak of (equally many in every example).
     """
 
     sample: Sample
     prompt: str | None
-    target: str | None = None
+    target: str | Parts | None = None
     dense: dict[str, np.ndarray] = field(default_factory=dict)
     phrases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a supervision needs of a sample: chunk and history length in steps, and optional parts."""
+    """What a supervision needs of a sample: chunk and history length in steps, and optional parts.
+
+    tool_steps: steps of the tool's path, row 0 = now (0: as many as the chunk has, at least one).
+    """
 
     horizon: int = 0
     history: int = 0
@@ -33,6 +38,7 @@ class Needs:
     masks: bool = False
     objects: bool = False
     tool_path: bool = False
+    tool_steps: int = 0
     pictures: bool = True
 
 

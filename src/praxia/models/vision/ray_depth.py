@@ -20,11 +20,16 @@ from praxia.specs import ImageSpec
 @register("adapter/ray_depth")
 @dataclass(frozen=True)
 class RayDepth:
-    """drop_rays, drop_depth: probability that a training sample loses the prior in all its views, drawn independently."""
+    """drop_rays, drop_depth: probability that a training sample loses the prior in all its views, drawn independently.
+
+    sparse_depth: probability that a training sample keeps only a random share of its known depth pixels, 0.1 to 100 %, the same places in all
+    views (the paper's stand-in for sensor noise; off in the released code).
+    """
 
     reads_depth: ClassVar[bool] = True
     drop_rays: float = 0.5
     drop_depth: float = 0.5
+    sparse_depth: float = 0.0
 
     def build(self, backbone: Backbone) -> "RayDepthAdapter":
         """The module, matched to the backbone's canvas, patches and vision width."""
@@ -54,9 +59,14 @@ class RayDepthAdapter(nn.Module):
         self.depth = PatchEncoder(2, patch, width)
 
     def draw_masks(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Which samples lose which prior: bool [B] under `rays` and `depth`."""
+        """Which samples lose which prior: bool [B] under `rays` and `depth`; which depth pixels go: bool [B, S, S] under `depth_pixels`."""
         uniform = torch.rand(2, batch_size, generator=generator)
-        return {"rays": uniform[0] < self.spec.drop_rays, "depth": uniform[1] < self.spec.drop_depth}
+        masks = {"rays": uniform[0] < self.spec.drop_rays, "depth": uniform[1] < self.spec.drop_depth}
+        if self.spec.sparse_depth:
+            thinned = torch.rand(batch_size, generator=generator) < self.spec.sparse_depth
+            kept = torch.where(thinned, 10 ** torch.empty(batch_size).uniform_(-3, 0, generator=generator), 1.0)
+            masks["depth_pixels"] = torch.rand(batch_size, *[self.image_spec.size] * 2, generator=generator) >= kept[:, None, None]
+        return masks
 
     def forward(self, patches: Tensor, batch: Batch, draws: Draws) -> Tensor:
         """patches [B, V, P, D] -> the same shape."""
@@ -66,6 +76,8 @@ class RayDepthAdapter(nn.Module):
             rays = rays.masked_fill(draws.masks["rays"][:, None, None, None, None], 0)
         if "depth" in draws.masks:
             depth = depth.masked_fill(draws.masks["depth"][:, None, None, None, None], 0)
+        if "depth_pixels" in draws.masks:
+            depth = depth.masked_fill(draws.masks["depth_pixels"][:, None, None], 0)
         priors = self.rays(rays.flatten(0, 1)) + self.depth(depth.flatten(0, 1))
         return patches + priors.to(patches.dtype).view_as(patches)
 

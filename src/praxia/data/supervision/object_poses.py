@@ -1,0 +1,130 @@
+"""object_poses: every visible instance of a class, in every view, as place, pose and size in the camera frame (Pose-VLA stage 1a)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from praxia.data.sample import Sample
+from praxia.data.supervision.pose_text import Sections, pixel_quantity
+from praxia.data.supervision.supervision import Example, Needs, picture_size
+from praxia.errors import ConfigError
+from praxia.geometry.boxes import Boxes, corners
+from praxia.geometry.camera import project
+from praxia.geometry.rotations import matrix_to_euler
+from praxia.geometry.scene import ObjectTruth, View
+from praxia.geometry.se3 import invert
+from praxia.registry import register
+from praxia.tokens.pose_vocabulary import NO_OBJECT
+from praxia.tokens.quantity import Parts, quantity
+
+_NEAREST = 0.01  # metres in front of the camera
+_SHOWN = 0.30  # part of the projected box that must be in the picture
+_SHOWN_OF_BOX = 0.05  # and the same as an area: at least this part of the box ...
+
+
+@dataclass(frozen=True)
+class Visible:
+    """An object in a view. T: float64 [4, 4] camera frame, box centre. box: (u0, v0, u1, v1) clipped to the picture. centre: projected centre."""
+
+    truth: ObjectTruth
+    T: np.ndarray
+    box: np.ndarray
+    centre: np.ndarray
+
+
+@register("supervision/object_poses")
+@dataclass(frozen=True)
+class ObjectPoses:
+    """Prompt `detect the {class}`, target one section a view, objects from near to far.
+
+    An object: a space (a class is then the same tokens everywhere), class, place (`box` two corners, `centre` one point), translation, extent,
+    rotation, and a semicolon. A class that is not in a view leaves its section empty; `<no_object>` stands in every section for a class that
+    the scene does not have.
+
+    names: what is asked for, the `category` (all its instances are listed) or the full `name` ("red mug").
+    negatives: probability of asking for one of `classes` that no object of the scene has and that shares no word with any.
+    least_area: of an object's visible part, as a share of the padded square picture (published: 150 pixels of 224 x 224).
+    delimiters: whether sections stand between <imageK> and </imageK>.
+    """
+
+    place: Literal["box", "centre"] = "box"
+    names: Literal["category", "name"] = "category"
+    negatives: float = 0.1
+    classes: tuple[str, ...] = ()
+    least_area: float = 150 / 224**2
+    delimiters: bool = True
+    name: str = "object_poses"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.negatives <= 1:
+            raise ConfigError(f"ObjectPoses.negatives is {self.negatives}; expected a probability from 0 to 1")
+        if self.negatives and not self.classes:
+            raise ConfigError("ObjectPoses.negatives needs `classes`, names to ask for where they are absent; give them, or set negatives to 0")
+
+    @property
+    def needs(self) -> Needs:
+        """Object truths, and masks where they were recorded."""
+        return Needs(objects=True, masks=True)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
+        """None if no object is visible in any calibrated view."""
+        seen = [self.visible(sample.objects, view) for view in sample.views]
+        present = sorted({self._called(v.truth) for objects in seen for v in objects})
+        if not present:
+            return None
+        if rng.random() < self.negatives and (absent := self._absent(sample.objects)):
+            return Example(sample, f"detect the {absent[rng.integers(len(absent))]}", self._nothing(sample.views))
+        asked = present[rng.integers(len(present))]
+        return Example(sample, f"detect the {asked}", self.answer(asked, seen, sample.views))
+
+    def answer(self, asked: str, seen: list[list[Visible]], views: tuple[View, ...]) -> Parts:
+        """The target for a class, from what is visible in each view."""
+        sections = Sections(self.delimiters)
+        for objects, view in zip(seen, views, strict=True):
+            said: list = []
+            for v in sorted((v for v in objects if self._called(v.truth) == asked), key=lambda v: v.T[2, 3]):
+                place = v.box.reshape(2, 2) if self.place == "box" else v.centre[None]
+                said += [f" {asked}", pixel_quantity(place, picture_size(view)), quantity("translation", v.T[:3, 3])]
+                said += [quantity("extent", v.truth.size), quantity("rotation", matrix_to_euler(v.T[:3, :3])), ";"]
+            sections.add(said)
+        return sections.parts()
+
+    def visible(self, objects: tuple[ObjectTruth, ...], view: View) -> list[Visible]:
+        """Objects that pass the published filters in a view; none in a view without calibration."""
+        if view.camera is None or view.camera.T_base_cam is None or not view.valid or not objects:
+            return []
+        T_cam_base, (height, width) = invert(view.camera.T_base_cam), picture_size(view)
+        shown = None if view.mask is None else np.bincount(view.mask.ravel(), minlength=max(o.instance for o in objects) + 1)
+        found = []
+        for o in objects:
+            T = T_cam_base @ o.T_base_object
+            uv, depth = project(view.camera.K, corners(Boxes(T[:3, 3], T[:3, :3], o.size)))
+            centre, z = project(view.camera.K, T[:3, 3])
+            if z < _NEAREST or (depth <= 0).any() or not _inside(centre, width, height) or (shown is not None and shown[o.instance] == 0):
+                continue
+            low, high = uv.min(0), uv.max(0)
+            box = np.concatenate([np.clip(low, -0.5, (width - 0.5, height - 0.5)), np.clip(high, -0.5, (width - 0.5, height - 0.5))])
+            whole, part = float(np.prod(high - low)), float(np.prod(box[2:] - box[:2]))
+            if part >= _SHOWN * whole and part >= max(self.least_area * max(width, height) ** 2, _SHOWN_OF_BOX * whole):
+                found.append(Visible(o, T, box, centre))
+        return found
+
+    def _called(self, truth: ObjectTruth) -> str:
+        return truth.category if self.names == "category" else truth.name
+
+    def _absent(self, objects: tuple[ObjectTruth, ...]) -> list[str]:
+        words = {word for o in objects for word in f"{o.category} {o.name}".split()}
+        known = {self._called(o) for o in objects}
+        # A name shares its colour with half the scene: there only the whole name decides.
+        return [c for c in self.classes if c not in known and (self.names == "name" or not words & set(c.split()))]
+
+    def _nothing(self, views: tuple[View, ...]) -> Parts:
+        sections = Sections(self.delimiters)
+        for _ in views:
+            sections.add([NO_OBJECT])
+        return sections.parts()
+
+
+def _inside(uv: np.ndarray, width: int, height: int) -> bool:
+    return bool((uv >= -0.5).all() and uv[0] < width - 0.5 and uv[1] < height - 0.5)

@@ -1,0 +1,193 @@
+"""Objects and waypoints as poses, on real pictures: what is said is what the world knows, seen through each view's own camera."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from praxia.data.collate import Collate
+from praxia.data.sample_transforms import RandomShift
+from praxia.data.supervision import ActionChunk, ObjectPoses, Waypoints
+from praxia.errors import ConfigError
+from praxia.geometry.boxes import Boxes, corners
+from praxia.geometry.camera import Camera, project
+from praxia.geometry.rotations import angle_between, euler_to_matrix
+from praxia.geometry.se3 import apply, invert
+from praxia.models.backbones.paligemma import PaliGemma
+from praxia.tokens.local_tokenizer import local_tokenizer
+from praxia.tokens.pose_vocabulary import NO_OBJECT, PoseVocabulary
+from praxia.tokens.quantity import Quantity
+
+OBJECTS = ObjectPoses(negatives=0.0, least_area=0.001)
+SIDE = 64
+
+
+SHIFT = (RandomShift(),)
+
+
+def examples(source, supervision, transforms=SHIFT, draws=1):
+    for index in range(len(source)):
+        for draw in range(draws):
+            rng = np.random.default_rng([index, draw])
+            sample = source.sample(index, supervision.needs)
+            for transform in transforms:
+                sample = transform(sample, rng)
+            if example := supervision(sample, rng):
+                yield example
+
+
+def sections(target):
+    """Of every view: [(text before the numbers, {kind: values})]."""
+    views, said = [], []
+    text, numbers = "", {}
+    for part in target:
+        if isinstance(part, Quantity):
+            numbers[part.kind] = np.array(part.values)
+            continue
+        for piece in re.split(r"(</?image\d>|;)", part):
+            if piece == ";":
+                said.append((text.strip(), numbers))
+                text, numbers = "", {}
+            elif piece.startswith("</image"):
+                views.append(said)
+                said = []
+            elif not piece.startswith("<image"):
+                text += piece
+    assert not text and not numbers and not said
+    return views
+
+
+def test_every_listed_object_is_where_its_view_shows_it_from_near_to_far(tabletop_source):
+    listed, multiple = 0, 0
+    for example in examples(tabletop_source, OBJECTS):
+        asked = example.prompt.removeprefix("detect the ")
+        views = sections(example.target)
+        assert len(views) == len(example.sample.views) and any(views)
+        for view, said in zip(example.sample.views, views, strict=True):
+            depths = [numbers["translation"][2] for _, numbers in said]
+            assert depths == sorted(depths)
+            multiple += len(said) > 1
+            for called, numbers in said:
+                listed += 1
+                T_cam_base = invert(view.camera.T_base_cam)
+                candidates = [o for o in example.sample.objects if o.category == asked]
+                truth = min(candidates, key=lambda o: np.linalg.norm(apply(T_cam_base, o.T_base_object[:3, 3]) - numbers["translation"]))
+                T = T_cam_base @ truth.T_base_object
+                assert called == asked
+                np.testing.assert_allclose(numbers["translation"], T[:3, 3], atol=1e-9)
+                np.testing.assert_allclose(numbers["extent"], truth.size)
+                assert angle_between(euler_to_matrix(numbers["rotation"]), T[:3, :3]) < 1e-6  # poses are stored in float32
+                uv, _ = project(view.camera.K, corners(Boxes(T[:3, 3], T[:3, :3], truth.size)))
+                box = np.concatenate([uv.min(0), uv.max(0)]).clip(-0.5, SIDE - 0.5) / SIDE
+                np.testing.assert_allclose(numbers["location"], box, atol=1e-9)
+    assert listed > 30 and multiple >= 0
+
+
+def test_an_object_that_hardly_shows_is_not_listed(tabletop_source):
+    sample = tabletop_source.sample(0, OBJECTS.needs)
+    view = sample.views[0]
+    seen = OBJECTS.visible(sample.objects, view)
+    assert seen
+    one = seen[0]
+    for moved, expected in ((SIDE * 0.4, False), (0.0, True)):  # pushed out of the picture by moving the principal point
+        K = view.camera.K.copy()
+        K[0, 2] += np.sign(one.centre[0] - SIDE / 2 + 1e-6) * moved * 1.2
+        shifted = replace(view, camera=Camera(K, view.camera.T_base_cam))
+        assert (one.truth.name in {v.truth.name for v in OBJECTS.visible(sample.objects, shifted)}) == expected
+    assert OBJECTS.visible(sample.objects, replace(view, mask=np.where(view.mask == one.truth.instance, 0, view.mask))) != seen
+    assert not OBJECTS.visible(sample.objects, replace(view, valid=False)) and not OBJECTS.visible(sample.objects, replace(view, camera=None))
+    assert not replace(OBJECTS, least_area=0.5).visible(sample.objects, view)
+
+
+def test_an_absent_class_is_answered_with_no_object_in_every_view(tabletop_source):
+    words = ("zebra", "red zebra", "wooden mug", "traffic cone")
+    asks = replace(OBJECTS, negatives=1.0, classes=words)
+    asked = set()
+    for example in examples(tabletop_source, asks, draws=4):
+        name = example.prompt.removeprefix("detect the ")
+        shown = {word for o in example.sample.objects for word in f"{o.category} {o.name}".split()}
+        assert not set(name.split()) & shown
+        assert example.target == (f"<image0>{NO_OBJECT}</image0><image1>{NO_OBJECT}</image1>",)
+        asked.add(name)
+    assert {"zebra", "traffic cone"} <= asked
+    share = np.mean([NO_OBJECT in str(e.target) for e in examples(tabletop_source, replace(asks, negatives=0.25), draws=12)])
+    assert 0.15 < share < 0.35
+    with pytest.raises(ConfigError, match="negatives needs `classes`"):
+        ObjectPoses()
+
+
+def test_options_of_the_published_format(tabletop_source):
+    sample = tabletop_source.sample(0, OBJECTS.needs)
+    centre = replace(OBJECTS, place="centre", names="name", delimiters=False)(sample, np.random.default_rng(0))
+    assert centre.prompt.split()[-1] in {o.category.split()[-1] for o in sample.objects} and len(centre.prompt.split()) >= 4
+    (place,) = {len(p.values) for p in centre.target if isinstance(p, Quantity) and p.kind == "location"}
+    assert place == 2 and not any("image" in p for p in centre.target if isinstance(p, str))
+
+
+def test_waypoints_follow_the_tool_and_project_onto_their_own_place(tabletop_source):
+    supervision = Waypoints(count=4, every=3)
+    assert supervision.needs.tool_steps == 10
+    wrist = 0
+    for example in examples(tabletop_source, supervision):
+        (path,) = example.sample.tool_path.values()
+        for view, said in zip(example.sample.views, sections(example.target), strict=True):
+            assert len(said) in (0, 4)
+            wrist += view.role == "wrist" and bool(said)
+            for i, (called, numbers) in enumerate(said):
+                T = invert(view.camera.T_base_cam) @ path[min(3 * i, len(path) - 1)]
+                assert called == f"arm {i}"
+                np.testing.assert_allclose(numbers["translation"], T[:3, 3], atol=1e-9)
+                assert angle_between(euler_to_matrix(numbers["rotation"]), T[:3, :3]) < 1e-6  # poses are stored in float32
+                if T[2, 3] > 0:
+                    pixel = project(view.camera.K, numbers["translation"])[0].clip(-0.5, SIDE - 0.5)
+                    np.testing.assert_allclose(numbers["location"] * SIDE, pixel, atol=1e-6)
+    assert wrist == len(tabletop_source)  # a wrist camera always lists its own arm
+    based = next(examples(tabletop_source, replace(supervision, frame="base", grip=0.1), ()))
+    (path,) = based.sample.tool_path.values()
+    first = sections(based.target)[1][0][1]
+    np.testing.assert_allclose(first["translation"], path[0, :3, 3] + 0.1 * path[0, :3, 2], atol=1e-9)
+
+
+def test_arms_are_listed_where_they_belong(tabletop_source):
+    supervision = Waypoints(count=2, every=1)
+    sample = tabletop_source.sample(0, supervision.needs)
+    (path,) = sample.tool_path.values()
+    away = path.copy()
+    away[:, :3, 3] += [0.0, 5.0, 0.0]  # far outside the head view
+    head, wrist = sample.views
+    wrists = tuple(replace(wrist, role=role) for role in ("wrist_right", "wrist_left"))
+    two = replace(sample, tool_path={"right": away, "left": path}, views=(head, *wrists))
+    shown = sections(supervision(two, np.random.default_rng(0)).target)
+    assert [[called for called, _ in said] for said in shown] == [[f"{side} arm {i}" for i in range(2)] for side in ("left", "right", "left")]
+
+    behind = path.copy()
+    camera = wrist.camera.T_base_cam
+    behind[:, :3, 3] = camera[:3, 3] - 0.1 * camera[:3, 2] + 0.05 * camera[:3, 0] - 0.05 * camera[:3, 1]
+    (_, numbers), _ = sections(supervision(replace(sample, tool_path={"arm": behind}), np.random.default_rng(0)).target)[1]
+    np.testing.assert_allclose(numbers["translation"], [0.05, -0.05, -0.1], atol=1e-9)
+    assert (numbers["location"] * SIDE).tolist() == [SIDE - 0.5, -0.5]  # right of and above the picture
+    nowhere = replace(sample, views=tuple(replace(v, camera=None) for v in sample.views))
+    assert supervision(nowhere, np.random.default_rng(0)) is None
+
+
+def test_collate_writes_quantities_with_the_models_vocabulary(tabletop_source):
+    spec = PoseVocabulary(xy=64, z=64, size=32, rotation=36)
+    found = [p for e in examples(tabletop_source, OBJECTS) for p in e.target if isinstance(p, Quantity)]
+    values = {kind: np.array([q.values for q in found if q.kind == kind]) for kind in ("translation", "extent")}
+    vocabulary = spec.fitted(values, {kind: np.ones(len(rows)) for kind, rows in values.items()})
+    backbone = PaliGemma(
+        image_size=16, patch_size=8, vision_width=16, vision_layers=1, vision_heads=2, vision_mlp=16, text_width=16, text_layers=1, text_heads=2,
+        text_kv_heads=1, text_head_dim=8, text_mlp=16, vocabulary=3000,
+    )  # fmt: skip
+    tokenizer = local_tokenizer(("detect", "the", "mug"), backbone.specials + vocabulary.tokens)
+    example = next(examples(tabletop_source, OBJECTS))
+    collate = Collate({}, backbone.build(), tokenizer, vocabulary=vocabulary)
+    quiet = replace(example, sample=replace(example.sample, state=None))
+    batch = collate([quiet])
+    back = vocabulary.numbers(tokenizer.decode(batch.target.ids[0][batch.target.valid[0]]))
+    truth = np.array([numbers["translation"] for said in sections(example.target) for _, numbers in said])
+    assert back["translation"].shape == truth.shape and np.abs(back["translation"] - truth).max() < 0.1
+    with pytest.raises(ConfigError, match="holds numbers, but the model has no vocabulary"):
+        Collate({}, backbone.build(), tokenizer)([quiet])
+    assert ActionChunk(beside=None).needs.tool_steps == 0
