@@ -47,7 +47,7 @@ def test_a_case_worked_by_hand():
 
 
 def test_the_oriented_iou_counts_not_the_hull():
-    """A thin rod turned by a right angle has the same centre: oriented IoU is small, and so is the hull's; turned by 45 degrees only the hull agrees."""
+    """Two thin rods that cross at a right angle, each at 45 degrees to the axes: their hulls are the same box."""
     rod, turned = boxes([[0, 0, 2]], [[2.0, 0.1, 0.1]], [0.0]), boxes([[0, 0, 2]], [[2.0, 0.1, 0.1]], [np.pi / 4])
     across = boxes([[0, 0, 2]], [[2.0, 0.1, 0.1]], [-np.pi / 4])
     some = {"rod": [Scene(turned, across, np.array([1.0]))]}
@@ -82,16 +82,8 @@ def test_matching_and_precision_are_those_of_cocos_own_evaluator():
         scores = np.round(rng.random(len(b)), 1)  # many ties
         area = lambda r: (r[:, 2:] - r[:, :2]).prod(1)  # noqa: E731
         for r in a:
-            truths.append(
-                {
-                    "id": len(truths) + 1,
-                    "image_id": image,
-                    "category_id": 1,
-                    "bbox": [*r[:2], *(r[2:] - r[:2])],
-                    "area": float(area(r[None])[0]),
-                    "iscrowd": 0,
-                }
-            )
+            box = {"image_id": image, "category_id": 1, "bbox": [*r[:2], *(r[2:] - r[:2])]}
+            truths.append(box | {"id": len(truths) + 1, "area": float(area(r[None])[0]), "iscrowd": 0})
         for r, s in zip(b, scores, strict=True):
             found.append({"image_id": image, "category_id": 1, "bbox": [*r[:2], *(r[2:] - r[:2])], "score": float(s)})
         outside = (area(a) < low) | (area(a) > high)
@@ -113,7 +105,7 @@ def test_omni3d_counts_by_depth_and_forgives_what_nobody_annotated():
     near, far = scene([[0, 0, 5]], [[0, 0, 5]], [0.9]), scene([[0, 0, 50]], [[9, 0, 50]], [0.9])
     report = omni3d_ap({"car": [near, far]})
     assert report["APn"] == 1.0 and report["APf"] == 0.0 and np.isnan(report["APm"])
-    assert report["AP3D"] == pytest.approx(51 / 101) and report["AP15"] == report["AP50"] == report["AP3D"]
+    assert report["AP3D"] == pytest.approx(51 / 101) and report["AP15"] == report["AP50"] == pytest.approx(report["AP3D"])
     shifted = scene([[0, 0, 5]], [[0.5, 0, 5]], [0.9])  # IoU 1/3
     assert omni3d_ap({"car": [shifted]})["AP25"] == 1.0 and omni3d_ap({"car": [shifted]})["AP50"] == 0.0
     assert omni3d_ap({"car": [shifted]})["AP3D"] == pytest.approx(0.6)  # of 0.05 .. 0.5, six thresholds are below 1/3
