@@ -1,9 +1,10 @@
-"""Training speed of the `tiny` spec: samples/s, GFLOP a sample, share of this machine's matrix ceiling, ratio to a naive loop in the same run.
+"""Training speed of the `tiny` recipe: samples/s, GFLOP a sample, share of this machine's matrix ceiling, ratio to a naive loop in the same run.
 
     python benchmarks/training.py [--batch 32] [--steps 15] [--out docs/results/training.json]
 
-naive: the same model and optimiser as a plain eager float32 loop has them: fused attention kernel, library convolutions as the stem, one noise draw
-a forward (so `draws` forwards a sample), no fused optimiser. Parity gate: both losses are finite, and the fast model's two attention forms agree.
+Each kind of samples is timed alone: pictures that are only looked at and questions (both `base_vlm`), action chunks with all that is taught beside
+them (`robot`). naive: the same model, objectives and optimiser as a plain eager float32 loop has them: library convolutions as the stem, one noise
+draw a forward (so `draws` forwards a sample), all threads on one operation, no fused optimiser. Parity gate: equal losses for equal draws.
 """
 
 import argparse
@@ -20,14 +21,27 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
+from praxia.data.mixture import MicroBatch
 from praxia.models.precision import compute, resolved
 from praxia.models.spec import ModelSpec
 from praxia.models.vla import VLA
-from praxia.objectives import FlowMatching, NextToken
-from praxia.recipes.pose_vla import tiny_model
+from praxia.recipes.pose_vla import tiny
+from praxia.stages.recipe import Stage
+from praxia.train.checkpoint import Trainee
+from praxia.train.guard import NanGuard
+from praxia.train.losses import counts, score, share_of_step, step_totals
+from praxia.train.settings import TrainSettings
+from praxia.train.stream import prepare
+from praxia.train.trainable import apply_trainable
+from praxia.train.update import Update
 from praxia.workflows.summary import machine
 
-VOCABULARY, ACTION, STATE = 1500, 7, 17
+VOCABULARY, ACTION, STATE, THINGS = 1500, 7, 17, 12
+KINDS = {
+    "base_vlm, pictures": ("base_vlm", "scene_grounding"),
+    "base_vlm, questions": ("base_vlm", "scene_questions"),
+    "robot": ("robot", "action_chunk"),
+}
 
 
 class LibraryStem(nn.Sequential):
@@ -44,17 +58,31 @@ class LibraryStem(nn.Sequential):
         return self[-1].weight  # type: ignore[return-value]
 
 
-def spec(attention: str, draws: int) -> ModelSpec:
-    model = tiny_model()
-    backbone = replace(model.backbone, vocabulary=VOCABULARY, attention=attention)
-    head = replace(model.head, action_width=ACTION, state_width=STATE, draws=draws, attention=attention)
-    readouts = {k: r for k, r in model.readouts.items() if k != "attention"}  # fused attention has no weights to read; the batch asks for none
-    return replace(model, backbone=backbone, head=head, readouts=readouts)
+def copy_stem(ours: nn.Module, library: LibraryStem) -> None:
+    """The same weights: rows of a 3 x 3 neighbourhood are ordered place by place, channels last."""
+    convolutions = [layer for layer in library if isinstance(layer, nn.Conv2d)]
+    with torch.no_grad():
+        for linear, convolution in zip(ours.layers, convolutions, strict=True):  # type: ignore[arg-type]
+            convolution.weight.copy_(linear.weight.view(linear.out_features, 3, 3, -1).permute(0, 3, 1, 2))
+            convolution.bias.copy_(linear.bias)
 
 
-def batch_of(size: int, side: int, stage: str, seed: int) -> Batch:
-    """Random content, true shapes: an action chunk, or a question with its answer."""
+def spec(draws: int) -> ModelSpec:
+    model = tiny().model
+    head = replace(model.head, action_width=ACTION, state_width=STATE, draws=draws)
+    return replace(model, backbone=replace(model.backbone, vocabulary=VOCABULARY), head=head)
+
+
+def batch_of(size: int, side: int, kind: str, seed: int) -> Batch:
+    """Random content, true shapes."""
     generator = torch.Generator().manual_seed(seed)
+
+    def uniform(*shape: int, high: float = 1.0) -> torch.Tensor:
+        return high * torch.rand(size, *shape, generator=generator)
+
+    def tokens(*shape: int) -> Tokens:
+        return Tokens(torch.randint(0, VOCABULARY, (size, *shape), generator=generator), torch.ones(size, *shape, dtype=torch.bool))
+
     views = ViewBatch(
         roles=("head", "wrist"),
         images=tuple(torch.randint(0, 256, (size, side, side, 3), dtype=torch.uint8, generator=generator) for _ in range(2)),
@@ -65,36 +93,66 @@ def batch_of(size: int, side: int, stage: str, seed: int) -> Batch:
         T_base_cam=torch.full((size, 2, 4, 4), torch.nan),
         time=torch.zeros(size, 2),
     )
-
-    def tokens(length: int) -> Tokens:
-        return Tokens(torch.randint(0, VOCABULARY, (size, length), generator=generator), torch.ones(size, length, dtype=torch.bool))
-
-    if stage == "base_vlm":
+    if kind == "scene_questions":
         return Batch(size, views, tokens(8), tokens(8))
+    things = {
+        "things_pixel": uniform(2, THINGS, 2, high=side - 1),
+        "things_depth": 0.5 + uniform(2, THINGS),
+        "things_valid": torch.rand(size, 2, THINGS, generator=generator) < 0.4,
+    }
+    if kind == "scene_grounding":
+        return Batch(size, views, None, None, phrases=tokens(THINGS, 2), dense=things)
+    positions = {
+        "positions": torch.randn(size, 3, 3, generator=generator),
+        "positions_valid": torch.ones(size, 3, dtype=torch.bool),
+        "positions_pixel": uniform(3, 2, high=side - 1),
+        "positions_slot": torch.zeros(size, dtype=torch.long),
+    }
     future = Chunk(torch.zeros(size, 16, STATE), torch.randn(size, 16, ACTION, generator=generator), torch.ones(size, 16, dtype=torch.bool))
-    return Batch(size, views, tokens(12), None, torch.randn(size, STATE, generator=generator), future)
+    state = torch.randn(size, STATE, generator=generator)
+    return Batch(size, views, tokens(16), None, state, future, phrases=tokens(THINGS, 2), dense=things | positions)
 
 
-def stepper(model: VLA, batches: list[Batch], stage: str, fused: bool, repeats: int, precision: str) -> Callable[[int], float]:
-    """One whole update; returns the loss."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=fused, foreach=False if not fused else None)
-    objective = NextToken() if stage == "base_vlm" else FlowMatching()
+def praxia_step(model: VLA, stage: Stage, batches: list[Batch], kind: str) -> Callable[[int], float]:
+    """One whole update as the trainer makes it; returns the loss."""
+    parameters = apply_trainable(model, ("*",), ())
+    settings = TrainSettings(quiet=True)
+    trainee = Trainee(model, parameters, stage.optimiser.build(parameters), None)
+    update = Update(model, stage, trainee, NanGuard(torch.device("cpu")), {}, settings)
+
+    def step(number: int) -> float:
+        micros = prepare(model, [MicroBatch(batches[number % len(batches)], kind)], update.workers, False, number)
+        return float(update(micros, number, 1e-4, number)["loss"])
+
+    return step
+
+
+def naive_step(model: VLA, stage: Stage, batches: list[Batch], kind: str, repeats: int) -> Callable[[int], float]:
+    """The same losses in a plain loop."""
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=False, foreach=False)
 
     def step(number: int) -> float:
         batch = batches[number % len(batches)]
         value = 0.0
         for repeat in range(repeats):
-            draws = model.draw(batch, torch.Generator().manual_seed(number * 10 + repeat))
-            with compute(torch.device("cpu"), precision):  # type: ignore[arg-type]
-                total, weight = next(iter(objective(model(batch, draws), batch, {}).values()))
-            (total / weight / repeats).backward()
-            value += float(total.detach() / weight)
+            loss = one_loss(model, stage, batch, kind, number * 10 + repeat) / repeats
+            loss.backward()
+            value += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        return value / repeats
+        return value
 
     return step
+
+
+def one_loss(model: VLA, stage: Stage, batch: Batch, kind: str, seed: int) -> torch.Tensor:
+    """The step's loss of one forward in float32."""
+    draws = model.draw(batch, torch.Generator().manual_seed(seed))
+    here = counts(stage.objectives, batch, kind)
+    with compute(torch.device("cpu"), "fp32"):
+        scored = score(stage.objectives, here, model(batch, draws), batch, {})
+        return share_of_step(scored, here, step_totals([here]), [w.weight(0) for w in stage.objectives], 1)
 
 
 def ceiling(dtype: torch.dtype) -> float:
@@ -112,41 +170,40 @@ def measure(size: int, steps: int) -> dict:
     dtype = torch.bfloat16 if resolved("auto", torch.device("cpu")) == "bf16" else torch.float32
     found: dict = {"machine": machine(), "threads": torch.get_num_threads(), "dtype": str(dtype), "batch": size, "stages": {}}
     found["ceiling_gflops"] = ceiling(dtype)
-    side = tiny_model().backbone.image_size
-    for stage in ("base_vlm", "robot"):
-        batches = [batch_of(size, side, stage, seed) for seed in range(8)]
-        parts = ("backbone",) if stage == "base_vlm" else ("backbone", "tokens", "head", "readouts")
-        draws = tiny_model().head.draws if stage == "robot" else 1
-        torch.manual_seed(0)
-        fast = VLA(spec("plain", draws), parts)
-        torch.manual_seed(0)
-        naive = VLA(spec("sdpa", 1), parts)
-        same = VLA(spec("sdpa", draws), parts)
-        same.load_state_dict(fast.state_dict())
-        with torch.no_grad():
-            drawn = fast.draw(batches[0], torch.Generator().manual_seed(0))
-            ours, theirs = (m(batches[0], drawn).prefix.hidden for m in (fast, same))
-        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4), "the two attention forms differ: no timing"
+    stages = {stage.name: stage for stage in tiny().stages}
+    side = tiny().model.backbone.image_size
+    for name, (stage_name, kind) in KINDS.items():
+        stage = replace(stages[stage_name], batch=size, init_from=())
+        batches = [batch_of(size, side, kind, seed) for seed in range(8)]
+        parts = stage.parts or ("backbone", "tokens", "head", "readouts")
+        draws = tiny().model.head.draws if stage_name == "robot" else 1
+        models = []
+        for count in (draws, 1, 1):
+            torch.manual_seed(0)
+            models.append(VLA(spec(count), parts))
+        fast, naive, same = models
         embeddings = naive.backbone.model.model.vision_tower.embeddings
         widths = [3, *(layer.out_features for layer in embeddings.patch_embedding.layers)]
-        embeddings.patch_embedding = LibraryStem(widths)
-        runs = {
-            "praxia": stepper(fast, batches, stage, True, 1, "auto"),
-            "naive": stepper(naive, batches, stage, False, draws, "fp32"),
-        }
+        stem = LibraryStem(widths)
+        copy_stem(embeddings.patch_embedding, stem)
+        embeddings.patch_embedding = stem
+        ours, theirs = (float(one_loss(m, stage, batches[0], kind, 0).detach()) for m in (same, naive))
+        assert abs(ours - theirs) < 1e-3 * abs(theirs), f"{name}: the losses differ, {ours} and {theirs}: no timing"
+        runs = {"praxia": praxia_step(fast, stage, batches, kind), "naive": naive_step(naive, stage, batches, kind, draws)}
         with FlopCounterMode(display=False) as counter:
-            runs["praxia"](0)
+            one_loss(fast, stage, batches[0], kind, 0).backward()
+        fast.zero_grad(set_to_none=True)
         flops = counter.get_total_flops() / size
-        times: dict[str, list[float]] = {name: [] for name in runs}
+        times: dict[str, list[float]] = {run: [] for run in runs}
         for step in runs.values():
             step(1)
         for number in range(steps):
-            for name, step in runs.items():  # in turn, so that a drifting machine changes both
+            for run, step in runs.items():  # in turn, so that a drifting machine changes both
                 start = time.perf_counter()
                 step(number)
-                times[name].append(time.perf_counter() - start)
-        rate = {name: size / statistics.median(values) for name, values in times.items()}
-        found["stages"][stage] = {
+                times[run].append(time.perf_counter() - start)
+        rate = {run: size / statistics.median(values) for run, values in times.items()}
+        found["stages"][name] = {
             "samples_per_s": rate["praxia"],
             "best_samples_per_s": size / min(times["praxia"]),
             "gflop_per_sample": flops / 1e9,
