@@ -209,16 +209,27 @@ def test_normalising_after_the_fact_equals_asking_for_it():
     assert torch.equal(plain, before)
 
 
-def jittered(pixels, seed=0, **strengths):
-    return px.photometric_jitter(pixels, torch.Generator().manual_seed(seed), **strengths)
+def jittered(pixels, seed=0, valid=None, hue=0.0, **strengths):
+    reach = torch.tensor([strengths.get(name, 0.0) for name in ("brightness", "contrast", "saturation")] + [hue])
+    draws = 2 * torch.rand(len(pixels), 4, generator=torch.Generator().manual_seed(seed)) - 1
+    return px.jitter_colour(pixels, torch.tensor([1.0, 1.0, 1.0, 0.0]) + draws * reach, valid)
 
 
-def test_jitter_follows_its_seed_and_does_nothing_at_zero_strength():
+def test_no_jitter_is_none():
     pixels = torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(1))
-    strengths = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
-    assert torch.equal(jittered(pixels, 5, **strengths), jittered(pixels, 5, **strengths))
-    assert not torch.equal(jittered(pixels, 5, **strengths), jittered(pixels, 6, **strengths))
-    torch.testing.assert_close(jittered(pixels), pixels)
+    torch.testing.assert_close(jittered(pixels), pixels, atol=1e-5, rtol=1e-5)
+
+
+def test_hue_turns_colours_keeps_luma_and_leaves_greys():
+    pixels = 0.4 + 0.1 * torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    luma = torch.tensor((0.299, 0.587, 0.114))[:, None, None]
+    turned = jittered(pixels, hue=0.5)
+    torch.testing.assert_close((turned * luma).sum(1), (pixels * luma).sum(1), atol=1e-3, rtol=0)
+    assert (turned - pixels).abs().max() > 0.03
+    grey = pixels[:, :1].expand(-1, 3, -1, -1)
+    torch.testing.assert_close(jittered(grey, hue=0.5), grey, atol=2e-3, rtol=0)
+    whole = px.jitter_colour(pixels, torch.tensor([[1.0, 1.0, 1.0, 1.0]]).expand(6, -1))
+    torch.testing.assert_close(whole, pixels, atol=1e-4, rtol=0)  # a full turn
 
 
 def test_each_kind_of_jitter_changes_only_what_it_names():

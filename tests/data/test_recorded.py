@@ -5,13 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from praxia.data.collate import view_batch
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.recorded import Recorded
 from praxia.data.recovery_noise import RecoveryNoise
+from praxia.data.sample_transforms import ColourJitter
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError, DataError
-from praxia.specs import CameraSpec
+from praxia.models.backbones.backbone import view_pixels
+from praxia.specs import CameraSpec, ImageSpec
 
 
 def test_samples_start_at_pictures_and_know_their_episode(tabletop_source):
@@ -58,3 +62,22 @@ def test_made_data_is_named_by_what_decides_its_bytes():
     assert len({d.key() for d in [one, *others]}) == 7
     with pytest.raises(ConfigError, match="unknown world 'tabeltop'; did you mean 'tabletop'"):
         Demonstrations("tabeltop")
+
+
+def test_colour_jitter_changes_pictures_and_nothing_else(tabletop_source):
+    sample = tabletop_source.sample(0, Needs(objects=True))
+    jitter, rng = ColourJitter(probability=1.0), np.random.default_rng(0)
+    changed = jitter(sample, rng)
+    for before, after in zip(sample.views, changed.views, strict=True):
+        assert after.camera is before.camera and after.image is before.image and np.array_equal(after.affine, before.affine)
+    assert not np.array_equal(changed.views[0].colour, changed.views[1].colour)
+    spec = ImageSpec(32, "letterbox", (0.5,) * 3, (0.5,) * 3)
+    plain, seen = (view_pixels(view_batch([s.views, s.views]), spec) for s in (sample, changed))
+    assert plain.shape == seen.shape and (plain - seen).abs().mean() > 0.02 and seen.min() >= -1 - 1e-5 and seen.max() <= 1 + 1e-5
+    mixed = view_pixels(view_batch([sample.views, changed.views]), spec)
+    torch.testing.assert_close(mixed[0], plain[0], atol=1e-4, rtol=0)
+    assert ColourJitter(probability=0.0)(sample, rng) is sample
+    share = np.mean([ColourJitter()(sample, rng) is not sample for _ in range(300)])
+    assert 0.4 < share < 0.6
+    with pytest.raises(ConfigError, match="ColourJitter.hue is 0.7; expected a strength from 0 to 0.5"):
+        ColourJitter(hue=0.7)

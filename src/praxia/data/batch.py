@@ -15,6 +15,7 @@ class ViewBatch:
     size: float32 [B, V, 2] (height, width) of the transformed picture; valid: bool [B, V], False = the slot is empty;
     K: float32 [B, V, 3, 3] of the transformed picture, NaN if unknown; T_base_cam: float32 [B, V, 4, 4], NaN if unknown;
     depth: V tensors float32 [B, H_v, W_v] in metres, 0 = unknown, or None; time: float32 [B, V] seconds relative to now.
+    colour: float32 [B, V, 4] factors of brightness, contrast, saturation, and turns of hue, or None: as stored.
     """
 
     roles: tuple[str, ...]
@@ -26,6 +27,7 @@ class ViewBatch:
     T_base_cam: Tensor
     time: Tensor
     depth: tuple[Tensor, ...] | None = None
+    colour: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,11 @@ def view_batch(views: Sequence[tuple[View, ...]]) -> ViewBatch:
     depth = None
     if any(view.depth is not None for one in views for view in one):
         depth = tuple(_stack([one[j].depth for one in views], [one[j].image for one in views]) for j in range(v))
+    colour = None
+    if any(view.colour is not None for one in views for view in one):
+        unchanged = np.array([1.0, 1.0, 1.0, 0.0])
+        factors = np.stack([unchanged if view.colour is None else view.colour for one in views for view in one])
+        colour = torch.from_numpy(factors.reshape(b, v, 4).astype(np.float32))
     return ViewBatch(
         roles=names,
         images=tuple(torch.from_numpy(np.stack([one[j].image for one in views])) for j in range(v)),
@@ -185,6 +190,7 @@ def view_batch(views: Sequence[tuple[View, ...]]) -> ViewBatch:
         T_base_cam=torch.from_numpy(T),
         time=torch.tensor([[view.time for view in one] for one in views], dtype=torch.float32),
         depth=depth,
+        colour=colour,
     )
 
 

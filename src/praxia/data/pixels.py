@@ -75,14 +75,13 @@ def resample(
     Both are finite and invertible also for empty view slots (identity and the stored size will do).
     fill: grey level in [0, 1], before normalisation, of bars and of what lies off the stored picture.
     replicate: parts of the transformed picture beyond the stored one repeat its border instead (random shifts); bars keep `fill`.
-    For photometric jitter ask with mean 0 and std 1, jitter, then `normalise`.
+    For other colours ask with mean 0 and std 1, `jitter_colour`, then `normalise`.
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise ObservationError(f"images are {images.dtype} {tuple(images.shape)}: expected uint8 [B, H, W, 3]; fix: stack RGB frames as stored")
     to_canvas = canvas_transform(size, spec)
     transform = _multiply(to_canvas, affine)
-    kind = "cpu" if images.device.type == "meta" else images.device.type  # shapes only: any kind will do
-    with torch.autocast(kind, enabled=False):  # a bf16 forward must not round coordinates' weights and pixels
+    with torch.autocast(_kind(images.device), enabled=False):  # a bf16 forward must not round coordinates' weights and pixels
         moved = levels(images, to_canvas, transform, size.detach().to("cpu", torch.float64), spec.size, 255 * fill, replicate)
     return _scaled(moved, spec, 255.0).to(dtype), transform
 
@@ -105,30 +104,36 @@ def normalise(pixels: Tensor, spec: ImageSpec) -> Tensor:
     return _scaled(pixels.clone(), spec, 1.0)
 
 
-def photometric_jitter(
-    pixels: Tensor,
-    generator: torch.Generator,
-    brightness: float = 0.0,
-    contrast: float = 0.0,
-    saturation: float = 0.0,
-    valid: Tensor | None = None,
-) -> Tensor:
-    """Pixels [B, 3, S, S] in [0, 1] with brightness, contrast and saturation each scaled by a factor from [1 - x, 1 + x], one draw per picture.
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))  # RGB -> NTSC luma and chroma
 
-    Contrast is about the picture's mean grey, saturation about each pixel's grey (ITU-R BT.601 luma); applied in this order, clamped once at the end.
-    valid: bool [B, S, S]; other pixels (bars) stay as they are and do not count in the mean.
+
+def jitter_colour(pixels: Tensor, colour: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Pixels [B, 3, S, S] in [0, 1] in other colours. colour: float32 [B, 4], factors of brightness, contrast, saturation, and turns of hue.
+
+    Contrast is about the picture's mean grey, saturation about each pixel's grey, hue turns the chroma plane; applied in this order, clamped
+    once at the end. valid: bool [B, S, S]; other pixels (bars) stay as they are and do not count in the mean.
     """
-    draws = 2 * torch.rand(3, len(pixels), generator=generator, device=generator.device).to(pixels.device) - 1
-    b, c, s = (1 + draws * torch.tensor((brightness, contrast, saturation), device=pixels.device)[:, None])[:, :, None]
-    luma = torch.tensor((0.299, 0.587, 0.114), device=pixels.device)
-    # All three are affine in colour: one 3x3 matrix and one offset a picture. c scales about the mean, s scales about the luma.
-    colour = (b * c)[..., None] * (s[..., None] * torch.eye(3, device=pixels.device) + (1 - s[..., None]) * luma)
-    flat = pixels.flatten(2).float()
-    weight = torch.ones_like(flat[:, 0]) if valid is None else valid.flatten(1).to(flat.dtype)
-    mean = torch.einsum("bcn,bn,c->b", flat, weight, luma) / weight.sum(1).clamp(min=1)
-    offset = ((1 - c) * b)[:, 0] * mean
-    out = torch.baddbmm(offset[:, None, None].expand(-1, 3, 1), colour, flat).clamp_(0, 1).view_as(pixels).to(pixels.dtype)
+    with torch.autocast(_kind(pixels.device), enabled=False):  # as in `resample`
+        luma, yiq = torch.tensor(_LUMA, device=pixels.device), torch.tensor(_YIQ, device=pixels.device)
+        b, c, s, turns = colour.to(pixels.device).T[..., None, None]
+        angle = 2 * torch.pi * turns
+        still, zero = torch.ones_like(angle), torch.zeros_like(angle)
+        rows = [torch.cat(row, dim=-1) for row in ((still, zero, zero), (zero, angle.cos(), -angle.sin()), (zero, angle.sin(), angle.cos()))]
+        hue = torch.linalg.inv(yiq) @ torch.cat(rows, dim=-2) @ yiq
+        # All four are affine in colour: one 3x3 matrix and one offset a picture. c scales about the mean, s about the luma; greys have no hue.
+        matrix = b * c * hue @ (s * torch.eye(3, device=pixels.device) + (1 - s) * luma)
+        flat = pixels.flatten(2).float()
+        weight = torch.ones_like(flat[:, 0]) if valid is None else valid.flatten(1).to(flat.dtype)
+        mean = torch.einsum("bcn,bn,c->b", flat, weight, luma) / weight.sum(1).clamp(min=1)
+        offset = ((1 - c) * b)[:, 0, 0] * mean
+        out = torch.baddbmm(offset[:, None, None].expand(-1, 3, 1), matrix, flat).clamp_(0, 1).view_as(pixels).to(pixels.dtype)
     return out if valid is None else torch.where(valid[:, None], out, pixels)
+
+
+def _kind(device: torch.device) -> str:
+    """Device type for autocast; shapes alone (meta) may say any."""
+    return "cpu" if device.type == "meta" else device.type
 
 
 def _multiply(later: Tensor, first: Tensor) -> Tensor:

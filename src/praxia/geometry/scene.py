@@ -18,6 +18,7 @@ class View:
     mask: np.ndarray | None = None  # int32 [H, W] instance ids, 0 = background
     affine: np.ndarray = field(default_factory=lambda: np.eye(2, 3))  # float64 [2, 3] stored pixel -> transformed picture
     size: tuple[int, int] = (0, 0)  # (height, width) of the transformed picture; (0, 0) = as stored
+    colour: np.ndarray | None = None  # float64 [4] factors of brightness, contrast, saturation, and turns of hue; None = as stored
     time: float = 0.0  # seconds relative to now
     valid: bool = True  # False: the slot exists, the picture does not
     sequence: str = ""  # frames of one clip share an id

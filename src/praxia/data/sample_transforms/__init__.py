@@ -1,5 +1,6 @@
 """Sample transforms draw geometry first and apply it to labels; importing this package registers them."""
 
+from praxia.data.sample_transforms.colour_jitter import ColourJitter
 from praxia.data.sample_transforms.shift import RandomShift
 
-__all__ = ["RandomShift"]
+__all__ = ["ColourJitter", "RandomShift"]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from praxia.data.batch import Batch, ViewBatch
-from praxia.data.pixels import resample
+from praxia.data.pixels import jitter_colour, normalise, resample, valid_pixels
 from praxia.errors import ConfigError
 from praxia.models.layout import Group, TokenLayout
 from praxia.models.states import AttentionGeometry, PrefixStates, VisualTokens, Want
@@ -208,7 +208,15 @@ class Backbone(nn.Module, ABC):
 
 def view_pixels(views: ViewBatch, spec: ImageSpec) -> Tensor:
     """Pictures of all slots as one consumer wants them: float32 [B, V, 3, S, S]; empty slots are black before normalisation."""
-    slots = [resample(image, views.affine[:, i], views.size[:, i], spec, replicate=True)[0] for i, image in enumerate(views.images)]
+    slots = []
+    for i, image in enumerate(views.images):
+        affine, size = views.affine[:, i], views.size[:, i]
+        if views.colour is None:
+            slots.append(resample(image, affine, size, spec, replicate=True)[0])
+            continue
+        plain, _ = resample(image, affine, size, replace(spec, mean=(0.0,) * 3, std=(1.0,) * 3), replicate=True)
+        seen = valid_pixels(affine, size, (image.shape[1], image.shape[2]), spec, image.device)
+        slots.append(normalise(jitter_colour(plain, views.colour[:, i], seen), spec))
     return torch.stack(slots, dim=1)
 
 
