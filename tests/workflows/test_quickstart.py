@@ -13,7 +13,7 @@ SMALL = [
     *("--stages.robot.validation_batches", "1"),
     *(
         part
-        for source in ("base_vlm.sources.0", "robot.sources.0", "robot.sources.1")
+        for source in ("base_vlm.sources.0", "robot.sources.0")
         for part in (f"--stages.{source}.data.tasks", repr(TASKS), f"--stages.{source}.data.episodes", "2")
     ),
 ]

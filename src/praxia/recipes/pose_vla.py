@@ -69,7 +69,7 @@ def tiny() -> Recipe:
                 ),
                 init_from=(InitFrom(stage="base_vlm", parts=(("backbone", "backbone"), ("readouts", "readouts"))),),
                 steps=20_000,
-                minutes=6.75,
+                minutes=6.25,
                 batch=32,
                 optimiser=AdamW(lr=2e-3, warmup=100),
                 validate_every=1000,
