@@ -154,8 +154,9 @@ def test_a_plan_made_on_slow_steps_is_made_again_and_the_budget_is_used(tmp_path
 
 def test_a_plan_that_fits_is_kept():
     plan = Plan(steps=1000, declared=10_000, since=25)
-    assert not plan.wrong(Plan(steps=1020, declared=10_000, since=200))
-    assert plan.wrong(Plan(steps=1030, declared=10_000, since=200)) and plan.wrong(Plan(steps=960, declared=10_000, since=200))
+    assert not plan.wrong(Plan(steps=1030, declared=10_000, since=200))
+    assert plan.wrong(Plan(steps=1050, declared=10_000, since=200)) and plan.wrong(Plan(steps=940, declared=10_000, since=200))
+
     assert not plan.wrong(Plan(steps=1001, declared=10_000, since=999))
 
 

@@ -11,8 +11,8 @@ import torch
 from praxia.stages.recipe import Stage
 
 _WARM_UP, _MEASURED = 5, 20  # steps before the clock starts; steps that are timed for the first plan
-_LOOKS = 8  # times within a budget that the plan is held against the clock
-_TOLERANCE = 0.03  # part of the remaining steps by which a plan may be wrong
+_LOOKS = 4  # times within a budget that the plan is held against the clock
+_TOLERANCE = 0.05  # part of the remaining steps by which a plan may be wrong
 _SPARE = 0.02  # part of the remaining budget kept for what was not measured
 
 
@@ -58,7 +58,7 @@ class PlanClock:
         self._step, self._pauses, self._start, self._next = step, 0.0, 0.0, 0.0
 
     def due(self, step: int, spent: float, pauses: float, planned: bool) -> bool:
-        """Call after every step. True after the first timed steps while there is no plan, then each time an eighth of the budget is gone."""
+        """Call after every step. True after the first timed steps while there is no plan, then each time a quarter of the budget is gone."""
         if step - self._first < _WARM_UP + _MEASURED:
             if step - self._first == _WARM_UP:
                 self._begin(step, spent, pauses)
