@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from asking import asked
 
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.supervision import ActionChunk, SceneGrounding, SceneQuestions, StateActionChunk
@@ -19,18 +20,6 @@ from praxia.tokens.locations import BINS, point_text, points_in
 POINT, COLOUR, COUNT, CAPTION = (SceneQuestions(mix=tuple(float(i == k) for i in range(4))) for k in range(4))  # type: ignore[arg-type]
 
 
-def asked(source, supervision, transforms=(), draws=3):
-    """Examples of every sample of a source."""
-    for index in range(len(source)):
-        for draw in range(draws):
-            rng = np.random.default_rng([index, draw])
-            sample = source.sample(index, supervision.needs)
-            for transform in transforms:
-                sample = transform(sample, rng)
-            if example := supervision(sample, rng):
-                yield example
-
-
 def named(example):
     """The object a pointing question is about."""
     return next(o for o in example.sample.objects if re.search(rf"\b{o.name}\b", example.prompt))
@@ -43,7 +32,7 @@ def projected(truth, view):
 
 def test_points_decode_to_within_a_bin_of_the_projected_centre(tabletop_source):
     bin_width = 64 / BINS
-    examples = list(asked(tabletop_source, POINT, (RandomShift(),)))
+    examples = list(asked(tabletop_source, POINT, (RandomShift(),), draws=3))
     for example in examples:
         (point,) = points_in(example.target, (64, 64))
         assert np.abs(np.array(point) - projected(named(example), example.sample.views[0])).max() <= bin_width
@@ -80,13 +69,13 @@ def test_without_a_shift_nothing_moves_and_the_source_is_never_written_to(tablet
 
 
 def test_colours_and_counts_are_those_of_the_scene(tabletop_source):
-    for example in asked(tabletop_source, COLOUR):
+    for example in asked(tabletop_source, COLOUR, draws=3):
         if example.prompt in ("describe the picture", "what is on the table ?"):
             continue
         (one,) = [o for o in example.sample.objects if re.search(rf"\b{o.category}\b", example.prompt)]
         assert example.target == one.colour
     counts = set()
-    for example in asked(tabletop_source, COUNT):
+    for example in asked(tabletop_source, COUNT, draws=3):
         (colour,) = [c for c in {o.colour for o in example.sample.objects} if re.search(rf"\b{c}\b", example.prompt)]
         seen = visible_objects(example.sample.objects, example.sample.views[0])
         assert example.target == NUMBERS[sum(s.truth.colour == colour for s in seen)]
@@ -95,7 +84,7 @@ def test_colours_and_counts_are_those_of_the_scene(tabletop_source):
 
 
 def test_captions_name_what_is_seen_from_left_to_right(tabletop_source):
-    for example in asked(tabletop_source, CAPTION, draws=1):
+    for example in asked(tabletop_source, CAPTION):
         seen = visible_objects(example.sample.objects, example.sample.views[0])
         names = example.target.split(" , ")
         assert sorted(names) == sorted(s.truth.name for s in seen)
@@ -169,7 +158,7 @@ def test_positions_are_the_truth_as_the_shifted_picture_shows_it(tabletop_source
     """Metres in the picture frame: the pinhole through the middle of the transformed picture sees them where the shifted camera does."""
     supervision = ActionChunk(horizon=4, positions=True)
     valid = 0
-    for example in asked(tabletop_source, supervision, (RandomShift(),), draws=1):
+    for example in asked(tabletop_source, supervision, (RandomShift(),)):
         sample, view = example.sample, example.sample.views[0]
         points, known = example.dense["positions"], example.dense["positions_valid"]
         target = next(o for o in sample.objects if o.name == sample.target)
@@ -193,7 +182,7 @@ def test_positions_are_the_truth_as_the_shifted_picture_shows_it(tabletop_source
 
 def test_grounding_names_every_visible_thing_where_each_posed_view_shows_it(tabletop_source):
     supervision, counted = SceneGrounding(things=6), 0
-    for example in asked(tabletop_source, supervision, (RandomShift(),), draws=1):
+    for example in asked(tabletop_source, supervision, (RandomShift(),)):
         assert example.prompt is None and example.target is None and len(example.phrases) == 6
         things = {o.name: o for o in example.sample.objects}
         for v, view in enumerate(example.sample.views):

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 
-from praxia.data.recovery_noise import GENTLE_PUSH, NoiseRun
+from praxia.data.recovery_noise import NoiseRun, RecoveryNoise
 from praxia.errors import ConfigError
 from praxia.geometry.rotations import axis_angle_to_matrix, matrix_to_rotation_6d
 from praxia.worlds.tabletop import Tabletop
 from praxia.worlds.tabletop.skills import CloseDrawer, OpenDrawer, PlaceOn, Press, Push, Touch
 from praxia.worlds.world import Episode
+
+GENTLE_PUSH = RecoveryNoise(
+    start=0.04, start_first=0.04, shortest=3, longest=8, scale=1.0, widths={"position": 0.025, "rotation": 0.10, "joint": 0.06}, steady=True
+)
 
 
 @pytest.fixture(scope="module")

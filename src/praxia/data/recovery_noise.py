@@ -64,10 +64,6 @@ class RecoveryNoise:
         )
 
 
-GENTLE_PUSH = RecoveryNoise(
-    start=0.04, start_first=0.04, shortest=3, longest=8, scale=1.0, widths={"position": 0.025, "rotation": 0.10, "joint": 0.06}, steady=True
-)
-
 # Strays far enough to stand at the wrong object with the gripper half closed: what a policy must get out of that no clean episode shows.
 STRAY = RecoveryNoise(
     start=0.06, start_first=0.6, shortest=3, longest=10, scale=0.3, widths={"position": 0.026, "rotation": 0.05}, steady=True, gripper_first=0.5

@@ -85,8 +85,8 @@ class Stage:
     cycle: steps over which the sources' samples are laid out, supervision after supervision: 1 mixes every step, 10 gives a source with a tenth of
     the samples a step of its own (fewer and larger micro-batches, equal shares).
     validate_every: updates between two looks at the held-out samples (a checkpoint follows each), 0 = never.
-    minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are re-planned once, after
-    a short measurement, and the plan is written to the run so that a resumed run keeps it; objective weights shrink with the schedule).
+    minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are planned after a short
+    measurement, again at each quarter of the budget where that was wrong, and the plan is kept by a resumed run; objective weights shrink with it).
     """
 
     name: str

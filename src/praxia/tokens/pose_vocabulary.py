@@ -15,9 +15,10 @@ import numpy as np
 from praxia.errors import ConfigError, unknown
 from praxia.registry import register
 from praxia.tokens.bins import Bins, quantile_bins
+from praxia.tokens.locations import BINS, bin_shares, share_bins
 from praxia.tokens.quantity import Parts, Quantity
 
-LOCATIONS = 1024  # PaliGemma's slots
+LOCATIONS = BINS + 1  # PaliGemma's slots
 NO_OBJECT = "<no_object>"
 KINDS = ("location", "translation", "extent", "rotation")
 _LEAST = 0.001  # metres: translations and sizes are not told apart more finely
@@ -94,7 +95,7 @@ class PoseTokens:
         spec, values = self.spec, np.asarray(quantity.values)
         match quantity.kind:
             case "location":  # (u, v) pairs as shares of the padded square picture; outside points are clipped to the border
-                pairs = np.clip(np.floor(values * (LOCATIONS - 1)), 0, LOCATIONS - 1).reshape(-1, 2)
+                pairs = share_bins(values).reshape(-1, 2)
                 return _text("loc", (pairs if spec.first == "x" else pairs[:, ::-1]).ravel(), LOCATIONS)
             case "translation":  # camera-frame x, y, z in metres
                 return _text("transXY", self.xy.encode(values[:2]), spec.xy) + _text("transZ", self.z.encode(values[2:]), spec.z)
@@ -115,7 +116,7 @@ class PoseTokens:
         found: dict[str, list[int]] = {kind: [] for kind in ("loc", "transXY", "transZ", "size", "rot")}
         for kind, number in _TOKEN.findall(text):
             found[kind].append(int(number))
-        location = (_rows(found["loc"], 2) + 0.5) / (LOCATIONS - 1)
+        location = bin_shares(_rows(found["loc"], 2))
         xy, z = _rows(found["transXY"], 2), _rows(found["transZ"], 1)
         n = min(len(xy), len(z))
         translation = np.concatenate([_middles(self.xy, xy[:n]), _middles(self.z, z[:n])], axis=1)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from praxia.tokens.locations import square_shares
 from praxia.tokens.quantity import Parts, Quantity, quantity
 
 
@@ -32,6 +33,4 @@ class Sections:
 
 def pixel_quantity(pixels: np.ndarray, size: tuple[int, int]) -> Quantity:
     """Pixels float [n, 2] (u, v) of a picture of `size` (height, width) as shares of its centred padded square."""
-    side = max(size)
-    bars = np.array([(side - size[1]) / 2, (side - size[0]) / 2])
-    return quantity("location", (np.asarray(pixels) + bars) / side)
+    return quantity("location", square_shares(pixels, size))
