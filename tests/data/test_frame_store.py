@@ -21,14 +21,14 @@ KEY = "observation.images.head"
 
 def _open(root: Path, cache: Path, slow: float = 0.0) -> None:
     """In a process of its own: open the store, decoding slowly."""
-    decode = frame_store.decode_all
+    decode = frame_store.decode_in_order
 
-    def slowly(path):
-        for frame in decode(path):
+    def slowly(path, wanted):
+        for numbered in decode(path, wanted):
             time.sleep(slow)
-            yield frame
+            yield numbered
 
-    frame_store.decode_all = slowly
+    frame_store.decode_in_order = slowly
     open_frames(Tables(root), KEY, cache=cache).get(0)
 
 
@@ -64,10 +64,10 @@ def test_processes_that_open_at_once_share_one_store(shared_little, tmp_path):
 def test_a_made_store_is_read_without_decoding(shared_little, tmp_path, monkeypatch):
     first = open_frames(Tables(shared_little), KEY, cache=tmp_path).get(7)
 
-    def never(path):
+    def never(path, wanted):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(frame_store, "decode_all", never)
+    monkeypatch.setattr(frame_store, "decode_in_order", never)
     assert np.array_equal(open_frames(Tables(shared_little), KEY, cache=tmp_path).get(7), first)
 
 

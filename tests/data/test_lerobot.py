@@ -12,7 +12,7 @@ import recordings as R
 from praxia.data.lerobot.features import FRESH, OBJECT_POSES, Feature, read_info
 from praxia.data.lerobot.reader import LeRobotSource, Want
 from praxia.data.lerobot.shard import EpisodeData, write_shard
-from praxia.data.lerobot.video import VideoReader, decode_all, encode
+from praxia.data.lerobot.video import VideoReader, decode_in_order, encode
 from praxia.data.lerobot.writer import LeRobotWriter, assemble, work_folder
 from praxia.errors import DataError
 
@@ -154,10 +154,12 @@ def test_meta_says_what_lerobot_expects(shared_little):
 def test_any_frame_is_found_in_any_order(tmp_path, rng):
     frames = [R.picture(0, step) for step in range(40)]
     assert encode(tmp_path / "a.mp4", frames, 12.5) == 40
-    inorder, reader = list(decode_all(tmp_path / "a.mp4")), VideoReader(tmp_path / "a.mp4")
+    inorder, reader = dict(decode_in_order(tmp_path / "a.mp4", range(40))), VideoReader(tmp_path / "a.mp4")
     assert len(reader) == 40 and abs(reader.fps - 12.5) < 1e-6 and np.allclose(reader.times(), np.arange(40) / 12.5)
     for number in [*rng.permutation(40), 0, 39, 39, 38]:
         assert np.array_equal(reader.read(int(number)), inorder[number])
+    some = dict(decode_in_order(tmp_path / "a.mp4", {3, 17}))
+    assert list(some) == [3, 17] and np.array_equal(some[17], inorder[17])
 
 
 def test_odd_picture_sides_are_refused(tmp_path):

@@ -18,7 +18,7 @@ from praxia.data.cache import cache_folder, content_key, one_process
 from praxia.data.lerobot.features import FRESH
 from praxia.data.lerobot.frames import LazyFrames
 from praxia.data.lerobot.tables import Tables
-from praxia.data.lerobot.video import decode_all
+from praxia.data.lerobot.video import decode_in_order
 from praxia.data.progress import progress
 from praxia.errors import DataError
 from praxia.files import write_json
@@ -187,16 +187,13 @@ def _in_order(tables: Tables, lazy: LazyFrames, key: str, rows: np.ndarray) -> I
         path, number = lazy.place(int(row))
         wanted.setdefault(path, {}).setdefault(number, []).append(slot)
     for path, numbers in wanted.items():
-        left, last = len(numbers), max(numbers)
-        for number, picture in enumerate(decode_all(path)):
+        left = len(numbers)
+        for number, picture in decode_in_order(path, numbers):
             lazy.check_size(picture, f"frame {number} of {path.name}")
-            if number in numbers:
-                left -= 1
-                for slot in numbers[number]:
-                    yield slot, picture
-            if number >= last:
-                break
+            left -= 1
+            for slot in numbers[number]:
+                yield slot, picture
         if left:
             raise DataError(
-                f"video {path} ends before frame {last}: {left} of {len(numbers)} wanted frames are missing; it is truncated, copy it again"
+                f"video {path} ends before frame {max(numbers)}: {left} of {len(numbers)} wanted frames are missing; it is truncated, copy it again"
             )

@@ -1,6 +1,6 @@
 """Video files through PyAV: H.264 with a key frame every second frame, so that random reads decode at most two frames."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -131,15 +131,19 @@ class VideoReader:
         self._file.close()
 
 
-def decode_all(path: Path) -> Iterator[np.ndarray]:
-    """All frames in display order, uint8 [H, W, 3], decoded by all threads."""
+def decode_in_order(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, uint8 [H, W, 3]) of the wanted frames in display order, up to the last of them; converting a frame costs more than decoding it."""
     if not path.is_file():
         raise DataError(f"video {path} is missing; copy or download the dataset's videos/ folder completely")
     try:
         with av.open(str(path)) as file:
             stream = file.streams.video[0]
             stream.thread_type = "AUTO"
-            for frame in file.decode(stream):
-                yield frame.to_ndarray(format="rgb24")
+            last = max(wanted, default=-1)
+            for number, frame in enumerate(file.decode(stream)):
+                if number in wanted:
+                    yield number, frame.to_ndarray(format="rgb24")
+                if number >= last:
+                    break
     except (FFmpegError, IndexError) as error:
         raise DataError(f"video {path} cannot be decoded ({error}); the file is truncated or corrupt: copy or download it again") from error
