@@ -106,7 +106,7 @@ def batch_of(size: int, side: int, kind: str, seed: int) -> Batch:
         "positions": torch.randn(size, 3, 3, generator=generator),
         "positions_valid": torch.ones(size, 3, dtype=torch.bool),
         "positions_pixel": uniform(3, 2, high=side - 1),
-        "positions_slot": torch.zeros(size, dtype=torch.long),
+        "positions_slot": torch.zeros(size, 3, dtype=torch.long),
     }
     future = Chunk(torch.zeros(size, 16, STATE), torch.randn(size, 16, ACTION, generator=generator), torch.ones(size, 16, dtype=torch.bool))
     state = torch.randn(size, STATE, generator=generator)

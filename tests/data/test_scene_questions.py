@@ -172,12 +172,27 @@ def test_positions_are_the_truth_as_the_shifted_picture_shows_it(tabletop_source
             assert ok and np.isclose(point[2], in_camera[2], atol=1e-6) and np.allclose(pixel, expected, atol=1e-3)
             assert np.allclose(project(K, point[None].astype(float))[0][0], expected, atol=1e-3)
         valid += known.sum()
-        assert example.dense["positions_slot"] == 0 and np.allclose(example.dense["positions_pixel"][1], projected(target, view), atol=1e-3)
+        assert (example.dense["positions_slot"] == 0).all() and np.allclose(example.dense["positions_pixel"][1], projected(target, view), atol=1e-3)
     assert valid == 3 * len(tabletop_source)
     away = replace(sample, target="nothing", tool_path={}, goal=None)
     assert not supervision(away, np.random.default_rng(0)).dense["positions_valid"].any()
     uncalibrated = replace(sample, views=tuple(replace(v, camera=None) for v in sample.views))
-    assert supervision(uncalibrated, np.random.default_rng(0)).dense["positions_slot"] == -1
+    assert supervision(uncalibrated, np.random.default_rng(0)).dense["positions_slot"].tolist() == [-1] * 3
+
+
+def test_positions_in_the_wrists_frame_are_where_the_hand_still_has_to_go(tabletop_source):
+    supervision = ActionChunk(horizon=4, positions=True, views=2)
+    behind = 0
+    for example in asked(tabletop_source, supervision):
+        dense, (head, wrist) = example.dense, example.sample.views
+        assert dense["positions_slot"].tolist() == [0, 0, 0, 1, 1, 1] and dense["positions_valid"].all()
+        to_head, to_wrist = np.linalg.inv(head.camera.T_base_cam), np.linalg.inv(wrist.camera.T_base_cam)
+        in_base = dense["positions"][:3] @ np.linalg.inv(to_head)[:3, :3].T + np.linalg.inv(to_head)[:3, 3]
+        np.testing.assert_allclose(dense["positions"][3:], in_base @ to_wrist[:3, :3].T + to_wrist[:3, 3], atol=1e-5)
+        unseen = dense["positions"][3:, 2] <= 0
+        assert np.array_equal(np.isnan(dense["positions_pixel"][3:]).all(axis=1), unseen)
+        behind += unseen.sum()
+    assert behind < len(tabletop_source)
 
 
 def test_grounding_names_every_visible_thing_where_each_posed_view_shows_it(tabletop_source):

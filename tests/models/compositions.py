@@ -347,7 +347,7 @@ def batch(recipe: Composition, stage: MicroStage, size: int = 3, seed: int = 0) 
             "positions": torch.randn(size, 2, 3, generator=generator),
             "positions_valid": torch.tensor([[True, True], [True, False], [True, True]])[:size],
             "positions_pixel": 3 + 20 * torch.rand(size, 2, 2, generator=generator),
-            "positions_slot": torch.tensor([0, 1, -1])[:size],
+            "positions_slot": torch.tensor([[0, 1], [1, 1], [-1, 0]])[:size],
             "target_mask": masks,
             "target_mask_valid": torch.ones(size, 2, dtype=torch.bool),
         },

@@ -22,7 +22,7 @@ def test_decoder_weights_follow_their_width(width):
 
 def test_positions_begin_where_the_scene_is_and_move_in_its_scale():
     recipe = micro.composition("pose_vla")
-    recipe = replace(recipe, model=replace(recipe.model, readouts={"positions": Positions("registers", distance=0.7, scale=0.05)}))
+    recipe = replace(recipe, model=replace(recipe.model, readouts={"positions": Positions("registers", distance=(0.7,), scale=0.05)}))
     model, batch = micro.build(recipe, recipe.stages[-1]), micro.batch(recipe, recipe.stages[-1])
     with torch.no_grad():
         outputs = model(batch, micro.draws(model, batch))

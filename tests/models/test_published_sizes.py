@@ -21,8 +21,8 @@ GEOMETRY = AttentionGeometry(layers=1, heads=1, kv_heads=1, head_dim=8, rotary="
         (lambda: PriorDecoder().build(None, 0), 440 + 180),  # and full-width modulation of 57 norms
         (lambda: CrossAttentionL1().build(GEOMETRY, 896), 231),
         (lambda: DiTFlow().build(GEOMETRY, 2048), 550),
-        (lambda: PatchEncoder(3, 14, 1152), 8.0),
-        (lambda: PatchEncoder(2, 14, 1152), 7.1),
+        (lambda: PatchEncoder(3, 14, 4 * 1152, 1152), 8.0),
+        (lambda: PatchEncoder(2, 14, 4 * 1152, 1152), 7.1),
         (lambda: GeometryProjectorNet(GeometryProjector(), 896), 6.0),
     ],
     ids=["encoder", "decoder", "cross_attention_l1", "dit_flow", "rays", "depth", "geometry_projector"],

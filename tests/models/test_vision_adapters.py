@@ -86,11 +86,14 @@ def test_canvas_rays_and_depth_are_those_of_the_resampled_view():
     metres, known = canvas_depth(batch, spec)[0, 0].numpy()
     np.testing.assert_array_equal(metres, realise(expected).depth)
     np.testing.assert_array_equal(known, metres > 0)
+    quarters, also_known = canvas_depth(batch, spec, unit=0.25)[0, 0].numpy()
+    np.testing.assert_allclose(quarters, 4 * metres)
+    np.testing.assert_array_equal(also_known, known)
     assert (metres == 0).any() and compose(letterbox((30, 40), (32, 32))).size == (32, 32)
 
 
 def test_patch_encoder_sees_one_patch_row_by_row():
-    encoder = PatchEncoder(2, 4, 8)
+    encoder = PatchEncoder(2, 4, 32, 8)
     planes = torch.randn(1, 2, 12, 12)
     before = encoder(planes)
     planes[:, :, 5, 10] += 1  # patch row 1, column 2

@@ -193,18 +193,19 @@ def test_guided_attention_is_the_log_weight_on_the_token_that_covers_the_place(b
     weights = torch.rand(B, V, 4, 16, generator=torch.Generator().manual_seed(3)) / 32
     pixels = torch.tensor(list(PIXELS)).expand(B, 4, 2)
     valid = torch.tensor([[True] * 4, [True, False, True, True]])
-    slot = torch.tensor([1, 0])
+    slot = torch.tensor([[1, 1, 0, 1], [0, 0, 0, 0]])
     seen = replace(batch, dense={"positions_pixel": pixels, "positions_valid": valid, "positions_slot": slot})
     outputs = Outputs(visual=visual(), readouts={"attention": weights})
     total, weight = GuidedAttention()(outputs, seen, {})["guided_attention"]
     tokens = [4 * row + column for column, row in PIXELS.values()]
-    expected = [-(weights[b, slot[b], i, token] + 1e-6).log() for b in range(B) for i, token in enumerate(tokens) if valid[b, i]]
+    expected = [-(weights[b, slot[b, i], i, token] + 1e-6).log() for b in range(B) for i, token in enumerate(tokens) if valid[b, i]]
     assert weight == len(expected) == 7 == GuidedAttention().count(seen)["guided_attention"]
     torch.testing.assert_close(total, torch.stack(expected).sum())
-    away = replace(seen, dense=seen.dense | {"positions_slot": torch.tensor([-1, 0])})
+    away = replace(seen, dense=seen.dense | {"positions_slot": torch.tensor([[-1] * 4, [0] * 4])})
     assert GuidedAttention()(outputs, away, {})["guided_attention"][1] == 3
-    outside = replace(seen, dense=seen.dense | {"positions_pixel": pixels + 100})
-    assert GuidedAttention()(outputs, outside, {})["guided_attention"][0] == 0
+    for nowhere in (pixels + 100, torch.full_like(pixels, torch.nan)):
+        outside = replace(seen, dense=seen.dense | {"positions_pixel": nowhere})
+        assert GuidedAttention()(outputs, outside, {})["guided_attention"][0] == 0
     assert GuidedAttention().count(batch) == {}
 
 

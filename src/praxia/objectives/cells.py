@@ -24,6 +24,6 @@ def places(pixels: Tensor, size: Tensor, spec: ImageSpec, grid: tuple[int, int])
     return (cell[..., 1] * grid[1] + cell[..., 0]).long(), at - cell - 0.5, inside
 
 
-def slot_sizes(views: ViewBatch, slots: Tensor) -> Tensor:
-    """(height, width) [B, 2] of one view slot a sample; slots int64 [B], below 0 reads slot 0."""
-    return views.size[torch.arange(len(slots), device=slots.device), slots.clamp_min(0)]
+def view_sizes(views: ViewBatch, slots: Tensor) -> Tensor:
+    """(height, width) [B, n, 2] of view slots int64 [B, n]; below 0 reads slot 0."""
+    return views.size.gather(1, slots.clamp_min(0)[..., None].expand(*slots.shape, 2))

@@ -12,7 +12,7 @@ from torch import Tensor
 from praxia.data.batch import Batch
 from praxia.errors import ConfigError
 from praxia.models.states import Outputs
-from praxia.objectives.cells import places, slot_sizes
+from praxia.objectives.cells import places, view_sizes
 from praxia.objectives.dense import dense, readout
 from praxia.objectives.objective import Losses, Teachers
 from praxia.registry import register
@@ -23,7 +23,7 @@ _EPS = 1e-6
 @register("objective/guided_attention")
 @dataclass(frozen=True)
 class GuidedAttention:
-    """- log of the weight on the visual token that covers the true place, mean over the places that lie in the picture.
+    """- log of the weight on the visual token that covers the true place (0 for one outside the picture), mean over the places in posed views.
 
     Reads batch.dense["positions_pixel" | "positions_slot" | "positions_valid"] as `ActionChunk(positions=True)` makes them: one place for each
     of the tokens whose attention is read.
@@ -41,12 +41,14 @@ class GuidedAttention:
         visual, slot = outputs.visual, dense(batch, "positions_slot", "guided_attention")
         if visual is None or visual.image_spec is None or batch.views is None:
             raise ConfigError("objective guided_attention needs views; the batch has none")
-        cell, _, inside = places(pixel, slot_sizes(batch.views, slot), visual.image_spec, visual.grid)
-        of_view = weights[torch.arange(len(slot), device=slot.device), slot.clamp_min(0)]
-        chosen = of_view.gather(-1, cell[..., None])[..., 0]
+        size = view_sizes(batch.views, slot)
+        cell, _, inside = places(pixel.flatten(0, 1)[:, None], size.flatten(0, 1), visual.image_spec, visual.grid)
+        cell, inside = cell.view_as(slot), inside.view_as(slot)
+        sample, place = torch.meshgrid(*(torch.arange(n, device=slot.device) for n in slot.shape), indexing="ij")
+        chosen = weights[sample, slot.clamp_min(0), place, cell]
         known = self._known(batch)
         return {"guided_attention": (-((chosen + _EPS).log() * (known & inside)).sum(), known.sum().float())}
 
     def _known(self, batch: Batch) -> Tensor:
         """bool [B, n]: places in a posed view of this sample."""
-        return batch.dense["positions_valid"] & (batch.dense["positions_slot"] >= 0)[:, None]
+        return batch.dense["positions_valid"] & (batch.dense["positions_slot"] >= 0)

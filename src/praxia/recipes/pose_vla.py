@@ -27,9 +27,14 @@ def tiny_model() -> ModelSpec:
             image_size=64, patch_size=16, stem="conv", attention="plain", vision_width=128, vision_layers=3, vision_heads=4, vision_mlp=384,
             text_width=192, text_layers=4, text_heads=4, text_kv_heads=1, text_head_dim=48, text_mlp=384, vocabulary=0,
         ),
-        tokens=(LearnedTokens("registers", 3, block=0),),
+        tokens=(LearnedTokens("registers", 6, block=0),),
         order=("views", "prompt", "registers", "target"),
-        readouts={"words": PatchWords(), "places": PatchPlaces(), "positions": Positions("registers"), "attention": TokenAttention("registers")},
+        readouts={
+            "words": PatchWords(),
+            "places": PatchPlaces(),
+            "positions": Positions("registers", distance=(*(1.0,) * 3, *(0.2,) * 3)),  # from outside, from the wrist
+            "attention": TokenAttention("registers"),
+        },
         head=JointFlow(horizon=16, action_width=0, state_width=0, width=96, mlp=192, draws=2, steps=5, attention="plain"),
     )  # fmt: skip
 
@@ -60,7 +65,7 @@ def tiny() -> Recipe:
             ),
             Stage(
                 name="robot",
-                sources=(Source(robot, ActionChunk(horizon=16, positions=True, beside=SceneGrounding()), shift),),
+                sources=(Source(robot, ActionChunk(horizon=16, positions=True, views=2, beside=SceneGrounding()), shift),),
                 objectives=(
                     Weighted(FlowMatching()),
                     Weighted(PositionRegression(beta=0.05), Constant(5.0)),

@@ -42,10 +42,14 @@ class Needs:
     pictures: bool = True
 
 
+def posed_slots(sample: Sample) -> list[int]:
+    """Slots of the views whose camera pose is known."""
+    return [i for i, v in enumerate(sample.views) if v.camera is not None and v.camera.T_base_cam is not None]
+
+
 def posed_view(sample: Sample, role: str) -> View | None:
     """The view a supervision is about: of the given role, or the first whose camera pose is known if role is empty."""
-    posed = (v for v in sample.views if v.camera is not None and v.camera.T_base_cam is not None and role in ("", v.role))
-    return next(posed, None)
+    return next((sample.views[i] for i in posed_slots(sample) if role in ("", sample.views[i].role)), None)
 
 
 def picture_size(view: View) -> tuple[int, int]:

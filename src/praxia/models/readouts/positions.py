@@ -17,12 +17,12 @@ from praxia.registry import register
 class Positions:
     """tokens: group of n learned register tokens, one for each position.
 
-    distance: metres in front of the camera where a prediction starts. scale: metres a unit of the linear layer; about the spread of the
-    positions, or a step of the optimiser moves predictions further than things are apart.
+    distance: metres in front of the camera where a prediction starts, one for all positions or one for each. scale: metres a unit of the linear
+    layer; about the spread of the positions, or a step of the optimiser moves predictions further than things are apart.
     """
 
     tokens: str = "registers"
-    distance: float = 1.0
+    distance: tuple[float, ...] = (1.0,)
     scale: float = 0.1
 
     def build(self, backbone: Backbone) -> "PositionsNet":
@@ -37,7 +37,7 @@ class PositionsNet(Readout):
         super().__init__()
         self.spec, self.groups = spec, (spec.tokens,)
         self.linear = nn.Linear(text_width, 3)
-        self.register_buffer("start", torch.tensor([0.0, 0.0, spec.distance]), persistent=False)
+        self.register_buffer("start", torch.tensor([[0.0, 0.0, distance] for distance in spec.distance]), persistent=False)
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """float32 [B, n, 3], metres in the frame of the targets."""
