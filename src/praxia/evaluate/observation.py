@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from praxia.errors import SpecMismatch
-from praxia.specs import ActionSpec, CameraSpec, StateSpec, check_identity
+from praxia.specs import Observing, check_identity
 from praxia.worlds.world import World
 
 
@@ -23,23 +23,8 @@ class SessionLike(Protocol):
         ...
 
 
-class PolicyLike(Protocol):
+class PolicyLike(Observing, Protocol):
     """What is judged: `praxia.policy.Policy`, or anything that acts like one."""
-
-    @property
-    def action_spec(self) -> ActionSpec:
-        """Meaning of the actions."""
-        ...
-
-    @property
-    def state_spec(self) -> StateSpec:
-        """Meaning of the state it expects."""
-        ...
-
-    @property
-    def cameras(self) -> tuple[CameraSpec, ...]:
-        """Views it looks at."""
-        ...
 
     @property
     def replan(self) -> int:

@@ -6,7 +6,7 @@ observation = {"images": {role: uint8 [H, W, 3]}, "state": float32 [Ds], "instru
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -14,29 +14,10 @@ from praxia.data.sample import Sample
 from praxia.errors import DataError, ObservationError, unknown
 from praxia.geometry.camera import Camera, camera_from
 from praxia.geometry.scene import View
-from praxia.specs import ActionSpec, CameraSpec, Dim, StateSpec
+from praxia.specs import CameraSpec, Dim, Observing
 
 KEYS = ("images", "state", "instruction", "depth", "cameras", "episode_id", "executed", "executed_states")
 _FAR = 50.0  # metres; no depth camera on a robot has a median beyond it, a millimetre picture nearly always has
-
-
-class Observing(Protocol):
-    """What an observation is checked against."""
-
-    @property
-    def action_spec(self) -> ActionSpec:
-        """Meaning of the actions."""
-        ...
-
-    @property
-    def state_spec(self) -> StateSpec:
-        """Meaning of the state."""
-        ...
-
-    @property
-    def cameras(self) -> tuple[CameraSpec, ...]:
-        """Views that every observation must hold."""
-        ...
 
 
 def checked(observation: Any, policy: Observing) -> dict[str, Any]:

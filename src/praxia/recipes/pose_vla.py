@@ -60,6 +60,7 @@ def tiny() -> Recipe:
                 minutes=1.25,
                 batch=32,
                 cycle=5,
+                shared=True,
                 optimiser=AdamW(lr=2e-3, warmup=50),
                 validate_every=500,
             ),

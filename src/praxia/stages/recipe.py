@@ -87,6 +87,7 @@ class Stage:
     validate_every: updates between two looks at the held-out samples (a checkpoint follows each), 0 = never.
     minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are planned after a short
     measurement, again at each quarter of the budget where that was wrong, and the plan is kept by a resumed run; objective weights shrink with it).
+    shared: a run takes the outcome of the same stage from the cache if an earlier run has trained it.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Stage:
     validate_every: int = 0
     validation_batches: int = 8
     minutes: float = 0.0
+    shared: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "accumulate", "cycle", "validation_batches"):

@@ -22,6 +22,8 @@ from praxia.models.vla import PARTS
 from praxia.registry import to_json
 from praxia.stages.recipe import Recipe, Stage
 
+DONE = "done.json"  # in a stage's folder once it has finished
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -69,7 +71,7 @@ class StageFolder:
 
     def result(self) -> StageResult | None:
         """The result of the finished stage, None if it has not finished. ConfigError if it was another configuration."""
-        path = self.path / "done.json"
+        path = self.path / DONE
         if not path.is_file():
             return None
         done = read_json(path)
@@ -82,7 +84,7 @@ class StageFolder:
 
     def finish(self, result: StageResult) -> None:
         """Mark the stage as finished."""
-        write_json(self.path / "done.json", {"fingerprint": self.identity.fingerprint, "result": asdict(result)})
+        write_json(self.path / DONE, {"fingerprint": self.identity.fingerprint, "result": asdict(result)})
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _short(value: Any) -> str:
 
 def weights_folder(path: Path) -> Path:
     """The folder with weights that a path means: a checkpoint or policy folder itself, or the last checkpoint of a stage folder."""
-    done = path / "done.json"
+    done = path / DONE
     folder = path / read_json(done)["result"]["checkpoint"] if done.is_file() else path
     if not any(folder.glob("*.safetensors")):
         raise ConfigError(

@@ -18,6 +18,7 @@ from praxia.errors import ConfigError, unknown
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Policy, PolicyConfig
 from praxia.policy.config import git_commit, package_versions
+from praxia.stages import shared
 from praxia.stages.handoff import hand_off, source_folder
 from praxia.stages.recipe import Recipe, Source, Stage
 from praxia.stages.run_directory import RunDirectory, StageResult, fingerprint
@@ -80,6 +81,8 @@ def _train_stage(stage: Stage, assembly: Assembly, run: RunDirectory, settings: 
     torch.manual_seed(assembly.recipe.seed)  # initial weights
     model = assembly.build(stage)
     folder = run.stage(stage.name)
+    if stage.shared and shared.take(folder):
+        print(f"stage {stage.name}: taken from {shared.kept(folder)}, where an earlier run left it")
     if folder.result() is None:
         for init in stage.init_from:
             print(f"stage {stage.name}: {hand_off(model, init, source_folder(init, run), vocabulary)}")
@@ -88,6 +91,8 @@ def _train_stage(stage: Stage, assembly: Assembly, run: RunDirectory, settings: 
         for source, samples, share, _ in training.table():
             print(f"stage {stage.name}: {share:.0%} from {source}, {samples} samples")
     result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings)
+    if stage.shared:
+        shared.keep(folder, result)
     for record, fault in list(training.bad.items())[:5]:
         print(f"stage {stage.name}: bad record skipped ({len(training.bad)} in all): {record}: {fault}")
     return model, result

@@ -45,6 +45,7 @@ class Backbone(nn.Module, ABC):
     """
 
     spec: Any
+    model: Any
     image_spec: ImageSpec
     vision_width: int
     text_width: int
@@ -55,14 +56,14 @@ class Backbone(nn.Module, ABC):
     # --- what a family says -----------------------------------------------------------------------------------------------------
 
     @property
-    @abstractmethod
     def causal_lm(self) -> Any:
-        """The library model that owns the token embedding and `lm_head`."""
+        """The library model that owns the token embedding and `lm_head`. Default: `model`, a vision-language model of the library kept whole."""
+        return self.model
 
     @property
-    @abstractmethod
     def language(self) -> Any:
         """The library decoder: takes `inputs_embeds`, a 4-D mask and positions."""
+        return self.model.model.language_model
 
     @abstractmethod
     def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], list[Tensor] | None]:

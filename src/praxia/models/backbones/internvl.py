@@ -119,14 +119,6 @@ class InternVLBackbone(ChatBackbone):
         self.missing_view = spec.missing_view
         self.geometry = AttentionGeometry(spec.text_layers, spec.text_heads, spec.text_kv_heads, spec.text_head_dim, spec.text)
 
-    @property
-    def causal_lm(self) -> Any:
-        return self.model
-
-    @property
-    def language(self) -> Any:
-        return self.model.model.language_model
-
     def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], None]:
         side = self.spec.image_size // self.spec.patch_size
         return self.model.model.vision_tower(pixels).last_hidden_state[:, 1:], (side, side), None  # the class token is not a patch

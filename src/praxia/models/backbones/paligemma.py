@@ -114,14 +114,6 @@ class PaliGemmaBackbone(Backbone):
         self.first_position, self.missing_view = spec.first_position, spec.missing_view
         self.geometry = AttentionGeometry(spec.text_layers, spec.text_heads, spec.text_kv_heads, spec.text_head_dim, "gemma")
 
-    @property
-    def causal_lm(self) -> PaliGemmaForConditionalGeneration:
-        return self.model
-
-    @property
-    def language(self) -> Any:
-        return self.model.model.language_model
-
     def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], None]:
         side = self.spec.image_size // self.spec.patch_size
         return self.model.model.vision_tower(pixels).last_hidden_state, (side, side), None

@@ -119,14 +119,6 @@ class Qwen3VLBackbone(ChatBackbone):
         self.missing_view = spec.missing_view
         self.geometry = AttentionGeometry(spec.text_layers, spec.text_heads, spec.text_kv_heads, spec.text_head_dim, "qwen3_mrope")
 
-    @property
-    def causal_lm(self) -> Any:
-        return self.model
-
-    @property
-    def language(self) -> Any:
-        return self.model.model.language_model
-
     def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], list[Tensor]]:
         spec, count = self.spec, len(pixels)
         side = spec.image_size // spec.patch_size
