@@ -11,6 +11,7 @@ from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.readouts import PatchPlaces, PatchWords, Positions, TokenAttention
 from praxia.models.spec import LearnedTokens, ModelSpec
+from praxia.models.vision.ray_depth import RayDepth
 from praxia.objectives import FlowMatching, Grounding, GuidedAttention, NextToken, PositionRegression
 from praxia.recipes.words import world_words
 from praxia.stages.recipe import Constant, InitFrom, Recipe, Source, Stage, Weighted
@@ -21,12 +22,13 @@ QUICKSTART_TASKS = ("reach", "push", "press", "drawer", "pick_and_place")
 
 
 def tiny_model() -> ModelSpec:
-    """2.7 M parameters at 64 px: convolutional stem, 3 x 128 SigLIP over 16 tokens a view, 4 x 192 Gemma, 4 x 96 expert."""
+    """2.0 M parameters at 64 px: convolutional stem, 3 x 128 SigLIP over 16 tokens a view, rays and depth, 4 x 128 Gemma, 4 x 96 expert."""
     return ModelSpec(
         backbone=PaliGemma(
             image_size=64, patch_size=16, stem="conv", attention="plain", vision_width=128, vision_layers=3, vision_heads=4, vision_mlp=384,
-            text_width=192, text_layers=4, text_heads=4, text_kv_heads=1, text_head_dim=48, text_mlp=384, vocabulary=0,
+            text_width=128, text_layers=4, text_heads=4, text_kv_heads=1, text_head_dim=32, text_mlp=256, vocabulary=0,
         ),
+        adapters=(RayDepth(drop_rays=0.0, drop_depth=0.0, unit=0.2, expansion=1),),
         tokens=(LearnedTokens("registers", 6, block=0),),
         order=("views", "prompt", "registers", "target"),
         readouts={
@@ -41,8 +43,11 @@ def tiny_model() -> ModelSpec:
 
 def tiny() -> Recipe:
     """Trains in minutes on two CPU cores: grounding and questions on still scenes of tabletop's base split, then five benchmark tasks."""
-    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=300, seed=1, world_args={"split": "base", "size": 64}, steps=1)
-    robot = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=3)
+    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=300, seed=1, world_args={"split": "base", "size": 64}, depth=True, steps=1)
+    robot = Demonstrations(
+        "tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=3, depth=True
+    )
+    seen = ("backbone", "adapters", "readouts")
     shift = (RandomShift(),)
     return Recipe(
         name="pose_vla",
@@ -55,7 +60,7 @@ def tiny() -> Recipe:
                 name="base_vlm",
                 sources=(Source(scenes, SceneGrounding(), shift, weight=0.8), Source(scenes, SceneQuestions(), shift, weight=0.2)),
                 objectives=(Weighted(Grounding()), Weighted(NextToken(), Constant(0.5))),
-                parts=("backbone", "readouts"),
+                parts=seen,
                 steps=8000,
                 minutes=1.25,
                 batch=32,
@@ -73,11 +78,11 @@ def tiny() -> Recipe:
                     Weighted(GuidedAttention(), Constant(0.2)),
                     Weighted(Grounding(), Constant(0.1)),
                 ),
-                init_from=(InitFrom(stage="base_vlm", parts=(("backbone", "backbone"), ("readouts", "readouts"))),),
+                init_from=(InitFrom(stage="base_vlm", parts=tuple((part, part) for part in seen)),),
                 steps=20_000,
                 minutes=6.25,
-                batch=32,
-                optimiser=AdamW(lr=2e-3, warmup=100),
+                batch=16,
+                optimiser=AdamW(lr=1.5e-3, warmup=100),
                 validate_every=1000,
             ),
         ),
