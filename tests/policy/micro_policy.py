@@ -26,20 +26,20 @@ def micro_backbone() -> PaliGemma:
     )  # fmt: skip
 
 
-def micro_policy(source: RecordedSource, seed: int = 0, depth: bool = False) -> Policy:
-    """Every weight counts (norms start at zero in a fresh model)."""
+def micro_policy(source: RecordedSource, seed: int = 0, priors: RayDepth | None = None) -> Policy:
+    """Every weight counts (norms start at zero in a fresh model). priors: it looks at rays and depth."""
     torch.manual_seed(seed)
     tokenizer = local_tokenizer(world_words(), micro_backbone().specials)
     backbone = replace(micro_backbone(), vocabulary=len(tokenizer))
     head = JointFlow(
         horizon=HORIZON, action_width=source.action_spec.width, state_width=source.state_spec.width, width=24, mlp=40, steps=3, attention="plain"
     )
-    spec = ModelSpec(backbone=backbone, head=head, order=("views", "prompt", "target"), adapters=(RayDepth(),) if depth else ())
+    spec = ModelSpec(backbone=backbone, head=head, order=("views", "prompt", "target"), adapters=(priors,) if priors else ())
     model = VLA(spec)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     numbers = Numbers(state=(Normalise("mean_std"),)).fitted(*source.numbers())
-    robot = Robot(source.embodiment, source.action_spec, source.state_spec, source.cameras, numbers, depth)
+    robot = Robot(source.embodiment, source.action_spec, source.state_spec, source.cameras, numbers, depth=priors is not None)
     config = PolicyConfig(
         "pose_vla", "tiny", "robot", spec, ("backbone", "adapters", "head"), (robot,), HORIZON, 3, "fp32", vocabulary_size=len(tokenizer),
         licences=(("tabletop", "Apache-2.0"),), versions={"praxia": "0.1.0"},

@@ -11,8 +11,9 @@ import torch
 from tests.policy.micro_policy import HORIZON, micro_policy, observation_of
 
 from praxia.data.batch import Tokens
-from praxia.errors import CheckpointError, ConfigError, EvaluationError
+from praxia.errors import CheckpointError, ConfigError, EvaluationError, ObservationError
 from praxia.files import read_json, write_json
+from praxia.models.vision.ray_depth import RayDepth
 from praxia.policy import Policy
 from praxia.registry import from_json
 from praxia.specs import ActionSpec
@@ -119,9 +120,26 @@ def test_depth_is_looked_at_only_by_a_policy_that_was_trained_with_it(policy, ta
     far = seen | {"depth": {role: depth + np.float32(1) for role, depth in seen["depth"].items()}}
     assert not policy.needs_depth
     assert np.array_equal(policy.session().infer(seen)["actions"], policy.session().infer(far)["actions"])
-    looker = micro_policy(tabletop_source, depth=True)
+    looker = micro_policy(tabletop_source, priors=RayDepth())
     assert looker.metadata["needs_depth"] is True
     assert not np.array_equal(looker.session().infer(seen)["actions"], looker.session().infer(far)["actions"])
+
+
+@pytest.mark.parametrize(
+    ("priors", "group", "fix"),
+    [
+        (RayDepth(drop_depth=0.0), "depth", r"float32 metres \[64, 64\], 0 = unknown, or train with RayDepth.drop_depth above 0"),
+        (RayDepth(drop_rays=0.0), "cameras", r"\{\"K\": \[3, 3\]\} of the sent picture, or train with RayDepth.drop_rays above 0"),
+    ],
+)
+def test_what_a_policy_never_missed_in_training_must_be_sent(tabletop_source, priors, group, fix):
+    seen = observation_of(tabletop_source)
+    relying, flexible = micro_policy(tabletop_source, priors=priors), micro_policy(tabletop_source, priors=RayDepth())
+    assert np.isfinite(relying.session().infer(seen)["actions"]).all()
+    for poor in ({k: v for k, v in seen.items() if k != group}, seen | {group: {"head": seen[group]["head"]}}):
+        assert np.isfinite(flexible.session().infer(poor)["actions"]).all()
+        with pytest.raises(ObservationError, match=rf"{group}/\w+ is missing: .*{fix}"):
+            relying.session().infer(poor)
 
 
 def test_actions_that_are_not_finite_never_leave_the_policy(tabletop_source):
@@ -173,7 +191,7 @@ def test_a_folder_that_is_none_or_incomplete_says_what_is_missing(copy, tmp_path
 
 
 def test_weights_or_tokenizer_of_another_policy_are_refused_by_name(copy, tabletop_source, tmp_path):
-    other = micro_policy(tabletop_source, depth=True)
+    other = micro_policy(tabletop_source, priors=RayDepth())
     other.save(tmp_path / "other")
     shutil.copy(tmp_path / "other/weights.safetensors", copy)
     with pytest.raises(CheckpointError, match=r"(?s)unexpected adapters.*mixes files of two policies"):

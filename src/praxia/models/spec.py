@@ -73,6 +73,11 @@ class ModelSpec:
     embodiments: tuple[str, ...] = ()
 
     @property
+    def relies_on(self) -> frozenset[str]:
+        """Optional inputs (`calibration`, `depth`) that a part never missed in training where the data had them."""
+        return frozenset().union(*(getattr(adapter, "relies_on", ()) for adapter in self.adapters))
+
+    @property
     def reads_depth(self) -> bool:
         """Whether a part reads metric depth where it is there."""
         return any(getattr(adapter, "reads_depth", False) for adapter in self.adapters)

@@ -5,7 +5,7 @@ observation = {"images": {role: uint8 [H, W, 3]}, "state": float32 [Ds], "instru
 "executed": float32 [n, Da] and "executed_states": float32 [n, Ds], actions executed since the last call and the states before each}.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,25 @@ def checked(observation: Any, policy: Observing) -> dict[str, Any]:
         if observation.get(name) is not None:
             out[name] = _rows(observation[name], name, dims)
     return out
+
+
+def check_complete(observation: Mapping[str, Any], cameras: Iterable[CameraSpec], relies_on: Collection[str], depth: bool) -> None:
+    """ObservationError where a view comes without the calibration or depth that every training picture had.
+
+    relies_on: of `calibration` and `depth`, what the model was never trained without. depth: the training data had depth.
+    """
+    for camera in cameras:
+        role = camera.role
+        if depth and "depth" in relies_on and role not in observation.get("depth", {}):
+            raise ObservationError(
+                f"depth/{role} is missing: this policy was trained with depth in every picture and does not know how to act without; "
+                f"send float32 metres [{camera.height}, {camera.width}], 0 = unknown, or train with RayDepth.drop_depth above 0"
+            )
+        if camera.calibrated and "calibration" in relies_on and role not in observation.get("cameras", {}):
+            raise ObservationError(
+                f"cameras/{role} is missing: this policy was trained with calibrated pictures only; "
+                'send {"K": [3, 3]} of the sent picture, or train with RayDepth.drop_rays above 0'
+            )
 
 
 def sample_from(observation: Mapping[str, Any], cameras: Iterable[CameraSpec], embodiment: str, depth: bool) -> Sample:

@@ -17,7 +17,7 @@ from praxia.models.precision import compute
 from praxia.models.vla import VLA
 from praxia.policy.config import PolicyConfig
 from praxia.policy.folder import read_folder, write_folder
-from praxia.policy.observation import checked, sample_from
+from praxia.policy.observation import check_complete, checked, sample_from
 from praxia.policy.session import Session, torch_generator
 from praxia.registry import to_json
 from praxia.specs import ActionSpec, CameraSpec, StateSpec
@@ -71,6 +71,11 @@ class Policy:
         return self.robot.depth and self.config.model.reads_depth
 
     @property
+    def needs_calibration(self) -> bool:
+        """Whether every observation must hold the intrinsics of its calibrated cameras."""
+        return "calibration" in self.config.model.relies_on and any(camera.calibrated for camera in self.cameras)
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """Plain values that tell a client what the numbers mean."""
         config = self.config
@@ -86,6 +91,7 @@ class Policy:
             "horizon": config.horizon,
             "replan": config.replan,
             "needs_depth": self.needs_depth,
+            "needs_calibration": self.needs_calibration,
             "licences": dict(config.licences),
             "versions": config.versions,
         }
@@ -103,7 +109,8 @@ class Policy:
         return self.model.head.noise(1, torch_generator(seed))
 
     def sample(self, observation: Mapping[str, Any]) -> Sample:
-        """A checked observation as this policy takes it."""
+        """A checked observation as this policy takes it. Raises ObservationError where it lacks what the policy never missed in training."""
+        check_complete(observation, self.cameras, self.config.model.relies_on, self.needs_depth)
         return sample_from(observation, self.cameras, self.embodiment, self.needs_depth)
 
     def act(self, samples: Sequence[Sample], noise: Tensor) -> list[np.ndarray]:

@@ -35,6 +35,11 @@ class RayDepth:
     unit: float = 1.0
     expansion: int = 4
 
+    @property
+    def relies_on(self) -> frozenset[str]:
+        """Priors that no training sample ever lost: a policy was never taught what to do without them."""
+        return frozenset(name for name, drop in (("calibration", self.drop_rays), ("depth", self.drop_depth)) if drop == 0)
+
     def build(self, backbone: Backbone) -> "RayDepthAdapter":
         """The module, matched to the backbone's canvas, patches and vision width."""
         return RayDepthAdapter(self, backbone.image_spec, backbone.spec.patch_size, backbone.vision_width)
