@@ -70,6 +70,27 @@ def test_a_grammar_decides_what_may_follow(case):
     assert lists(model.generate(batch, stop, LIMIT, lambda ids: None)) == lists(model.generate(batch, stop, LIMIT))
 
 
+def test_each_answer_may_have_a_grammar_of_its_own_and_says_how_sure_it_was(case):
+    model, batch, stop = case
+    vocabulary = model.backbone.vocabulary_size()
+
+    def only(token):
+        return lambda ids: torch.arange(vocabulary) == (stop if ids else token)
+
+    tokens = [stop + 1 + i for i in range(batch.size)]
+    forced = model.generate(batch, stop, 4, [only(token) for token in tokens])
+    assert lists(forced) == [[token] for token in tokens] and torch.equal(forced.log_probs, torch.zeros(batch.size, 1))
+    free = model.generate(batch, stop, 3)
+    one = batch.with_target(None)
+    with torch.no_grad():
+        target = torch.zeros(batch.size, 1, dtype=torch.long)
+        out = model(one.with_target(Tokens(target, torch.ones_like(target, dtype=torch.bool))), micro.Draws())
+    first = out.logits(out.target_hidden[:, 0]).log_softmax(-1).max(-1).values
+    begun = free.valid[:, 0]
+    torch.testing.assert_close(free.log_probs[begun, 0], first[begun])
+    assert (free.log_probs[~free.valid] == 0).all()
+
+
 def test_a_grammar_that_allows_nothing_is_an_error(case):
     model, batch, stop = case
     with pytest.raises(ConfigError, match="allows no token"):

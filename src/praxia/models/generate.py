@@ -1,12 +1,12 @@
 """Greedy decoding over the cached prefix: the prefix runs once, then one row for each token."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from praxia.data.batch import Tokens
 from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Backbone
 from praxia.models.layout import Group
@@ -16,10 +16,21 @@ from praxia.models.states import PrefixStates
 Grammar = Callable[[Sequence[int]], Tensor | None]
 
 
-def greedy(backbone: Backbone, prefix: PrefixStates, stop: int, limit: int, grammar: Grammar | None = None) -> Tokens:
-    """The likeliest next token, again and again, until `stop` (not part of the answer) or `limit` tokens.
+@dataclass(frozen=True)
+class Answers:
+    """Generated tokens without the end marker. ids: int64 [B, T]; valid: bool [B, T]; log_probs: float32 [B, T], of each token among those that
+    were allowed where it stands (0 behind an answer's end)."""
 
-    prefix: run with keys and values, without a target group. Raises ConfigError if the grammar allows no token.
+    ids: Tensor
+    valid: Tensor
+    log_probs: Tensor
+
+
+def greedy(backbone: Backbone, prefix: PrefixStates, stop: int, limit: int, grammar: Grammar | Sequence[Grammar] | None = None) -> Answers:
+    """The likeliest next token, again and again, until `stop` or `limit` tokens.
+
+    prefix: run with keys and values, without a target group. grammar: one for all answers, or one for each.
+    Raises ConfigError if a grammar allows no token.
     """
     if prefix.key_values is None:
         raise ConfigError("generation needs the prefix's keys and values: run it with Want(key_values=True)")
@@ -31,8 +42,11 @@ def greedy(backbone: Backbone, prefix: PrefixStates, stop: int, limit: int, gram
     open_rows = torch.ones(len(answers), dtype=torch.bool, device=prefix.hidden.device)
     valid = open_rows.new_zeros(len(answers), 0)
     states = last_prompt_row(prefix)
+    grammars = list(grammar) if isinstance(grammar, Sequence) else [grammar] * len(answers)
+    certain: list[Tensor] = []
     for step in range(limit):
-        chosen = _allowed(backbone.logits(states), answers, open_rows, grammar).argmax(-1)
+        scores, chosen = _allowed(backbone.logits(states), answers, open_rows, grammars).log_softmax(-1).max(-1)
+        certain.append(scores)
         open_rows = open_rows & (chosen != stop)
         for answer, token, more in zip(answers, chosen.tolist(), open_rows.tolist(), strict=True):
             if more:
@@ -45,7 +59,8 @@ def greedy(backbone: Backbone, prefix: PrefixStates, stop: int, limit: int, gram
     length = max(map(len, answers))
     ids = torch.tensor([a + [stop] * (length - len(a)) for a in answers], dtype=torch.long, device=states.device).view(len(answers), length)
     counts = torch.tensor([len(a) for a in answers], device=states.device)
-    return Tokens(ids, torch.arange(length, device=states.device) < counts[:, None])
+    valid = torch.arange(length, device=states.device) < counts[:, None]
+    return Answers(ids, valid, torch.stack(certain, dim=1)[:, :length] * valid)
 
 
 def last_prompt_row(prefix: PrefixStates) -> Tensor:
@@ -55,14 +70,12 @@ def last_prompt_row(prefix: PrefixStates) -> Tensor:
     return prefix.hidden[torch.arange(len(last), device=last.device), last]
 
 
-def _allowed(scores: Tensor, answers: list[list[int]], open_rows: Tensor, grammar: Grammar | None) -> Tensor:
-    """Scores with what the grammar forbids at minus infinity, for the answers that are still open."""
-    if grammar is None:
-        return scores
+def _allowed(scores: Tensor, answers: list[list[int]], open_rows: Tensor, grammars: Sequence[Grammar | None]) -> Tensor:
+    """Scores with what an answer's grammar forbids at minus infinity, for the answers that are still open."""
     scores = scores.clone()
     for i in torch.nonzero(open_rows)[:, 0].tolist():
-        mask = grammar(answers[i])
-        if mask is not None:
+        grammar = grammars[i]
+        if grammar is not None and (mask := grammar(answers[i])) is not None:
             if not mask.any():
                 raise ConfigError(f"the grammar allows no token after {answers[i]}; it must allow at least the end of the answer")
             scores[i].masked_fill_(~mask.to(scores.device), -torch.inf)

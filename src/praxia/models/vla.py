@@ -1,6 +1,6 @@
 """VLA: the composition of parts by name. It does not know which recipe it is in."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from praxia.data.batch import Batch, Draws, Tokens
+from praxia.data.batch import Batch, Draws
 from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Backbone, Piece
-from praxia.models.generate import Grammar, greedy, last_prompt_row
+from praxia.models.generate import Answers, Grammar, greedy, last_prompt_row
 from praxia.models.heads.head import Head
 from praxia.models.layout import TokenLayout
 from praxia.models.readouts.readout import Readout
@@ -150,8 +150,11 @@ class VLA(nn.Module):
         return self.head.sample(prefix, condition, batch.state, noise, steps or self.head.steps)
 
     @torch.no_grad()
-    def generate(self, batch: Batch, stop: int, limit: int = 512, grammar: Grammar | None = None, drop: Collection[str] = ()) -> Tokens:
-        """The likeliest answer to the batch's prompts, at most `limit` tokens, without the end marker `stop`; `grammar` says what may follow."""
+    def generate(
+        self, batch: Batch, stop: int, limit: int = 512, grammar: Grammar | Sequence[Grammar] | None = None, drop: Collection[str] = ()
+    ) -> Answers:
+        """The likeliest answer to the batch's prompts, at most `limit` tokens, without the end marker `stop`; `grammar` says what may follow
+        (one for all, or one for each)."""
         if self.backbone is None:
             raise ConfigError("this model has no backbone; it cannot generate text")
         prefix, _ = self.prefix(batch.with_target(None), Draws(), drop, Want(key_values=True))

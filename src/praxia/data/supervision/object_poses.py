@@ -70,7 +70,7 @@ class ObjectPoses:
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if no object is visible in any calibrated view."""
         seen = [self.visible(sample.objects, view) for view in sample.views]
-        present = sorted({self._called(v.truth) for objects in seen for v in objects})
+        present = sorted({self.called(v.truth) for objects in seen for v in objects})
         if not present:
             return None
         if rng.random() < self.negatives and (absent := self._absent(sample.objects)):
@@ -83,7 +83,7 @@ class ObjectPoses:
         sections = Sections(self.delimiters)
         for objects, view in zip(seen, views, strict=True):
             said: list = []
-            for v in sorted((v for v in objects if self._called(v.truth) == asked), key=lambda v: v.T[2, 3]):
+            for v in sorted((v for v in objects if self.called(v.truth) == asked), key=lambda v: v.T[2, 3]):
                 place = v.box.reshape(2, 2) if self.place == "box" else v.centre[None]
                 said += [f" {asked}", pixel_quantity(place, picture_size(view)), quantity("translation", v.T[:3, 3])]
                 said += [quantity("extent", v.truth.size), quantity("rotation", matrix_to_euler(v.T[:3, :3])), ";"]
@@ -110,12 +110,12 @@ class ObjectPoses:
                 found.append(Visible(o, T, box, centre))
         return found
 
-    def _called(self, truth: ObjectTruth) -> str:
+    def called(self, truth: ObjectTruth) -> str:
         return truth.category if self.names == "category" else truth.name
 
     def _absent(self, objects: tuple[ObjectTruth, ...]) -> list[str]:
         words = {word for o in objects for word in f"{o.category} {o.name}".split()}
-        known = {self._called(o) for o in objects}
+        known = {self.called(o) for o in objects}
         # A name shares its colour with half the scene: there only the whole name decides.
         return [c for c in self.classes if c not in known and (self.names == "name" or not words & set(c.split()))]
 

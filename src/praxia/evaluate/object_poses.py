@@ -1,0 +1,56 @@
+"""How well a model says object poses: every class that a held-out picture shows is asked for, the answer's boxes meet the true ones (Pose-VLA 1a)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from praxia.evaluate.average_precision import AP15, Scene, ap15_release, omni3d_ap, oriented_ap
+from praxia.geometry.boxes import Boxes
+from praxia.geometry.rotations import angle_between
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One class in one view of one sample. truths, found: camera frame; scores: float [D]; order of found as said."""
+
+    category: str
+    truths: Boxes
+    found: Boxes
+    scores: np.ndarray
+
+
+def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
+    """AP in percent, `found` (share of true boxes with a partner), and medians over the pairs that are nearest to each other.
+
+    ap15: exact oriented IoU, classes averaged, ordered by the answers' own certainty; ap15_release: the released scorer's optimistic rules;
+    ap3d: Omni3D's. translation_cm, rotation_deg, size_cm: of pairs, each truth with the nearest answer of its class that no nearer truth has.
+    """
+    scenes: dict[str, list[Scene]] = {}
+    for s in seen:
+        scenes.setdefault(s.category, []).append(Scene(s.truths, s.found, s.scores))
+    pairs = [pair for s in seen for pair in _pairs(s)]
+    truths = sum(len(s.truths.centre) for s in seen)
+    errors = np.array([[t, r, size] for t, r, size in pairs]).reshape(-1, 3)
+    medians = np.median(errors, axis=0) if len(errors) else np.full(3, np.nan)
+    return {
+        "ap15": 100 * oriented_ap(scenes, AP15)["mean"],
+        "ap15_release": 100 * ap15_release(scenes),
+        "ap3d": 100 * omni3d_ap(scenes)["AP3D"],
+        "found": len(pairs) / truths if truths else float("nan"),
+        "translation_cm": 100 * medians[0],
+        "rotation_deg": float(np.rad2deg(medians[1])),
+        "size_cm": 100 * medians[2],
+    }
+
+
+def _pairs(seen: Seen) -> list[tuple[float, float, float]]:
+    """(translation in metres, rotation in radians, largest side difference in metres) of pairs, nearest first; each box once."""
+    distance = np.linalg.norm(seen.truths.centre[:, None] - seen.found.centre[None], axis=-1)
+    left, found = distance.copy(), []
+    for _ in range(min(distance.shape, default=0)):
+        g, d = np.unravel_index(np.argmin(left), left.shape)
+        angle = float(angle_between(seen.truths.R[g], seen.found.R[d]))
+        found.append((float(distance[g, d]), angle, float(np.abs(seen.truths.size[g] - seen.found.size[d]).max())))
+        left[g], left[:, d] = np.inf, np.inf
+    return found

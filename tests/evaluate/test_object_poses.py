@@ -1,0 +1,45 @@
+"""Scores of object poses on hand-made answers."""
+
+import numpy as np
+import pytest
+
+from praxia.evaluate.object_poses import Seen, object_scores
+from praxia.geometry.boxes import Boxes
+from praxia.geometry.rotations import axis_angle_to_matrix
+
+SIZE = np.array([0.10, 0.06, 0.08])
+
+
+def boxes(*centres, turn=0.0, size=SIZE):
+    n = len(centres)
+    return Boxes(np.reshape(centres, (n, 3)), np.tile(axis_angle_to_matrix(np.array([0, 0, turn])), (n, 1, 1)), np.tile(size, (n, 1)))
+
+
+TRUTHS = boxes([0, 0, 1.0], [0.3, 0, 1.2])
+
+
+def test_perfect_answers_score_a_hundred_and_have_no_error():
+    scores = object_scores([Seen("mug", TRUTHS, TRUTHS, np.array([0.9, 0.8]))])
+    assert scores["ap15"] == scores["ap15_release"] == pytest.approx(100) and scores["found"] == 1
+    assert max(scores[k] for k in ("translation_cm", "rotation_deg", "size_cm")) == pytest.approx(0, abs=1e-5)
+
+
+def test_errors_are_those_of_the_nearest_pairs_and_each_box_counts_once():
+    found = boxes([0.02, 0, 1.0], [0.02, 0.01, 1.0], [0.3, 0.04, 1.2], turn=0.1)
+    scores = object_scores([Seen("mug", TRUTHS, found, np.array([0.9, 0.8, 0.7]))])
+    assert scores["translation_cm"] == pytest.approx(3) and scores["rotation_deg"] == pytest.approx(np.rad2deg(0.1)) and scores["found"] == 1
+
+
+def test_missing_and_invented_boxes_cost_precision_and_recall():
+    one = object_scores([Seen("mug", TRUTHS, TRUTHS[:1], np.array([0.9]))])
+    assert one["found"] == 0.5 and 49 < one["ap15"] < 51.5
+    invented = boxes([0, 0, 1.0], [0.3, 0, 1.2], [-0.5, 0, 1.0])
+    first, last = (object_scores([Seen("mug", TRUTHS, invented, np.array(s))])["ap15"] for s in ([0.5, 0.4, 0.9], [0.9, 0.8, 0.1]))
+    assert first < 70 and last == pytest.approx(100), "the order is by certainty"
+    assert object_scores([Seen("mug", TRUTHS, TRUTHS[:0], np.zeros(0))])["ap15"] == 0
+
+
+def test_classes_count_alike_and_nothing_to_find_is_nan():
+    good, bad = Seen("mug", TRUTHS, TRUTHS, np.ones(2)), Seen("car", TRUTHS, boxes([5, 0, 1], [6, 0, 1]), np.ones(2))
+    assert object_scores([good, good, bad])["ap15"] == pytest.approx(50)
+    assert np.isnan(object_scores([])["ap15"]) and np.isnan(object_scores([])["translation_cm"])
