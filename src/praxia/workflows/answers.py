@@ -27,7 +27,7 @@ def _examples(entry: Entry, count: int) -> list[Example]:
     rng = np.random.default_rng(0)
     found = []
     for index in entry.indices[np.linspace(0, len(entry.indices) - 1, count).astype(int)]:
-        example = entry.supervision(entry.source.sample(int(index), entry.supervision.needs), rng)
+        example = entry.supervision(entry.source.sample(int(index), entry.needs), rng)
         if example is not None:
             found.append(example)
     return found

@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from praxia.data.collate import Collate
+from praxia.data.mixture import Entry, Mixture
 from praxia.data.sample import Sample
-from praxia.data.source import SampleSource
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.supervision import Example
+from praxia.data.supervision.waypoints import Waypoints, called
 from praxia.errors import ConfigError
-from praxia.evaluate.object_poses import Seen
+from praxia.evaluate.object_poses import Seen, object_scores
+from praxia.evaluate.waypoints import SaidPath, waypoint_scores
 from praxia.geometry.boxes import Boxes
 from praxia.geometry.rotations import euler_to_matrix
+from praxia.geometry.se3 import pose
 from praxia.models.vla import VLA
 from praxia.tokens.pose_answer import SaidPose, read_answer
-from praxia.tokens.pose_grammar import OBJECT_BOX, OBJECT_CENTRE, PoseGrammar
+from praxia.tokens.pose_grammar import OBJECT_BOX, OBJECT_CENTRE, WAYPOINT, PoseGrammar
 from praxia.tokens.pose_vocabulary import PoseTokens
 
 _AT_ONCE = 16
@@ -29,7 +33,7 @@ class Speaker:
 
     model: VLA
     collate: Collate
-    tokenizer: object
+    tokenizer: Any
     vocabulary: PoseTokens
 
     def answers(self, asked: Sequence[Example], grammars: Sequence[PoseGrammar]) -> Iterator[list[SaidPose]]:
@@ -45,14 +49,15 @@ class Speaker:
                 yield read_answer(ids[valid].tolist(), log_probs[valid].tolist(), self.tokenizer, self.vocabulary)
 
 
-def seen_objects(speaker: Speaker, source: SampleSource, indices: Sequence[int], supervision: ObjectPoses) -> list[Seen]:
+def seen_objects(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[Seen]:
     """Every class that a view of a sample shows is asked for once; one `Seen` for each class and calibrated view.
 
     Raises ConfigError for a supervision without view delimiters: its answers do not say which view a box is of.
     """
+    supervision: ObjectPoses = entry.supervision
     if not supervision.delimiters:
         raise ConfigError("object poses can only be scored with view delimiters: without them nobody knows whose frame a box is in")
-    asked = [pair for index in indices for pair in _classes(source.sample(int(index), supervision.needs), supervision)]
+    asked = [pair for index in indices for pair in _classes(entry.source.sample(int(index), entry.needs), supervision)]
     numbers = OBJECT_BOX if supervision.place == "box" else OBJECT_CENTRE
     stop = speaker.model.backbone.target_ids(speaker.tokenizer, "")[-1]  # type: ignore[union-attr]
 
@@ -72,6 +77,38 @@ def seen_objects(speaker: Speaker, source: SampleSource, indices: Sequence[int],
     return seen
 
 
+def said_paths(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[SaidPath]:
+    """The instruction of every sample is put once; one `SaidPath` for each arm and view that lists it."""
+    supervision: Waypoints = entry.supervision
+    if not supervision.delimiters:
+        raise ConfigError("waypoints can only be scored with view delimiters: without them nobody knows whose frame a pose is in")
+    samples = [entry.source.sample(int(index), entry.needs) for index in indices]
+    asked = [(sample, example) for sample in samples if (example := supervision(sample, np.random.default_rng(0))) is not None]
+    stop = speaker.model.backbone.target_ids(speaker.tokenizer, "")[-1]  # type: ignore[union-attr]
+
+    def grammar(sample: Sample) -> PoseGrammar:
+        names = [f"{called(arm)} {i}" for arm in sorted(sample.tool_path) for i in range(supervision.count)]
+        return PoseGrammar(speaker.tokenizer, speaker.vocabulary, names, WAYPOINT, len(sample.views), stop)
+
+    paths: list[SaidPath] = []
+    for (sample, _), said in zip(asked, speaker.answers([e for _, e in asked], [grammar(s) for s, _ in asked]), strict=True):
+        for number, view in enumerate(sample.views):
+            for arm in sorted(sample.tool_path):
+                if (truth := supervision.seen(sample.tool_path[arm], arm, view, sample)) is None:
+                    continue
+                named = {s.name: s for s in said if s.view == number}
+                names = [f"{called(arm)} {i}" for i in range(supervision.count)]
+                whole = all(name in named for name in names)
+                found = np.stack([pose_matrix(named[name]) for name in names]) if whole else None
+                paths.append(SaidPath(view.role, truth[1], found))
+    return paths
+
+
+def pose_matrix(said: SaidPose) -> np.ndarray:
+    """Translation and rotation of a tuple as float64 [4, 4]."""
+    return pose(euler_to_matrix(said.numbers["rotation"][0]), said.numbers["translation"][0])
+
+
 def said_boxes(said: Sequence[SaidPose]) -> Boxes:
     """Camera-frame boxes of object tuples."""
     rows = [s.numbers for s in said]
@@ -88,3 +125,23 @@ def _classes(sample: Sample, supervision: ObjectPoses) -> list[tuple[Sample, str
     """The sample with each class that one of its views shows."""
     shown = {supervision.called(v.truth) for view in sample.views for v in supervision.visible(sample.objects, view)}
     return [(sample, category) for category in sorted(shown)]
+
+
+def pose_metrics(held_out: Mixture, model: VLA, tokenizer: Any, vocabulary: Any, samples: int) -> dict[str, float]:
+    """Scores of what the model says to `samples` held-out samples of every source of poses, named `{supervision}/{score}`; {} without any."""
+    found: dict[str, float] = {}
+    if not isinstance(vocabulary, PoseTokens):
+        return found
+    speaker = Speaker(model, held_out.collate, tokenizer, vocabulary)
+    for entry in held_out.entries:
+        indices = entry.indices[np.unique(np.linspace(0, len(entry.indices) - 1, min(samples, len(entry.indices))).astype(int))]
+        supervision = entry.supervision
+        if isinstance(supervision, ObjectPoses) and supervision.delimiters:
+            scores = object_scores(seen_objects(speaker, entry, indices))
+            found |= {f"{supervision.name}/{name}": value for name, value in scores.items()}
+        if isinstance(supervision, Waypoints) and supervision.delimiters:
+            paths = said_paths(speaker, entry, indices)
+            for kind in ("outside", "wrist"):
+                scores = waypoint_scores([p for p in paths if p.role.startswith("wrist") == (kind == "wrist")])
+                found |= {f"{supervision.name}/{kind}_{name}": value for name, value in scores.items()}
+    return found

@@ -10,22 +10,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from praxia.data.mixture import temperature_weights
+from praxia.data.mixture import Mixture, temperature_weights
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.source import SampleSource
 from praxia.data.supervision import ActionChunk
 from praxia.errors import ConfigError, unknown
+from praxia.files import read_json, write_json
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Policy, PolicyConfig
 from praxia.policy.config import git_commit, package_versions
 from praxia.stages import shared
 from praxia.stages.handoff import hand_off, source_folder
 from praxia.stages.recipe import Recipe, Source, Stage
-from praxia.stages.run_directory import RunDirectory, StageResult, fingerprint
+from praxia.stages.run_directory import RunDirectory, StageFolder, StageResult, fingerprint
 from praxia.train.loop import train
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
 from praxia.workflows.assemble import Assembly, HeldOut, assemble
+from praxia.workflows.pose_answers import pose_metrics
+
+SCORED_ON = 32  # held-out samples of a source of poses
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,21 @@ def _train_stage(stage: Stage, assembly: Assembly, run: RunDirectory, settings: 
         for source, samples, share, _ in training.table():
             print(f"stage {stage.name}: {share:.0%} from {source}, {samples} samples")
     result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings)
+    result = replace(result, metrics=result.metrics | _pose_scores(assembly, held_out, model, folder))
     if stage.shared:
         shared.keep(folder, result)
     for record, fault in list(training.bad.items())[:5]:
         print(f"stage {stage.name}: bad record skipped ({len(training.bad)} in all): {record}: {fault}")
     return model, result
+
+
+def _pose_scores(assembly: Assembly, held_out: Mixture, model: VLA, folder: StageFolder) -> dict[str, float]:
+    """How well a finished stage says poses, if it was taught any; asked once and kept beside its result."""
+    path = folder.path / "poses.json"
+    if not path.is_file():
+        scores = pose_metrics(held_out, model, assembly.tokenizer, assembly.model.vocabulary, SCORED_ON)
+        write_json(path, {name: value for name, value in scores.items() if not np.isnan(value)})
+    return read_json(path)
 
 
 def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> PolicyConfig:
