@@ -95,6 +95,9 @@ def test_an_object_that_hardly_shows_is_not_listed(tabletop_source):
     assert OBJECTS.visible(sample.objects, replace(view, mask=np.where(view.mask == one.truth.instance, 0, view.mask))) != seen
     assert not OBJECTS.visible(sample.objects, replace(view, valid=False)) and not OBJECTS.visible(sample.objects, replace(view, camera=None))
     assert not replace(OBJECTS, least_area=0.5).visible(sample.objects, view)
+    thinnest = min(min(v.truth.size) for v in seen)
+    thick = replace(OBJECTS, least_side=thinnest + 1e-4).visible(sample.objects, view)
+    assert [v.truth.name for v in thick] == [v.truth.name for v in seen if min(v.truth.size) > thinnest]
 
 
 def test_an_absent_class_is_answered_with_no_object_in_every_view(tabletop_source):

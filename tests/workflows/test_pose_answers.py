@@ -21,7 +21,7 @@ from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.tokens.quantity import Quantity
 from praxia.workflows.pose_answers import Speaker, pose_metrics, said_paths, seen_objects
 
-OBJECTS, WAYPOINTS = ObjectPoses(negatives=0.0), Waypoints(count=3, every=3)
+OBJECTS, WAYPOINTS = ObjectPoses(negatives=0.0, least_side=0.005), Waypoints(count=3, every=3)
 SAMPLES = 3
 
 

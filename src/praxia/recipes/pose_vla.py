@@ -80,7 +80,7 @@ def tiny() -> Recipe:
                 ),
                 init_from=(InitFrom(stage="base_vlm", parts=tuple((part, part) for part in seen)),),
                 steps=20_000,
-                minutes=6.25,
+                minutes=5.5,
                 batch=16,
                 optimiser=AdamW(lr=1.5e-3, warmup=100),
                 validate_every=1000,

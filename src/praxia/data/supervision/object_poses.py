@@ -45,6 +45,7 @@ class ObjectPoses:
     names: what is asked for, the `category` (all its instances are listed) or the full `name` ("red mug").
     negatives: probability of asking for one of `classes` that no object of the scene has and that shares no word with any.
     least_area: of an object's visible part, as a share of the padded square picture (published: 150 pixels of 224 x 224).
+    least_side: metres; thinner things (a mark on the table) are not listed: a box of no height overlaps nothing that is a millimetre off.
     delimiters: whether sections stand between <imageK> and </imageK>.
     """
 
@@ -53,6 +54,7 @@ class ObjectPoses:
     negatives: float = 0.1
     classes: tuple[str, ...] = ()
     least_area: float = 150 / 224**2
+    least_side: float = 0.0
     delimiters: bool = True
     name: str = "object_poses"
 
@@ -97,7 +99,7 @@ class ObjectPoses:
         T_cam_base, (height, width) = invert(view.camera.T_base_cam), picture_size(view)
         shown = None if view.mask is None else np.bincount(view.mask.ravel(), minlength=max(o.instance for o in objects) + 1)
         found = []
-        for o in objects:
+        for o in (o for o in objects if min(o.size) >= self.least_side):
             T = T_cam_base @ o.T_base_object
             uv, depth = project(view.camera.K, corners(Boxes(T[:3, 3], T[:3, :3], o.size)))
             centre, z = project(view.camera.K, T[:3, 3])
