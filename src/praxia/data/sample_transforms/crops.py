@@ -1,0 +1,72 @@
+"""Crops: windows of pictures with cameras of their own, as augmentation and as pseudo views of single pictures (Pose-VLA stages 1a, 1b)."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from praxia.data.sample import Sample
+from praxia.errors import ConfigError
+from praxia.geometry.image_transform import apply_to_view, crop
+from praxia.geometry.scene import View
+from praxia.registry import register
+
+
+@register("transform/crop")
+@dataclass(frozen=True)
+class RandomCrop:
+    """Every view is cut to a share of its height and of its width, each drawn from [least, 1], anywhere in the picture (published: 0.8)."""
+
+    least: float = 0.8
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least <= 1:
+            raise ConfigError(f"RandomCrop.least is {self.least}; expected a share above 0, at most 1")
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Only affines, sizes and cameras change; pixels are cut later, in batch."""
+
+        def cut(view: View) -> View:
+            shares = rng.uniform(self.least, 1.0, 2)
+            return window(view, shares[0] * _size(view)[0], shares[1] * _size(view)[1], rng)
+
+        return replace(sample, views=tuple(map(cut, sample.views)))
+
+
+@register("transform/pseudo_views")
+@dataclass(frozen=True)
+class PseudoViews:
+    """One picture gives several views: crops of it, each with its own intrinsics (and so with labels of its own).
+
+    areas: smallest and largest share of the picture's area, one pair a view (published: nearly all of it, then two details; BOP 0.15 to 0.65).
+    aspect: width / height of the windows; one that would be larger than the picture is as large as the picture.
+    """
+
+    areas: tuple[tuple[float, float], ...] = ((0.9, 1.0), (0.25, 0.55), (0.25, 0.55))
+    aspect: float = 4 / 3
+
+    def __post_init__(self) -> None:
+        if not self.areas or not all(0 < low <= high <= 1 for low, high in self.areas):
+            raise ConfigError(f"PseudoViews.areas is {self.areas}; expected pairs of shares, smallest first, above 0 and at most 1")
+        if self.aspect <= 0:
+            raise ConfigError(f"PseudoViews.aspect is {self.aspect}; expected width / height above 0")
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The sample's first view, as often as there are areas."""
+        if not sample.views:
+            return sample
+        view = sample.views[0]
+        height, width = _size(view)
+        areas = [rng.uniform(low, high) * height * width for low, high in self.areas]
+        return replace(sample, views=tuple(window(view, np.sqrt(area / self.aspect), np.sqrt(area * self.aspect), rng) for area in areas))
+
+
+def window(view: View, height: float, width: float, rng: np.random.Generator) -> View:
+    """A random window of about this height and width in pixels, inside the picture, on whole pixels."""
+    whole = _size(view)
+    size = [int(np.clip(round(side), 1, most)) for side, most in zip((height, width), whole, strict=True)]
+    top, left = (int(rng.integers(0, most - side + 1)) for side, most in zip(size, whole, strict=True))
+    return apply_to_view(view, crop(whole, top, left, size[0], size[1]))
+
+
+def _size(view: View) -> tuple[int, int]:
+    return view.size if view.size != (0, 0) else (view.image.shape[0], view.image.shape[1])
