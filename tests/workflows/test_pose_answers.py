@@ -19,7 +19,7 @@ from praxia.recipes.words import world_words
 from praxia.tokens.local_tokenizer import local_tokenizer
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.tokens.quantity import Quantity
-from praxia.workflows.pose_answers import Speaker, pose_metrics, said_paths, seen_objects
+from praxia.workflows.pose_answers import Speaker, ask_objects, ask_paths, pose_metrics
 
 OBJECTS, WAYPOINTS = ObjectPoses(negatives=0.0, least_side=0.005), Waypoints(count=3, every=3)
 SAMPLES = 3
@@ -98,6 +98,6 @@ def test_nothing_is_scored_without_a_vocabulary_and_without_delimiters_nobody_kn
     assert pose_metrics(held_out, model, tokenizer, None, SAMPLES) == {}
     speaker = Speaker(model, held_out.collate, tokenizer, vocabulary)
     with pytest.raises(ConfigError, match="delimiters"):
-        seen_objects(speaker, entry(tabletop_source, replace(OBJECTS, delimiters=False)), [0])
+        ask_objects(speaker, entry(tabletop_source, replace(OBJECTS, delimiters=False)), [0])
     with pytest.raises(ConfigError, match="delimiters"):
-        said_paths(speaker, entry(tabletop_source, replace(WAYPOINTS, delimiters=False)), [0])
+        ask_paths(speaker, entry(tabletop_source, replace(WAYPOINTS, delimiters=False)), [0])

@@ -34,6 +34,21 @@ class Answer:
     answered_pixel: tuple[float, float] | None = None
 
 
+Segment = tuple[tuple[float, float], tuple[float, float]]  # two pixels (u, v), integer = pixel centre
+
+
+@dataclass(frozen=True)
+class PosePicture:
+    """A held-out picture with true poses and those that a stage's model said, as lines: edges of boxes, or the way from waypoint to waypoint."""
+
+    stage: str
+    image: np.ndarray  # uint8 [H, W, 3]
+    words: str  # what was asked
+    expected: tuple[Segment, ...]
+    answered: tuple[Segment, ...]
+    note: str = ""  # how far off
+
+
 @dataclass(frozen=True)
 class Moment:
     """One moment of a dataset: the instruction or question with its pictures. views: role -> uint8 [H, W, 3]."""
@@ -82,5 +97,6 @@ class ReportContent:
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     clips: tuple[Clip, ...] = ()
     answers: tuple[Answer, ...] = ()
+    poses: tuple[PosePicture, ...] = ()
     sources: tuple[DataSource, ...] = ()
     ingredients: tuple[Ingredient, ...] = ()

@@ -1,7 +1,10 @@
 """Points drawn over a picture as vectors, in pixel coordinates of that picture (integer = pixel centre)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from praxia.report.content import Segment
 from praxia.report.html import Markup, tag
 from praxia.report.pictures import picture
 
@@ -29,6 +32,28 @@ def points_on(image: np.ndarray, expected: Pixel | None, answered: Pixel | None,
 def _edged(name: str, size: float, colour: str, **attributes: float | str) -> list[Markup]:
     lines = (("#fff", 2.6 * size), (colour, 1.5 * size))
     return [tag(name, stroke=stroke, stroke_width=width, stroke_linecap="round", **attributes) for stroke, width in lines]
+
+
+def lines_on(image: np.ndarray, expected: Sequence[Segment], answered: Sequence[Segment], words: str) -> Markup:
+    """The picture with the truth in one colour and the answer in the other; parts outside the picture are cut off."""
+    height, width = image.shape[:2]
+    size = max(height, width) / 160
+    drawn: list[Markup] = []
+    for segments, colour in ((expected, EXPECTED), (answered, ANSWERED)):
+        if segments:
+            path = "".join(f"M{a[0]:.2f} {a[1]:.2f}L{b[0]:.2f} {b[1]:.2f}" for a, b in segments)
+            drawn += _edged("path", size, colour, d=path, fill="none")
+    overlay = tag("svg", drawn, viewBox=f"-0.5 -0.5 {width} {height}", preserveAspectRatio="none", aria_hidden="true")
+    return tag("div", picture(image, words), overlay, class_="overlaid")
+
+
+def lines_legend() -> Markup:
+    """Whose lines are whose."""
+    entries = []
+    for colour, words in ((EXPECTED, " where it is"), (ANSWERED, " where the model says it is")):
+        line = tag("path", d="M-6 0L6 0", stroke=colour, stroke_width=2.4, stroke_linecap="round")
+        entries.append(tag("span", tag("svg", line, viewBox="-8 -8 16 16", width=14, height=14, aria_hidden="true"), words))
+    return tag("p", *entries, class_="legend")
 
 
 def points_legend() -> Markup:

@@ -9,6 +9,7 @@ from praxia.report.html import Markup, tag
 from praxia.report.sections.answers import answers
 from praxia.report.sections.data import data
 from praxia.report.sections.header import header
+from praxia.report.sections.poses import poses
 from praxia.report.sections.provenance import provenance
 from praxia.report.sections.result import result
 from praxia.report.sections.rollouts import rollouts
@@ -18,7 +19,15 @@ from praxia.report.words import title
 
 # The browser itself refuses scripts and anything from elsewhere, whatever the texts inside say.
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
-_PARTS = {"result": "Result", "rollouts": "Episodes", "training": "Training", "spatial": "Questions", "data": "Data", "licences": "Licences"}
+_PARTS = {
+    "result": "Result",
+    "rollouts": "Episodes",
+    "training": "Training",
+    "spatial": "Questions",
+    "poses": "Poses",
+    "data": "Data",
+    "licences": "Licences",
+}
 
 
 def write_report(run: Path | str, content: ReportContent) -> Path:
@@ -32,7 +41,7 @@ def write_report(run: Path | str, content: ReportContent) -> Path:
 def page(run: Path, content: ReportContent) -> str:
     """The whole page."""
     name = run.resolve().name
-    body = tag("main", result(content), rollouts(content), stages(run, content), answers(content), data(content), provenance(content))
+    body = tag("main", result(content), rollouts(content), stages(run, content), answers(content), poses(content), data(content), provenance(content))
     links = tag("nav", tag("div", [tag("a", words, href=f"#{anchor}") for anchor, words in _PARTS.items()]), aria_label="Parts of this page")
     head = tag(
         "head",

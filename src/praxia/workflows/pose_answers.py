@@ -36,21 +36,37 @@ class Speaker:
     tokenizer: Any
     vocabulary: PoseTokens
 
-    def answers(self, asked: Sequence[Example], grammars: Sequence[PoseGrammar]) -> Iterator[list[SaidPose]]:
-        """What it says to each example, the likeliest allowed token at a time."""
+    def grammar(self, names: Sequence[str], numbers: Sequence[str], views: int) -> PoseGrammar:
+        """What may follow in an answer about `views` views."""
+        return PoseGrammar(self.tokenizer, self.vocabulary, names, numbers, views, self._stop)
+
+    @property
+    def _stop(self) -> int:
         backbone = self.model.backbone
         assert backbone is not None
+        return backbone.target_ids(self.tokenizer, "")[-1]
+
+    def answers(self, asked: Sequence[Example], grammars: Sequence[PoseGrammar]) -> Iterator[list[SaidPose]]:
+        """What it says to each example, the likeliest allowed token at a time."""
         device = next(self.model.parameters()).device
-        stop = backbone.target_ids(self.tokenizer, "")[-1]
         for start in range(0, len(asked), _AT_ONCE):
             some = [replace(e, target=None, sample=replace(e.sample, future=None, past=None)) for e in asked[start : start + _AT_ONCE]]
-            answers = self.model.generate(self.collate(some).to(device), stop, _LIMIT, grammars[start : start + _AT_ONCE])
+            answers = self.model.generate(self.collate(some).to(device), self._stop, _LIMIT, grammars[start : start + _AT_ONCE])
             for ids, valid, log_probs in zip(answers.ids, answers.valid, answers.log_probs, strict=True):
                 yield read_answer(ids[valid].tolist(), log_probs[valid].tolist(), self.tokenizer, self.vocabulary)
 
 
-def seen_objects(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[Seen]:
-    """Every class that a view of a sample shows is asked for once; one `Seen` for each class and calibrated view.
+@dataclass(frozen=True)
+class Asked:
+    """A held-out sample, what was asked of it (a class, or "" for the instruction's waypoints), and what the model said."""
+
+    sample: Sample
+    category: str
+    said: list[SaidPose]
+
+
+def ask_objects(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[Asked]:
+    """Every class that a view of a sample shows, once.
 
     Raises ConfigError for a supervision without view delimiters: its answers do not say which view a box is of.
     """
@@ -59,49 +75,60 @@ def seen_objects(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list
         raise ConfigError("object poses can only be scored with view delimiters: without them nobody knows whose frame a box is in")
     asked = [pair for index in indices for pair in _classes(entry.source.sample(int(index), entry.needs), supervision)]
     numbers = OBJECT_BOX if supervision.place == "box" else OBJECT_CENTRE
-    stop = speaker.model.backbone.target_ids(speaker.tokenizer, "")[-1]  # type: ignore[union-attr]
-
-    def grammar(sample: Sample, category: str) -> PoseGrammar:
-        return PoseGrammar(speaker.tokenizer, speaker.vocabulary, [category], numbers, len(sample.views), stop)
-
-    examples = [Example(sample, f"detect the {category}") for sample, category in asked]
-    seen: list[Seen] = []
-    for (sample, category), said in zip(asked, speaker.answers(examples, [grammar(*pair) for pair in asked]), strict=True):
-        for number, view in enumerate(sample.views):
-            truths = [v for v in supervision.visible(sample.objects, view) if supervision.called(v.truth) == category]
-            if view.camera is None or view.camera.T_base_cam is None:
-                continue
-            found = [s for s in said if s.view == number]
-            true_boxes = boxes([v.T[:3, 3] for v in truths], [v.T[:3, :3] for v in truths], [v.truth.size for v in truths])
-            seen.append(Seen(category, true_boxes, said_boxes(found), np.array([s.certainty for s in found])))
-    return seen
+    grammars = [speaker.grammar([category], numbers, len(sample.views)) for sample, category in asked]
+    answers = speaker.answers([Example(sample, f"detect the {category}") for sample, category in asked], grammars)
+    return [Asked(*pair, said) for pair, said in zip(asked, answers, strict=True)]
 
 
-def said_paths(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[SaidPath]:
-    """The instruction of every sample is put once; one `SaidPath` for each arm and view that lists it."""
+def ask_paths(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[Asked]:
+    """The instruction of every sample in which a view lists an arm. Raises ConfigError as `ask_objects`."""
     supervision: Waypoints = entry.supervision
     if not supervision.delimiters:
         raise ConfigError("waypoints can only be scored with view delimiters: without them nobody knows whose frame a pose is in")
     samples = [entry.source.sample(int(index), entry.needs) for index in indices]
-    asked = [(sample, example) for sample in samples if (example := supervision(sample, np.random.default_rng(0))) is not None]
-    stop = speaker.model.backbone.target_ids(speaker.tokenizer, "")[-1]  # type: ignore[union-attr]
+    examples = [example for sample in samples if (example := supervision(sample, np.random.default_rng(0))) is not None]
+    grammars = [speaker.grammar(waypoint_names(e.sample, supervision), WAYPOINT, len(e.sample.views)) for e in examples]
+    return [Asked(e.sample, "", said) for e, said in zip(examples, speaker.answers(examples, grammars), strict=True)]
 
-    def grammar(sample: Sample) -> PoseGrammar:
-        names = [f"{called(arm)} {i}" for arm in sorted(sample.tool_path) for i in range(supervision.count)]
-        return PoseGrammar(speaker.tokenizer, speaker.vocabulary, names, WAYPOINT, len(sample.views), stop)
 
+def seen_objects(asked: Sequence[Asked], supervision: ObjectPoses) -> list[Seen]:
+    """One `Seen` for each class and calibrated view."""
+    seen: list[Seen] = []
+    for one in asked:
+        for number, view in enumerate(one.sample.views):
+            if view.camera is None or view.camera.T_base_cam is None:
+                continue
+            truths = true_boxes(one, number, supervision)
+            found = [s for s in one.said if s.view == number]
+            seen.append(Seen(one.category, truths, said_boxes(found), np.array([s.certainty for s in found])))
+    return seen
+
+
+def said_paths(asked: Sequence[Asked], supervision: Waypoints) -> list[SaidPath]:
+    """One `SaidPath` for each arm and view that lists it."""
     paths: list[SaidPath] = []
-    for (sample, _), said in zip(asked, speaker.answers([e for _, e in asked], [grammar(s) for s, _ in asked]), strict=True):
-        for number, view in enumerate(sample.views):
-            for arm in sorted(sample.tool_path):
-                if (truth := supervision.seen(sample.tool_path[arm], arm, view, sample)) is None:
+    for one in asked:
+        for number, view in enumerate(one.sample.views):
+            for arm in sorted(one.sample.tool_path):
+                if (truth := supervision.seen(one.sample.tool_path[arm], arm, view, one.sample)) is None:
                     continue
-                named = {s.name: s for s in said if s.view == number}
+                named = {s.name: s for s in one.said if s.view == number}
                 names = [f"{called(arm)} {i}" for i in range(supervision.count)]
                 whole = all(name in named for name in names)
-                found = np.stack([pose_matrix(named[name]) for name in names]) if whole else None
-                paths.append(SaidPath(view.role, truth[1], found))
+                paths.append(SaidPath(view.role, truth[1], np.stack([pose_matrix(named[name]) for name in names]) if whole else None))
     return paths
+
+
+def waypoint_names(sample: Sample, supervision: Waypoints) -> list[str]:
+    """What the waypoints of all arms are called, in the order they are listed."""
+    return [f"{called(arm)} {i}" for arm in sorted(sample.tool_path) for i in range(supervision.count)]
+
+
+def true_boxes(asked: Asked, view: int, supervision: ObjectPoses) -> Boxes:
+    """Camera-frame boxes of the asked class that a view lists."""
+    shown = supervision.visible(asked.sample.objects, asked.sample.views[view])
+    truths = [v for v in shown if supervision.called(v.truth) == asked.category]
+    return boxes([v.T[:3, 3] for v in truths], [v.T[:3, :3] for v in truths], [v.truth.size for v in truths])
 
 
 def pose_matrix(said: SaidPose) -> np.ndarray:
@@ -137,10 +164,10 @@ def pose_metrics(held_out: Mixture, model: VLA, tokenizer: Any, vocabulary: Any,
         indices = entry.indices[np.unique(np.linspace(0, len(entry.indices) - 1, min(samples, len(entry.indices))).astype(int))]
         supervision = entry.supervision
         if isinstance(supervision, ObjectPoses) and supervision.delimiters:
-            scores = object_scores(seen_objects(speaker, entry, indices))
+            scores = object_scores(seen_objects(ask_objects(speaker, entry, indices), supervision))
             found |= {f"{supervision.name}/{name}": value for name, value in scores.items()}
         if isinstance(supervision, Waypoints) and supervision.delimiters:
-            paths = said_paths(speaker, entry, indices)
+            paths = said_paths(ask_paths(speaker, entry, indices), supervision)
             for kind in ("outside", "wrist"):
                 scores = waypoint_scores([p for p in paths if p.role.startswith("wrist") == (kind == "wrist")])
                 found |= {f"{supervision.name}/{kind}_{name}": value for name, value in scores.items()}

@@ -20,6 +20,7 @@ from praxia.report.page import write_report
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
 from praxia.workflows.answers import answers
+from praxia.workflows.pose_pictures import pose_pictures
 from praxia.workflows.train_recipe import Trained, train_recipe
 
 EPISODES = 20  # a task; five tasks make one hundred held-out episodes
@@ -54,6 +55,7 @@ def quickstart(
         evaluation=results,
         clips=_clips(judged, policy, root),
         answers=answers(policy, trained),
+        poses=pose_pictures(trained),
         sources=_sources(trained),
         ingredients=_ingredients(trained),
     )
