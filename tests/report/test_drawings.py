@@ -11,7 +11,7 @@ from tests.report.contents import summary_of
 
 from praxia.report.conditions import conditions
 from praxia.report.intervals_plot import intervals_plot
-from praxia.report.overlays import points_on
+from praxia.report.overlays import ANSWERED, EXPECTED, lines_legend, lines_on, points_on
 from praxia.report.tables import Table, success_table
 
 
@@ -63,3 +63,13 @@ def test_texts_with_brackets_do_not_become_terminal_markup():
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(Table(("task",), (("[bold]x[/bold]",),)).rich())
     assert "[bold]x[/bold]" in console.export_text()
+
+
+def test_true_and_said_lines_are_on_their_pixels_and_legends_say_whose_they_are():
+    square = (((1.0, 2.0), (5.0, 2.0)), ((5.0, 2.0), (5.0, 6.0)))
+    drawn = lines_on(np.zeros((30, 40, 3), np.uint8), square, (((7.0, 8.0), (9.5, 10.25)),), "detect the mug")
+    root = ElementTree.fromstring(drawn.replace("&amp;", ""))
+    paths = {path.get("stroke"): path.get("d") for path in root.iter("path")}
+    assert paths[EXPECTED] == "M1.00 2.00L5.00 2.00M5.00 2.00L5.00 6.00" and paths[ANSWERED] == "M7.00 8.00L9.50 10.25"
+    assert EXPECTED in lines_legend() and "where the model says it is" in lines_legend()
+    assert "<path" not in lines_on(np.zeros((30, 40, 3), np.uint8), (), (), "nothing")

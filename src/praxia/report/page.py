@@ -42,7 +42,8 @@ def page(run: Path, content: ReportContent) -> str:
     """The whole page."""
     name = run.resolve().name
     body = tag("main", result(content), rollouts(content), stages(run, content), answers(content), poses(content), data(content), provenance(content))
-    links = tag("nav", tag("div", [tag("a", words, href=f"#{anchor}") for anchor, words in _PARTS.items()]), aria_label="Parts of this page")
+    parts = {anchor: words for anchor, words in _PARTS.items() if anchor != "poses" or content.poses}
+    links = tag("nav", tag("div", [tag("a", words, href=f"#{anchor}") for anchor, words in parts.items()]), aria_label="Parts of this page")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

@@ -6,10 +6,10 @@ from praxia.report.overlays import lines_legend, lines_on
 from praxia.report.words import title
 
 
-def poses(content: ReportContent) -> Markup:
-    """Boxes and paths, stage by stage."""
+def poses(content: ReportContent) -> Markup | None:
+    """Boxes and paths, stage by stage; None for a recipe without stages of poses."""
     if not content.poses:
-        return section("poses", "Poses", tag("p", "No stage of this run says poses.", class_="empty"))
+        return None
     stages = list(dict.fromkeys(picture.stage for picture in content.poses))
     parts: list[Markup] = []
     for stage in stages:
