@@ -24,7 +24,7 @@ from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
 from praxia.data.mixture import MicroBatch
 from praxia.models.precision import compute, resolved
 from praxia.models.spec import ModelSpec
-from praxia.models.vla import VLA
+from praxia.models.vla import PARTS, VLA
 from praxia.recipes.pose_vla import tiny
 from praxia.stages.recipe import Stage
 from praxia.train.checkpoint import Trainee
@@ -89,9 +89,10 @@ def batch_of(size: int, side: int, kind: str, seed: int) -> Batch:
         affine=torch.eye(2, 3).expand(size, 2, 2, 3).contiguous(),
         size=torch.full((size, 2, 2), float(side)),
         valid=torch.ones(size, 2, dtype=torch.bool),
-        K=torch.full((size, 2, 3, 3), torch.nan),
+        K=torch.tensor([[float(side), 0, side / 2], [0, float(side), side / 2], [0, 0, 1]]).expand(size, 2, 3, 3).contiguous(),
         T_base_cam=torch.full((size, 2, 4, 4), torch.nan),
         time=torch.zeros(size, 2),
+        depth=tuple(0.5 + uniform(side, side) for _ in range(2)),
     )
     if kind == "scene_questions":
         return Batch(size, views, tokens(8), tokens(8))
@@ -103,10 +104,10 @@ def batch_of(size: int, side: int, kind: str, seed: int) -> Batch:
     if kind == "scene_grounding":
         return Batch(size, views, None, None, phrases=tokens(THINGS, 2), dense=things)
     positions = {
-        "positions": torch.randn(size, 3, 3, generator=generator),
-        "positions_valid": torch.ones(size, 3, dtype=torch.bool),
-        "positions_pixel": uniform(3, 2, high=side - 1),
-        "positions_slot": torch.zeros(size, 3, dtype=torch.long),
+        "positions": torch.randn(size, 6, 3, generator=generator),
+        "positions_valid": torch.ones(size, 6, dtype=torch.bool),
+        "positions_pixel": uniform(6, 2, high=side - 1),
+        "positions_slot": torch.arange(6).div(3, rounding_mode="floor").expand(size, 6),
     }
     future = Chunk(torch.zeros(size, 16, STATE), torch.randn(size, 16, ACTION, generator=generator), torch.ones(size, 16, dtype=torch.bool))
     state = torch.randn(size, STATE, generator=generator)
@@ -175,7 +176,7 @@ def measure(size: int, steps: int) -> dict:
     for name, (stage_name, kind) in KINDS.items():
         stage = replace(stages[stage_name], batch=size, init_from=())
         batches = [batch_of(size, side, kind, seed) for seed in range(8)]
-        parts = stage.parts or ("backbone", "tokens", "head", "readouts")
+        parts = stage.parts or PARTS
         draws = tiny().model.head.draws if stage_name == "robot" else 1
         models = []
         for count in (draws, 1, 1):

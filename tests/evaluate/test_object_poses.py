@@ -20,19 +20,19 @@ TRUTHS = boxes([0, 0, 1.0], [0.3, 0, 1.2])
 
 def test_perfect_answers_score_a_hundred_and_have_no_error():
     scores = object_scores([Seen("mug", TRUTHS, TRUTHS, np.array([0.9, 0.8]))])
-    assert scores["ap15"] == scores["ap15_release"] == pytest.approx(100) and scores["found"] == 1
+    assert scores["ap15"] == scores["ap15_release"] == pytest.approx(100) and scores["listed"] == 1
     assert max(scores[k] for k in ("translation_cm", "rotation_deg", "size_cm")) == pytest.approx(0, abs=1e-5)
 
 
 def test_errors_are_those_of_the_nearest_pairs_and_each_box_counts_once():
     found = boxes([0.02, 0, 1.0], [0.02, 0.01, 1.0], [0.3, 0.04, 1.2], turn=0.1)
     scores = object_scores([Seen("mug", TRUTHS, found, np.array([0.9, 0.8, 0.7]))])
-    assert scores["translation_cm"] == pytest.approx(3) and scores["rotation_deg"] == pytest.approx(np.rad2deg(0.1)) and scores["found"] == 1
+    assert scores["translation_cm"] == pytest.approx(3) and scores["rotation_deg"] == pytest.approx(np.rad2deg(0.1)) and scores["listed"] == 1
 
 
 def test_missing_and_invented_boxes_cost_precision_and_recall():
     one = object_scores([Seen("mug", TRUTHS, TRUTHS[:1], np.array([0.9]))])
-    assert one["found"] == 0.5 and 49 < one["ap15"] < 51.5
+    assert one["listed"] == 0.5 and 49 < one["ap15"] < 51.5
     invented = boxes([0, 0, 1.0], [0.3, 0, 1.2], [-0.5, 0, 1.0])
     first, last = (object_scores([Seen("mug", TRUTHS, invented, np.array(s))])["ap15"] for s in ([0.5, 0.4, 0.9], [0.9, 0.8, 0.1]))
     assert first < 70 and last == pytest.approx(100), "the order is by certainty"

@@ -39,7 +39,7 @@ def micro_policy(source: RecordedSource, seed: int = 0, priors: RayDepth | None 
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     numbers = Numbers(state=(Normalise("mean_std"),)).fitted(*source.numbers())
-    robot = Robot(source.embodiment, source.action_spec, source.state_spec, source.cameras, numbers, depth=priors is not None)
+    robot = Robot(source.embodiment, source.action_spec, source.state_spec, source.cameras, numbers, dict.fromkeys(sorted(source.given), "always"))
     config = PolicyConfig(
         "pose_vla", "tiny", "robot", spec, ("backbone", "adapters", "head"), (robot,), HORIZON, 3, "fp32", vocabulary_size=len(tokenizer),
         licences=(("tabletop", "Apache-2.0"),), versions={"praxia": "0.1.0"},

@@ -28,7 +28,14 @@ def interrupt():
 
 
 def finished(folder):
-    for file in ("metrics.jsonl", "checkpoints/step_00000005/model.safetensors", "checkpoints/step_00000010/model.safetensors"):
+    for file in (
+        "metrics.jsonl",
+        "plan.json",
+        "poses.json",
+        "tensorboard/events",
+        "checkpoints/step_00000005/model.safetensors",
+        "checkpoints/step_00000010/model.safetensors",
+    ):
         write_text(folder.path / file, file)
     folder.finish(RESULT)
     return folder
@@ -39,7 +46,7 @@ def test_a_later_run_takes_curves_result_and_last_checkpoint(folders):
     second = folders("second")
     assert shared.take(second) and second.result() == RESULT
     files = sorted(str(p.relative_to(second.path)) for p in second.path.rglob("*") if p.is_file())
-    assert files == ["checkpoints/step_00000010/model.safetensors", "done.json", "metrics.jsonl"]
+    assert files == ["checkpoints/step_00000010/model.safetensors", "done.json", "metrics.jsonl", "plan.json", "poses.json"]
     assert not shared.take(second), "it is there already"
 
 
@@ -56,16 +63,26 @@ def test_a_run_with_a_checkpoint_of_its_own_goes_on_from_it(folders):
     assert not shared.take(begun) and begun.result() is None
 
 
-def test_an_interrupted_copy_is_not_finished_and_has_no_half_checkpoint(folders, monkeypatch):
+@pytest.mark.parametrize(("stopped_at", "there"), [("checkpoints", False), ("done.json", True)])
+def test_an_interrupted_copy_is_not_finished_and_has_a_checkpoint_only_with_its_plan(folders, monkeypatch, stopped_at, there):
     shared.keep(finished(folders("first")), RESULT)
     second = folders("second")
     replace_file = Path.replace
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", lambda self, target: interrupt() if self.name == "metrics.jsonl" else replace_file(self, target))
+        patch.setattr(Path, "replace", lambda self, target: interrupt() if self.name == stopped_at else replace_file(self, target))
         with pytest.raises(KeyboardInterrupt):
             shared.take(second)
     assert second.result() is None and sorted(p.name for p in second.path.parent.iterdir()) == ["words"]
-    assert (second.checkpoints / "step_00000010/model.safetensors").is_file(), "a run would go on from it"
+    assert second.plan.is_file() and second.checkpoints.is_dir() == there
+
+
+def test_another_version_of_the_code_trains_again_and_so_does_who_forgets(folders, monkeypatch):
+    shared.keep(finished(folders("first")), RESULT)
+    with monkeypatch.context() as patch:
+        patch.setattr(shared, "_code", lambda: "another")
+        assert not shared.take(folders("later"))
+    shared.forget(folders("second"))
+    assert not shared.take(folders("second"))
 
 
 def test_the_first_to_finish_is_kept(folders):

@@ -65,7 +65,7 @@ def test_the_truth_scores_full_marks(speaking, monkeypatch):
 
     monkeypatch.setattr(model, "generate", truthful)
     scores = pose_metrics(held_out, model, tokenizer, vocabulary, SAMPLES)
-    assert scores["object_poses/ap15"] == pytest.approx(100) and scores["object_poses/found"] == 1
+    assert scores["object_poses/ap15"] == pytest.approx(100) and scores["object_poses/listed"] == 1
     assert scores["object_poses/translation_cm"] < 0.5 and scores["object_poses/rotation_deg"] < 2
     for kind in ("outside", "wrist"):
         assert scores[f"waypoints/{kind}_said"] == 1 and scores[f"waypoints/{kind}_last_cm"] < 0.5 and scores[f"waypoints/{kind}_still_cm"] > 2

@@ -49,7 +49,9 @@ class RecordedSource:
         self.state_spec: StateSpec = card.state
         self._roles = spec.roles or tuple(v.role for v in card.views)
         self.cameras = tuple(self._camera(role) for role in self._roles)
-        self.depth = all(v.depth for v in card.views if v.role in self._roles)
+        views = [v for v in card.views if v.role in self._roles]
+        known = [f"cameras/{v.role}" for v in views if v.intrinsics or v.K]
+        self.given = frozenset(known + [f"depth/{v.role}" for v in views if v.depth])
         starts = np.array([e.start for e in self._source.episodes])
         self.episodes = np.searchsorted(starts, self._rows, side="right") - 1
 

@@ -12,7 +12,10 @@ from praxia.specs.dims import ActionSpec, StateSpec
 
 
 class SampleSource(Protocol):
-    """Samples by index. `episodes[i]` is the episode of sample i (held-out splits are by episode). depth: every view has it."""
+    """Samples by index. `episodes[i]` is the episode of sample i (held-out splits are by episode).
+
+    given: what comes with every picture beside it, as `depth/ROLE` and `cameras/ROLE` (intrinsics).
+    """
 
     name: str
     licence: str
@@ -20,7 +23,7 @@ class SampleSource(Protocol):
     action_spec: ActionSpec
     state_spec: StateSpec
     cameras: tuple[CameraSpec, ...]
-    depth: bool
+    given: frozenset[str]
     episodes: np.ndarray
 
     def __len__(self) -> int: ...

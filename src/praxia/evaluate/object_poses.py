@@ -21,7 +21,7 @@ class Seen:
 
 
 def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
-    """AP in percent, `found` (share of true boxes with a partner), and medians over the pairs that are nearest to each other.
+    """AP in percent, `listed` (share of true boxes that have an answer of their class, however far), and medians over pairs.
 
     ap15: exact oriented IoU, classes averaged, ordered by the answers' own certainty; ap15_release: the released scorer's optimistic rules;
     ap3d: Omni3D's. translation_cm, rotation_deg, size_cm: of pairs, each truth with the nearest answer of its class that no nearer truth has.
@@ -37,7 +37,7 @@ def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
         "ap15": 100 * oriented_ap(scenes, AP15)["mean"],
         "ap15_release": 100 * ap15_release(scenes),
         "ap3d": 100 * omni3d_ap(scenes)["AP3D"],
-        "found": len(pairs) / truths if truths else float("nan"),
+        "listed": len(pairs) / truths if truths else float("nan"),
         "translation_cm": 100 * medians[0],
         "rotation_deg": float(np.rad2deg(medians[1])),
         "size_cm": 100 * medians[2],

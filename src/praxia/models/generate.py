@@ -32,6 +32,8 @@ def greedy(backbone: Backbone, prefix: PrefixStates, stop: int, limit: int, gram
     prefix: run with keys and values, without a target group. grammar: one for all answers, or one for each.
     Raises ConfigError if a grammar allows no token.
     """
+    if limit < 1:
+        raise ConfigError(f"generation limit is {limit}; expected at least 1 token")
     if prefix.key_values is None:
         raise ConfigError("generation needs the prefix's keys and values: run it with Want(key_values=True)")
     cache = DynamicCache()

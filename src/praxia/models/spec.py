@@ -74,7 +74,7 @@ class ModelSpec:
 
     @property
     def relies_on(self) -> frozenset[str]:
-        """Optional inputs (`calibration`, `depth`) that a part never missed in training where the data had them."""
+        """Optional inputs (`cameras`, `depth`) that a part never missed in training where the data had them."""
         return frozenset().union(*(getattr(adapter, "relies_on", ()) for adapter in self.adapters))
 
     @property

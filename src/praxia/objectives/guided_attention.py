@@ -41,6 +41,11 @@ class GuidedAttention:
         visual, slot = outputs.visual, dense(batch, "positions_slot", "guided_attention")
         if visual is None or visual.image_spec is None or batch.views is None:
             raise ConfigError("objective guided_attention needs views; the batch has none")
+        if weights.shape[2] != slot.shape[1]:
+            raise ConfigError(
+                f"objective guided_attention: readout {self.readout!r} reads {weights.shape[2]} tokens, the samples have {slot.shape[1]} places; "
+                "give it one token for each (ActionChunk makes 3 a view)"
+            )
         size = view_sizes(batch.views, slot)
         cell, _, inside = places(pixel.flatten(0, 1)[:, None], size.flatten(0, 1), visual.image_spec, visual.grid)
         cell, inside = cell.view_as(slot), inside.view_as(slot)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from praxia.data.batch import Batch
+from praxia.errors import ConfigError
 from praxia.models.states import Outputs
 from praxia.objectives.dense import dense, readout
 from praxia.objectives.objective import Losses, Teachers
@@ -30,5 +31,11 @@ class PositionRegression:
     def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
         """Sum over valid coordinates and their number."""
         target, valid = dense(batch, "positions", "position_regression"), dense(batch, "positions_valid", "position_regression")
-        error = F.smooth_l1_loss(readout(outputs, self.readout, "position_regression"), target, reduction="none", beta=self.beta)
+        predicted = readout(outputs, self.readout, "position_regression")
+        if predicted.shape != target.shape:
+            raise ConfigError(
+                f"objective position_regression: readout {self.readout!r} predicts {predicted.shape[1]} positions, the samples have "
+                f"{target.shape[1]}; give it one register for each (ActionChunk makes 3 a view)"
+            )
+        error = F.smooth_l1_loss(predicted, target, reduction="none", beta=self.beta)
         return {"positions": ((error * valid[..., None]).sum(), 3 * valid.sum().float())}

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from praxia.data.number_transforms import Numbers
 from praxia.models.precision import Precision
@@ -13,20 +13,24 @@ from praxia.models.spec import ModelSpec
 from praxia.registry import register
 from praxia.specs import ActionSpec, CameraSpec, StateSpec
 
-FORMAT = 1
+FORMAT = 2
 
 
 @register("policy/robot")
 @dataclass(frozen=True)
 class Robot:
-    """What the numbers of one embodiment mean to this policy, and how they are transformed. depth: it came with every training picture."""
+    """What the numbers of one embodiment mean to this policy, and how they are transformed.
+
+    given: what came with the pictures it learned actions from, as `depth/ROLE` and `cameras/ROLE` (intrinsics): "always", or "sometimes" where
+    only some of its datasets have it. What is not named was never there.
+    """
 
     embodiment: str
     action: ActionSpec
     state: StateSpec
     cameras: tuple[CameraSpec, ...]
     numbers: Numbers
-    depth: bool = False
+    given: dict[str, Literal["always", "sometimes"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

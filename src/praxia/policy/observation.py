@@ -52,36 +52,36 @@ def checked(observation: Any, policy: Observing) -> dict[str, Any]:
     return out
 
 
-def check_complete(observation: Mapping[str, Any], cameras: Iterable[CameraSpec], relies_on: Collection[str], depth: bool) -> None:
-    """ObservationError where a view comes without the calibration or depth that every training picture had.
-
-    relies_on: of `calibration` and `depth`, what the model was never trained without. depth: the training data had depth.
-    """
-    for camera in cameras:
-        role = camera.role
-        if depth and "depth" in relies_on and role not in observation.get("depth", {}):
+def check_complete(observation: Mapping[str, Any], required: Iterable[str]) -> None:
+    """ObservationError where an observation lacks what the policy never missed in training. required: of `depth/ROLE` and `cameras/ROLE`."""
+    for name in required:
+        group, role = name.split("/", 1)
+        if role in observation.get(group, {}):
+            continue
+        height, width = observation["images"][role].shape[:2]
+        if group == "depth":
             raise ObservationError(
-                f"depth/{role} is missing: this policy was trained with depth in every picture and does not know how to act without; "
-                f"send float32 metres [{camera.height}, {camera.width}], 0 = unknown, or train with RayDepth.drop_depth above 0"
+                f"{name} is missing: this policy was trained with depth in every picture and does not know how to act without; "
+                f"send float32 metres [{height}, {width}], 0 = unknown, or train with RayDepth.drop_depth above 0"
             )
-        if camera.calibrated and "calibration" in relies_on and role not in observation.get("cameras", {}):
-            raise ObservationError(
-                f"cameras/{role} is missing: this policy was trained with calibrated pictures only; "
-                'send {"K": [3, 3]} of the sent picture, or train with RayDepth.drop_rays above 0'
-            )
+        raise ObservationError(
+            f"{name} is missing: this policy was trained with the intrinsics of every picture and does not know how to act without; "
+            f'send {{"K": [3, 3]}} in pixels of the sent {height} x {width} picture, or train with RayDepth.drop_rays above 0'
+        )
 
 
-def sample_from(observation: Mapping[str, Any], cameras: Iterable[CameraSpec], embodiment: str, depth: bool) -> Sample:
-    """A Sample of an observation that was `checked`. depth: keep it (a policy that was trained without would take it for a new world)."""
+def sample_from(observation: Mapping[str, Any], cameras: Iterable[CameraSpec], embodiment: str, given: Collection[str]) -> Sample:
+    """A Sample of an observation that was `checked`. given: `depth/ROLE` and `cameras/ROLE` that training pictures had; others are left out
+    (a policy that was trained without would take them for a new world)."""
     views = []
     for role in (camera.role for camera in cameras):
-        known = observation.get("cameras", {}).get(role)
+        known = observation.get("cameras", {}).get(role) if f"cameras/{role}" in given else None
         views.append(
             View(
                 role=role,
                 image=observation["images"][role],
                 camera=Camera(known["K"], known.get("T_base_cam")) if known else None,
-                depth=observation.get("depth", {}).get(role) if depth else None,
+                depth=observation.get("depth", {}).get(role) if f"depth/{role}" in given else None,
             )
         )
     state = observation["state"]

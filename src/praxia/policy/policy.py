@@ -68,12 +68,18 @@ class Policy:
     @property
     def needs_depth(self) -> bool:
         """Whether it looks at depth: an adapter reads it, and it was there in training."""
-        return self.robot.depth and self.config.model.reads_depth
+        return self.config.model.reads_depth and any(name.startswith("depth/") for name in self.robot.given)
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether every observation must hold the intrinsics of its calibrated cameras."""
-        return "calibration" in self.config.model.relies_on and any(camera.calibrated for camera in self.cameras)
+        """Whether every observation must hold intrinsics."""
+        return any(name.startswith("cameras/") for name in self._required)
+
+    @property
+    def _required(self) -> list[str]:
+        """What every observation must hold beside pictures, state and words: what the model relies on and always had in training."""
+        relies_on = self.config.model.relies_on
+        return [name for name, how in self.robot.given.items() if how == "always" and name.split("/")[0] in relies_on]
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -110,8 +116,8 @@ class Policy:
 
     def sample(self, observation: Mapping[str, Any]) -> Sample:
         """A checked observation as this policy takes it. Raises ObservationError where it lacks what the policy never missed in training."""
-        check_complete(observation, self.cameras, self.config.model.relies_on, self.needs_depth)
-        return sample_from(observation, self.cameras, self.embodiment, self.needs_depth)
+        check_complete(observation, self._required)
+        return sample_from(observation, self.cameras, self.embodiment, self.robot.given)
 
     def act(self, samples: Sequence[Sample], noise: Tensor) -> list[np.ndarray]:
         """Samples (no targets needed) and noise [B, H, A] -> one chunk float32 [H, Da] per sample in its robot's units."""

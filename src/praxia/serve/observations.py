@@ -74,7 +74,12 @@ def _sorted_into_places(message: Mapping[Any, Any], policy: Servable) -> dict[st
 def _example_keys(policy: Servable) -> list[tuple[str, str]]:
     views = [(f"observation/image/{camera.role}", f"uint8 [{camera.height}, {camera.width}, 3]") for camera in policy.cameras]
     state = [("observation/state", f"float32 [{policy.state_spec.width}]")] if policy.state_spec.dims else []
-    return [*views, *state, ("prompt", "text")]
+    beside = []
+    if policy.metadata.get("needs_depth"):
+        beside += [(f"observation/depth/{camera.role}", f"float32 [{camera.height}, {camera.width}] metres") for camera in policy.cameras]
+    if policy.metadata.get("needs_calibration"):
+        beside += [(f"observation/cameras/{camera.role}/K", "float [3, 3]") for camera in policy.cameras]
+    return [*views, *beside, *state, ("prompt", "text")]
 
 
 def _example(policy: Servable) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from praxia.specs import ActionSpec, CameraSpec, StateSpec
+from praxia.specs import Observing
 
 
 class ServableSession(Protocol):
@@ -18,27 +18,12 @@ class ServableSession(Protocol):
         ...
 
 
-class Servable(Protocol):
+class Servable(Observing, Protocol):
     """A policy as the doors see it. Called from one thread only."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:
         """Plain values that tell a client what the numbers mean; sent once per connection."""
-        ...
-
-    @property
-    def action_spec(self) -> ActionSpec:
-        """Meaning of the actions."""
-        ...
-
-    @property
-    def state_spec(self) -> StateSpec:
-        """Meaning of the state."""
-        ...
-
-    @property
-    def cameras(self) -> tuple[CameraSpec, ...]:
-        """Views that every observation must hold."""
         ...
 
     def session(self, seed: int = 0) -> ServableSession:

@@ -1,4 +1,4 @@
-"""The run folder: runs/<name>/config.json and stages/<name>/{metrics.jsonl, plan.json, done.json, checkpoints/}.
+"""The run folder: runs/<name>/config.json and stages/<name>/{metrics.jsonl, plan.json, poses.json, done.json, checkpoints/}.
 
 A finished stage is known by a fingerprint of everything that decides its outcome; the same command skips it, another configuration is refused.
 """
@@ -22,7 +22,7 @@ from praxia.models.vla import PARTS
 from praxia.registry import to_json
 from praxia.stages.recipe import Recipe, Stage
 
-DONE = "done.json"  # in a stage's folder once it has finished
+DONE, CHECKPOINTS = "done.json", "checkpoints"  # in a stage's folder: once it has finished; step_<n> folders
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,12 @@ class StageFolder:
     @property
     def checkpoints(self) -> Path:
         """Folder of step_<n> folders and best.json."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
+
+    @property
+    def poses(self) -> Path:
+        """How well the finished stage says poses, if it was taught any."""
+        return self.path / "poses.json"
 
     @property
     def plan(self) -> Path:

@@ -1,19 +1,32 @@
-"""Stages that runs share: a finished stage is kept in the cache under its fingerprint, and a later run with the same stage takes it from there.
+"""Stages that runs share: a finished stage is kept in the cache, and a later run with the same stage takes it from there.
 
-Every arm of an experiment then starts from the same weights, and stage 0 is paid for once.
+Every arm of an experiment then starts from the same weights, and stage 0 is paid for once. The same stage: the same fingerprint (configuration,
+inputs, tokens, seed) and the same code of this package.
 """
 
+import hashlib
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 
+import praxia
 from praxia.data.cache import cache_folder, one_process
-from praxia.stages.run_directory import DONE, StageFolder, StageResult
+from praxia.stages.run_directory import CHECKPOINTS, DONE, StageFolder, StageResult
+
+_LAST = (CHECKPOINTS, DONE)  # a copy that was interrupted has no checkpoint that a run would go on from, or is not finished
+
+
+@cache
+def _code() -> str:
+    """Hash of this package's source: what an earlier version trained is trained again."""
+    files = sorted(Path(praxia.__file__).parent.rglob("*.py"))
+    return hashlib.blake2b(b"".join(f.read_bytes() for f in files), digest_size=8).hexdigest()
 
 
 def kept(folder: StageFolder) -> Path:
     """Where the stage's outcome is, or would be."""
-    return cache_folder("stages") / folder.identity.fingerprint
+    return cache_folder("stages") / f"{folder.identity.fingerprint}-{_code()}"
 
 
 def take(folder: StageFolder) -> bool:
@@ -24,19 +37,27 @@ def take(folder: StageFolder) -> bool:
     with tempfile.TemporaryDirectory(dir=folder.path.parent, prefix=".taking-") as name:
         work = Path(name) / "stage"
         shutil.copytree(source, work)
-        for part in sorted(work.iterdir(), key=lambda p: (p.name == DONE, p.name)):  # done.json last: a copy that was interrupted is not finished
+        for part in sorted(work.iterdir(), key=lambda p: (_LAST.index(p.name) if p.name in _LAST else -1, p.name)):
             part.replace(folder.path / part.name)
     return True
 
 
 def keep(folder: StageFolder, result: StageResult) -> None:
-    """Leave a finished stage for later runs: its curves, its plan and its last checkpoint. Does nothing where it is kept already."""
+    """Leave a finished stage for later runs: its curves, its plan, its scores and its last checkpoint. Does nothing where it is kept already."""
     target = kept(folder)
     with one_process(target):
         if target.is_dir():
             return
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".keeping-") as name:
             work = Path(name) / "stage"
-            shutil.copytree(folder.path, work, ignore=shutil.ignore_patterns(folder.checkpoints.name))
             shutil.copytree(folder.path / result.checkpoint, work / result.checkpoint)
+            for file in (folder.metrics, folder.plan, folder.poses, folder.path / DONE):
+                if file.is_file():
+                    shutil.copy2(file, work / file.name)
             work.rename(target)
+
+
+def forget(folder: StageFolder) -> None:
+    """Train it anew: what earlier runs left is thrown away."""
+    with one_process(kept(folder)):
+        shutil.rmtree(kept(folder), ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,9 +94,14 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
         actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
         rows = [n for group_lengths in lengths for n in group_lengths]
         numbers = (recipe.numbers or Numbers()).fitted(np.concatenate(actions), np.concatenate(states), rows, _horizon(recipe))
-        robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(fitted_on), numbers, all(s.depth for s in fitted_on)))
+        robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(fitted_on), numbers, _given(fitted_on)))
     robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
     return tuple(robots)
+
+
+def _given(group: Sequence[SampleSource]) -> dict[str, Literal["always", "sometimes"]]:
+    """What comes with the pictures of all of these sources, or of some."""
+    return {name: "always" if all(name in s.given for s in group) else "sometimes" for name in sorted(set().union(*(s.given for s in group)))}
 
 
 def _quantities(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

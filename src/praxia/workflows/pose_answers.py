@@ -1,6 +1,7 @@
 """Held-out pictures put to a model that says poses: its answers beside the truth, for scores and for the report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from praxia.data.sample import Sample
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.supervision import Example
 from praxia.data.supervision.waypoints import Waypoints, called
-from praxia.errors import ConfigError
+from praxia.errors import ConfigError, DataError
 from praxia.evaluate.object_poses import Seen, object_scores
 from praxia.evaluate.waypoints import SaidPath, waypoint_scores
 from praxia.geometry.boxes import Boxes
@@ -46,14 +47,19 @@ class Speaker:
         assert backbone is not None
         return backbone.target_ids(self.tokenizer, "")[-1]
 
-    def answers(self, asked: Sequence[Example], grammars: Sequence[PoseGrammar]) -> Iterator[list[SaidPose]]:
-        """What it says to each example, the likeliest allowed token at a time."""
+    def answers(self, asked: Sequence[Example], grammars: Sequence[PoseGrammar]) -> list[list[SaidPose]]:
+        """What it says to each example, the likeliest allowed token at a time. Examples with equally large pictures go together."""
         device = next(self.model.parameters()).device
-        for start in range(0, len(asked), _AT_ONCE):
-            some = [replace(e, target=None, sample=replace(e.sample, future=None, past=None)) for e in asked[start : start + _AT_ONCE]]
-            answers = self.model.generate(self.collate(some).to(device), self._stop, _LIMIT, grammars[start : start + _AT_ONCE])
-            for ids, valid, log_probs in zip(answers.ids, answers.valid, answers.log_probs, strict=True):
-                yield read_answer(ids[valid].tolist(), log_probs[valid].tolist(), self.tokenizer, self.vocabulary)
+        alike: dict[tuple, list[int]] = {}
+        for i, example in enumerate(asked):
+            alike.setdefault(tuple((v.role, v.image.shape) for v in example.sample.views), []).append(i)
+        said: dict[int, list[SaidPose]] = {}
+        for some in (rows[k : k + _AT_ONCE] for rows in alike.values() for k in range(0, len(rows), _AT_ONCE)):
+            examples = [replace(asked[i], target=None, sample=replace(asked[i].sample, future=None, past=None)) for i in some]
+            answers = self.model.generate(self.collate(examples).to(device), self._stop, _LIMIT, [grammars[i] for i in some])
+            for i, ids, valid, log_probs in zip(some, answers.ids, answers.valid, answers.log_probs, strict=True):
+                said[i] = read_answer(ids[valid].tolist(), log_probs[valid].tolist(), self.tokenizer, self.vocabulary)
+        return [said[i] for i in range(len(asked))]
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def ask_objects(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[
     supervision: ObjectPoses = entry.supervision
     if not supervision.delimiters:
         raise ConfigError("object poses can only be scored with view delimiters: without them nobody knows whose frame a box is in")
-    asked = [pair for index in indices for pair in _classes(entry.source.sample(int(index), entry.needs), supervision)]
+    asked = [pair for sample in _readable(entry, indices) for pair in _classes(sample, supervision)]
     numbers = OBJECT_BOX if supervision.place == "box" else OBJECT_CENTRE
     grammars = [speaker.grammar([category], numbers, len(sample.views)) for sample, category in asked]
     answers = speaker.answers([Example(sample, f"detect the {category}") for sample, category in asked], grammars)
@@ -85,7 +91,7 @@ def ask_paths(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[As
     supervision: Waypoints = entry.supervision
     if not supervision.delimiters:
         raise ConfigError("waypoints can only be scored with view delimiters: without them nobody knows whose frame a pose is in")
-    samples = [entry.source.sample(int(index), entry.needs) for index in indices]
+    samples = _readable(entry, indices)
     examples = [example for sample in samples if (example := supervision(sample, np.random.default_rng(0))) is not None]
     grammars = [speaker.grammar(waypoint_names(e.sample, supervision), WAYPOINT, len(e.sample.views)) for e in examples]
     return [Asked(e.sample, "", said) for e, said in zip(examples, speaker.answers(examples, grammars), strict=True)]
@@ -117,6 +123,15 @@ def said_paths(asked: Sequence[Asked], supervision: Waypoints) -> list[SaidPath]
                 whole = all(name in named for name in names)
                 paths.append(SaidPath(view.role, truth[1], np.stack([pose_matrix(named[name]) for name in names]) if whole else None))
     return paths
+
+
+def _readable(entry: Entry, indices: Sequence[int]) -> list[Sample]:
+    """The samples, without those that cannot be read (training counts and names them)."""
+    found: list[Sample] = []
+    for index in indices:
+        with suppress(DataError):
+            found.append(entry.source.sample(int(index), entry.needs))
+    return found
 
 
 def waypoint_names(sample: Sample, supervision: Waypoints) -> list[str]:
@@ -155,20 +170,21 @@ def _classes(sample: Sample, supervision: ObjectPoses) -> list[tuple[Sample, str
 
 
 def pose_metrics(held_out: Mixture, model: VLA, tokenizer: Any, vocabulary: Any, samples: int) -> dict[str, float]:
-    """Scores of what the model says to `samples` held-out samples of every source of poses, named `{supervision}/{score}`; {} without any."""
-    found: dict[str, float] = {}
+    """Scores of what the model says to `samples` held-out samples of every source of poses, pooled by supervision: `object_poses/ap15`,
+    `waypoints/outside_last_cm`, `waypoints/wrist_last_cm` and so on; {} without any."""
     if not isinstance(vocabulary, PoseTokens):
-        return found
+        return {}
     speaker = Speaker(model, held_out.collate, tokenizer, vocabulary)
+    seen: dict[str, list[Seen]] = {}
+    paths: dict[str, list[SaidPath]] = {}
     for entry in held_out.entries:
         indices = entry.indices[np.unique(np.linspace(0, len(entry.indices) - 1, min(samples, len(entry.indices))).astype(int))]
         supervision = entry.supervision
         if isinstance(supervision, ObjectPoses) and supervision.delimiters:
-            scores = object_scores(seen_objects(ask_objects(speaker, entry, indices), supervision))
-            found |= {f"{supervision.name}/{name}": value for name, value in scores.items()}
+            seen.setdefault(supervision.name, []).extend(seen_objects(ask_objects(speaker, entry, indices), supervision))
         if isinstance(supervision, Waypoints) and supervision.delimiters:
-            paths = said_paths(ask_paths(speaker, entry, indices), supervision)
-            for kind in ("outside", "wrist"):
-                scores = waypoint_scores([p for p in paths if p.role.startswith("wrist") == (kind == "wrist")])
-                found |= {f"{supervision.name}/{kind}_{name}": value for name, value in scores.items()}
-    return found
+            for path in said_paths(ask_paths(speaker, entry, indices), supervision):
+                where = "wrist" if path.role.startswith("wrist") else "outside"
+                paths.setdefault(f"{supervision.name}/{where}", []).append(path)
+    scores = {f"{name}/{score}": value for name, some in seen.items() for score, value in object_scores(some).items()}
+    return scores | {f"{name}_{score}": value for name, some in paths.items() for score, value in waypoint_scores(some).items()}

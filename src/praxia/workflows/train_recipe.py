@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture, temperature_weights
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.source import SampleSource
 from praxia.data.supervision import ActionChunk
 from praxia.errors import ConfigError, unknown
 from praxia.files import read_json, write_json
+from praxia.models.precision import compute
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Policy, PolicyConfig
 from praxia.policy.config import git_commit, package_versions
@@ -61,15 +63,17 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
         if not stage.sources:
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no data; give it with --data FOLDER (a dataset with its card)")
     assembly = assemble(recipe)
-    vocabulary = fingerprint(sorted(assembly.tokenizer.get_vocab().items())) if assembly.tokenizer is not None else ""
-    inputs = {s.name: fingerprint([_input(x) for x in s.sources]) for s in recipe.stages}
+    vocabulary = ""
+    if assembly.tokenizer is not None:  # number tokens mean what their bins were fitted to
+        vocabulary = fingerprint([sorted(assembly.tokenizer.get_vocab().items()), assembly.model.vocabulary])
+    inputs = {s.name: _inputs(s, assembly) for s in recipe.stages}
     run = RunDirectory.open(root, recipe, vocabulary, inputs, restart)
     results, policy, spent = [], None, 0.0
     for stage in recipe.stages:
         if only and stage.name != only:
             continue
         began = time.monotonic()
-        model, result = _train_stage(stage, assembly, run, settings, vocabulary)
+        model, result = _train_stage(stage, assembly, run, settings, vocabulary, restart)
         spent += time.monotonic() - began
         results.append(result)
         if model.head is not None and stage.name in (only, names[-1]):
@@ -81,11 +85,15 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
     return Trained(run, assembly, tuple(results), policy, earlier)
 
 
-def _train_stage(stage: Stage, assembly: Assembly, run: RunDirectory, settings: TrainSettings, vocabulary: str) -> tuple[VLA, StageResult]:
+def _train_stage(
+    stage: Stage, assembly: Assembly, run: RunDirectory, settings: TrainSettings, vocabulary: str, restart: bool
+) -> tuple[VLA, StageResult]:
     torch.manual_seed(assembly.recipe.seed)  # initial weights
     model = assembly.build(stage)
     folder = run.stage(stage.name)
-    if stage.shared and shared.take(folder):
+    if stage.shared and restart:
+        shared.forget(folder)
+    elif stage.shared and shared.take(folder):
         print(f"stage {stage.name}: taken from {shared.kept(folder)}, where an earlier run left it")
     if folder.result() is None:
         for init in stage.init_from:
@@ -95,7 +103,7 @@ def _train_stage(stage: Stage, assembly: Assembly, run: RunDirectory, settings: 
         for source, samples, share, _ in training.table():
             print(f"stage {stage.name}: {share:.0%} from {source}, {samples} samples")
     result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings)
-    result = replace(result, metrics=result.metrics | _pose_scores(assembly, held_out, model, folder))
+    result = replace(result, metrics=result.metrics | _pose_scores(assembly, held_out, model, folder, settings))
     if stage.shared:
         shared.keep(folder, result)
     for record, fault in list(training.bad.items())[:5]:
@@ -103,13 +111,17 @@ def _train_stage(stage: Stage, assembly: Assembly, run: RunDirectory, settings: 
     return model, result
 
 
-def _pose_scores(assembly: Assembly, held_out: Mixture, model: VLA, folder: StageFolder) -> dict[str, float]:
-    """How well a finished stage says poses, if it was taught any; asked once and kept beside its result."""
-    path = folder.path / "poses.json"
-    if not path.is_file():
-        scores = pose_metrics(held_out, model, assembly.tokenizer, assembly.model.vocabulary, SCORED_ON)
-        write_json(path, {name: value for name, value in scores.items() if not np.isnan(value)})
-    return read_json(path)
+def _pose_scores(assembly: Assembly, held_out: Mixture, model: VLA, folder: StageFolder, settings: TrainSettings) -> dict[str, float]:
+    """How well a finished stage says poses; asked once and kept beside its result. {} of a stage that was taught none."""
+    if folder.poses.is_file():
+        return read_json(folder.poses)
+    device = torch.device(settings.device)
+    with compute(device, settings.precision):
+        scores = pose_metrics(held_out, model.to(device), assembly.tokenizer, assembly.model.vocabulary, SCORED_ON)
+    scores = {name: value for name, value in scores.items() if not np.isnan(value)}
+    if scores:
+        write_json(folder.poses, scores)
+    return scores
 
 
 def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> PolicyConfig:
@@ -147,9 +159,17 @@ def _licences(sources: Sequence[SampleSource]) -> dict[str, str]:
     return found
 
 
-def _input(source: Source) -> Any:
-    """What identifies a source's content: how it is made, or where it was recorded."""
-    return [source.data, source.supervision.name]
+def _inputs(stage: Stage, assembly: Assembly) -> str:
+    """Fingerprint of what a stage reads: how its data is made, or where it was recorded with what the dataset says of itself; of a stage with
+    actions also how its robots' numbers are transformed."""
+    said: list[Any] = []
+    for source in stage.sources:
+        said += [source.data, source.supervision.name]
+        if isinstance(source.data, Recorded):
+            said += [file_digest(file).hex() for file in sorted((Path(source.data.root) / "meta").rglob("*")) if file.is_file()]
+    if any(source.supervision.needs.horizon for source in stage.sources):
+        said += [(robot.embodiment, robot.numbers) for robot in assembly.robots]
+    return fingerprint(said)
 
 
 def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:

@@ -225,6 +225,12 @@ class LeRobotSource:
         for field, ours in (("depth_unit", keys.depth_unit), ("depth_scale", keys.depth_scale)):
             if field in declared and declared[field] != ours:
                 raise DataError(f"{where}: card says {field} {ours!r}, info.json of {keys.depth!r} says {declared[field]!r}; correct dataset.yaml")
+        colour, depth = self.info.features[keys.image].size, self.info.features[keys.depth].size
+        if colour != depth:
+            raise DataError(
+                f"{where}: pictures of {keys.image!r} are {colour[0]} x {colour[1]}, depth of {keys.depth!r} is {depth[0]} x {depth[1]}; "
+                "register the depth to the pictures and store both in one size, or leave `depth` out of the view in dataset.yaml"
+            )
         first = open_frames(self.tables, keys.depth, codes=True, store=False).get(0)
         check_depth(first.astype(np.float32) * np.float32(keys.depth_scale * METRES_PER_UNIT[keys.depth_unit]), keys.depth_unit, where)
 

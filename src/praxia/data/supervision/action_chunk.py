@@ -17,7 +17,8 @@ from praxia.registry import register
 class ActionChunk:
     """The prompt is the instruction, the target is the chunk itself (sample.future).
 
-    positions: an auxiliary target for worlds that know the truth, in the frames of the first `views` cameras whose pose is known. Three places
+    positions: an auxiliary target for worlds that know the truth, in the frames of the first `views` cameras whose pose is known, those on a wrist
+    last. Three places
     a view: the tool, the target object's centre, the goal. With n = 3 * views: dense["positions"] float32 [n, 3]: metres in the picture frame;
     ["positions_valid"] bool [n]; ["positions_pixel"] float32 [n, 2]: (u, v) in the transformed picture, NaN behind the camera;
     ["positions_slot"] int64 [n]: the view's slot, -1 where there is none.
@@ -54,7 +55,7 @@ class ActionChunk:
 
     def _positions(self, sample: Sample) -> dict[str, np.ndarray]:
         """All views' places."""
-        places, posed = _places(sample), posed_slots(sample)
+        places, posed = _places(sample), sorted(posed_slots(sample), key=lambda slot: sample.views[slot].role.startswith("wrist"))
         parts = [_seen_from(places, sample, posed[i] if i < len(posed) else -1) for i in range(self.views)]
         names = ("positions", "positions_valid", "positions_pixel", "positions_slot")
         return {name: np.concatenate(values) for name, values in zip(names, zip(*parts, strict=True), strict=True)}

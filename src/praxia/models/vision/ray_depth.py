@@ -37,8 +37,8 @@ class RayDepth:
 
     @property
     def relies_on(self) -> frozenset[str]:
-        """Priors that no training sample ever lost: a policy was never taught what to do without them."""
-        return frozenset(name for name, drop in (("calibration", self.drop_rays), ("depth", self.drop_depth)) if drop == 0)
+        """Of `cameras` (intrinsics) and `depth`, what no training sample ever lost: a policy was never taught what to do without."""
+        return frozenset(name for name, drop in (("cameras", self.drop_rays), ("depth", self.drop_depth)) if drop == 0)
 
     def build(self, backbone: Backbone) -> "RayDepthAdapter":
         """The module, matched to the backbone's canvas, patches and vision width."""
