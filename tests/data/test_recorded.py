@@ -22,7 +22,8 @@ def test_samples_start_at_pictures_and_know_their_episode(tabletop_source):
     actions, states, lengths = tabletop_source.numbers()
     assert len(tabletop_source) == len(actions) == len(states) == sum(lengths)
     assert np.array_equal(tabletop_source.episodes, np.repeat(np.arange(4), lengths))
-    assert len(tabletop_source.texts()) == 4 and tabletop_source.licence == "Apache-2.0" and tabletop_source.depth
+    assert len(tabletop_source.texts()) == 4 and tabletop_source.licence == "Apache-2.0"
+    assert tabletop_source.given == {"depth/head", "depth/wrist", "cameras/head", "cameras/wrist"}
     for index in (0, lengths[0], len(tabletop_source) - 1):
         sample = tabletop_source.sample(index, Needs(horizon=2))
         assert np.array_equal(sample.state, states[index]) and sample.provenance.episode == tabletop_source.episodes[index]

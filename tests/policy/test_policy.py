@@ -129,7 +129,7 @@ def test_depth_is_looked_at_only_by_a_policy_that_was_trained_with_it(policy, ta
     ("priors", "group", "fix"),
     [
         (RayDepth(drop_depth=0.0), "depth", r"float32 metres \[64, 64\], 0 = unknown, or train with RayDepth.drop_depth above 0"),
-        (RayDepth(drop_rays=0.0), "cameras", r"\{\"K\": \[3, 3\]\} of the sent picture, or train with RayDepth.drop_rays above 0"),
+        (RayDepth(drop_rays=0.0), "cameras", r"\{\"K\": \[3, 3\]\} in pixels of the sent 64 x 64 picture, or train with RayDepth.drop_rays above 0"),
     ],
 )
 def test_what_a_policy_never_missed_in_training_must_be_sent(tabletop_source, priors, group, fix):
@@ -205,7 +205,7 @@ def test_weights_or_tokenizer_of_another_policy_are_refused_by_name(copy, tablet
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 99}, "format 99, this version reads 1"),
+        ({"format": 99}, "format 99, this version reads 2"),
         ({"stages": 3}, "unknown field 'stages'"),
         ({"robots": [{"kind": "policy/robt"}]}, "did you mean"),
     ],
