@@ -1,6 +1,6 @@
 """Held-out pictures put to a model that says poses: its answers beside the truth, for scores and for the report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,7 +71,7 @@ class Asked:
     said: list[SaidPose]
 
 
-def ask_objects(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[Asked]:
+def ask_objects(speaker: Speaker, entry: Entry, indices: Iterable[int]) -> list[Asked]:
     """Every class that a view of a sample shows, once.
 
     Raises ConfigError for a supervision without view delimiters: its answers do not say which view a box is of.
@@ -86,7 +86,7 @@ def ask_objects(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[
     return [Asked(*pair, said) for pair, said in zip(asked, answers, strict=True)]
 
 
-def ask_paths(speaker: Speaker, entry: Entry, indices: Sequence[int]) -> list[Asked]:
+def ask_paths(speaker: Speaker, entry: Entry, indices: Iterable[int]) -> list[Asked]:
     """The instruction of every sample in which a view lists an arm. Raises ConfigError as `ask_objects`."""
     supervision: Waypoints = entry.supervision
     if not supervision.delimiters:
@@ -125,7 +125,7 @@ def said_paths(asked: Sequence[Asked], supervision: Waypoints) -> list[SaidPath]
     return paths
 
 
-def _readable(entry: Entry, indices: Sequence[int]) -> list[Sample]:
+def _readable(entry: Entry, indices: Iterable[int]) -> list[Sample]:
     """The samples, without those that cannot be read (training counts and names them)."""
     found: list[Sample] = []
     for index in indices:

@@ -78,7 +78,7 @@ def _seen_from(places: np.ndarray, sample: Sample, slot: int) -> tuple[np.ndarra
     count = len(places)
     points, pixels, known = np.zeros((count, 3), np.float32), np.full((count, 2), np.nan, np.float32), np.zeros(count, bool)
     if slot >= 0:
-        view, known = sample.views[slot], np.isfinite(places).all(axis=1)
+        view, known = sample.views[slot], np.asarray(np.isfinite(places).all(axis=1))
         assert view.camera is not None and view.camera.T_base_cam is not None
         seen = apply(invert(view.camera.T_base_cam), places[known])
         pixels[known] = project(view.camera.K, seen)[0]
