@@ -16,7 +16,7 @@ EMPTY = {
     "evaluation": "has not been judged",
     "clips": "No episodes were filmed",
     "stages": "No stage has been finished",
-    "answers": "No questions were put",
+    "answers": "learnt to answer questions",
     "sources": "were not described",
     "ingredients": "No ingredients were listed",
 }

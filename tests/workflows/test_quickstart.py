@@ -33,7 +33,7 @@ def test_the_quickstart_leaves_data_stages_a_policy_results_with_controls_and_a_
     assert {"wall_s", "peak_rss_gb", "machine", "versions"} <= summary.keys()
     page = report.read_text()
     assert [word for word in ("base vlm", "press", "data:video/mp4", "Questions about pictures") if word not in page] == []
-    assert "No questions were put" not in page and "No episodes were filmed" not in page
+    assert "learnt to answer questions" not in page and "No episodes were filmed" not in page
     assert Policy.load(root / "policy").config.stage == "robot"
 
     again = quickstart(root, settings, SMALL, tasks=TASKS, episodes=1, show=False)

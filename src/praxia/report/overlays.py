@@ -63,4 +63,4 @@ def points_legend() -> Markup:
     )
     cross = tag("path", d="M-4-4L4 4M-4 4L4-4", stroke=ANSWERED, stroke_width=2.4, stroke_linecap="round")
     cross = tag("svg", cross, viewBox="-8 -8 16 16", width=14, height=14, aria_hidden="true")
-    return tag("p", tag("span", ring, " where it is"), tag("span", cross, " where the policy points"), class_="legend")
+    return tag("p", tag("span", ring, " where it is"), tag("span", cross, " where the model points"), class_="legend")

@@ -1,25 +1,39 @@
-"""Questions about held-out pictures, what is right, and what the policy says: for the report."""
+"""Questions about held-out pictures, what is right, and what the model said right after the stage that learnt to answer: for the report."""
+
+from dataclasses import replace
 
 import numpy as np
+import torch
 
 from praxia.data.mixture import Entry
 from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.supervision import Example, posed_view
-from praxia.policy import Policy
 from praxia.report.content import Answer
 from praxia.tokens.locations import points_in
-from praxia.workflows.train_recipe import Trained
+from praxia.workflows.train_recipe import Trained, stage_model
+
+_LIMIT = 64  # tokens of an answer
 
 
-def answers(policy: Policy, trained: Trained, count: int = 12) -> tuple[Answer, ...]:
-    """`count` questions from held-out episodes of the last stage that asks any; () if none does or the policy cannot speak."""
-    if policy.model.backbone is None:
-        return ()
+def answers(trained: Trained, count: int = 12) -> tuple[Answer, ...]:
+    """`count` questions from held-out episodes of the last stage that asks any, put to that stage's own last checkpoint (later stages may forget
+    how to answer); () if no stage asks."""
     for stage in reversed(trained.assembly.recipe.stages):
-        _, held_out = trained.assembly.mixtures(stage, policy.model)
-        for entry in held_out.entries:
-            if isinstance(entry.supervision, SceneQuestions):
-                return tuple(_answer(policy, example, entry.supervision.view) for example in _examples(entry, count))
+        if not any(isinstance(source.supervision, SceneQuestions) for source in stage.sources):
+            continue
+        model = stage_model(trained, stage)
+        _, held_out = trained.assembly.mixtures(stage, model)
+        assert model.backbone is not None
+        stop = model.backbone.target_ids(trained.assembly.tokenizer, "")[-1]
+        entry = next(e for e in held_out.entries if isinstance(e.supervision, SceneQuestions))
+        examples = _examples(entry, count)
+        blind = [replace(e, target=None, sample=replace(e.sample, future=None, past=None)) for e in examples]
+        said = []
+        for example in blind:
+            with torch.inference_mode():
+                answer = model.generate(held_out.collate([example]), stop, _LIMIT)
+            said.append(trained.assembly.tokenizer.decode(answer.ids[0][answer.valid[0]].tolist(), skip_special_tokens=False).strip())
+        return tuple(_answer(example, text, entry.supervision.view) for example, text in zip(examples, said, strict=True))
     return ()
 
 
@@ -33,17 +47,15 @@ def _examples(entry: Entry, count: int) -> list[Example]:
     return found
 
 
-def _answer(policy: Policy, example: Example, role: str) -> Answer:
+def _answer(example: Example, said: str, role: str) -> Answer:
     view = posed_view(example.sample, role)
     assert view is not None  # the question was made from it
-    question = example.prompt or ""
-    said = policy.generate_for(example.sample, question, view.role)["text"]
     assert isinstance(example.target, str)  # scene questions are answered in words and places
     expected, size = example.target, view.image.shape[:2]
     right, answered = points_in(expected, size), points_in(said, size)
     return Answer(
         image=view.image,
-        question=question,
+        question=example.prompt or "",
         expected="" if right else expected,
         answered="" if answered else said,
         expected_pixel=right[0] if right else None,

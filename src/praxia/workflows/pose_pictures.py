@@ -12,10 +12,9 @@ from praxia.geometry.camera import project
 from praxia.geometry.image_transform import realise
 from praxia.geometry.scene import View
 from praxia.report.content import PosePicture, Segment
-from praxia.stages.weights import load_state, read_weights
 from praxia.tokens.pose_vocabulary import PoseTokens
 from praxia.workflows.pose_answers import Asked, Speaker, ask_objects, ask_paths, said_boxes, said_paths, true_boxes
-from praxia.workflows.train_recipe import Trained
+from praxia.workflows.train_recipe import Trained, stage_model
 
 _EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))  # corners as `geometry.boxes` orders them
 _NEAR = 0.01  # metres; what is nearer to the camera is not drawn
@@ -29,10 +28,8 @@ def pose_pictures(trained: Trained, count: int = 6) -> tuple[PosePicture, ...]:
     for stage in assembly.recipe.stages:
         if not any(isinstance(source.supervision, ObjectPoses | Waypoints) for source in stage.sources):
             continue
-        model = assembly.build(stage)
-        checkpoint = trained.run.finished_checkpoint(stage.name)
-        load_state(model, read_weights(checkpoint), str(checkpoint))
-        _, held_out = assembly.mixtures(stage, model.eval())
+        model = stage_model(trained, stage)
+        _, held_out = assembly.mixtures(stage, model)
         speaker = Speaker(model, held_out.collate, assembly.tokenizer, assembly.model.vocabulary)
         for entry in held_out.entries:
             found += _pictures(stage.name, speaker, entry, count)

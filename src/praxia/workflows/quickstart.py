@@ -54,7 +54,7 @@ def quickstart(
         seeds={"training": recipe.seed},
         evaluation=results,
         clips=_clips(judged, policy, root),
-        answers=answers(policy, trained),
+        answers=answers(trained),
         poses=pose_pictures(trained),
         sources=_sources(trained),
         ingredients=_ingredients(trained),
@@ -85,7 +85,7 @@ def _sources(trained: Trained) -> tuple[DataSource, ...]:
                 description=getattr(data, "description", ""),
                 stages=_stages_of(trained, data),
                 episodes=made.episodes if made else {},
-                attempts=made.attempts if made else {},
+                attempts=made.attempts if made and not data.steps else {},  # still scenes are kept whatever the expert does
                 frames=len(source),
                 examples=examples_of(source),
             )

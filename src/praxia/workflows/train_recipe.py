@@ -25,6 +25,7 @@ from praxia.stages import shared
 from praxia.stages.handoff import hand_off, source_folder
 from praxia.stages.recipe import Recipe, Source, Stage
 from praxia.stages.run_directory import RunDirectory, StageFolder, StageResult, fingerprint
+from praxia.stages.weights import load_state, read_weights
 from praxia.train.loop import train
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
@@ -122,6 +123,14 @@ def _pose_scores(assembly: Assembly, held_out: Mixture, model: VLA, folder: Stag
     if scores:
         write_json(folder.poses, scores)
     return scores
+
+
+def stage_model(trained: Trained, stage: Stage) -> VLA:
+    """The model as a finished stage of the run left it, for looking at what that stage learnt."""
+    model = trained.assembly.build(stage)
+    checkpoint = trained.run.finished_checkpoint(stage.name)
+    load_state(model, read_weights(checkpoint), str(checkpoint))
+    return model.eval()
 
 
 def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> PolicyConfig:

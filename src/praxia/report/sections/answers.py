@@ -10,11 +10,13 @@ from praxia.report.overlays import points_legend, points_on
 def answers(content: ReportContent) -> Markup:
     """A picture a question; points are drawn on it."""
     if not content.answers:
-        return section("spatial", "Questions about pictures", tag("p", "No questions were put to this policy.", class_="empty"))
+        return section("spatial", "Questions about pictures", tag("p", "No stage of this run learnt to answer questions.", class_="empty"))
     shown = content.answers
     pointed = sorted(off for off in map(_off, shown) if off is not None)
     said = [answer for answer in shown if answer.expected]
-    lead = ["Held-out pictures, the question put to the policy, and its answer."]
+    lead = [
+        "Held-out pictures, the question, and the answer of the model right after the stage that learnt to answer; what came later was not taught to."
+    ]
     if pointed:
         lead.append(f"Of the {len(pointed)} points shown, half are within {_median(pointed):.1f} px of the truth.")
     if said:

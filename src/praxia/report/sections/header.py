@@ -32,5 +32,5 @@ def header(name: str, content: ReportContent) -> Markup:
 
 def _shown(entry: Any) -> str:
     if isinstance(entry, Mapping):
-        return " · ".join(f"{title(str(key))} {plain(inner)}" for key, inner in entry.items())
+        return " · ".join(f"{title(str(key))} {plain(inner)}" for key, inner in entry.items() if inner not in ("", None))
     return plain(entry)
