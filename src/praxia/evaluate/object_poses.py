@@ -38,9 +38,9 @@ def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
         "ap15_release": 100 * ap15_release(scenes),
         "ap3d": 100 * omni3d_ap(scenes)["AP3D"],
         "listed": len(pairs) / truths if truths else float("nan"),
-        "translation_cm": 100 * medians[0],
+        "translation_cm": float(100 * medians[0]),
         "rotation_deg": float(np.rad2deg(medians[1])),
-        "size_cm": 100 * medians[2],
+        "size_cm": float(100 * medians[2]),
     }
 
 
