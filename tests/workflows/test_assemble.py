@@ -185,3 +185,18 @@ def test_a_recipe_whose_stages_cannot_follow_each_other_is_refused(recipe):
         replace(recipe, stages=(last, first))
     with pytest.raises(ConfigError, match="replan is 99"):
         replace(recipe, replan=99)
+
+
+def test_a_second_run_takes_the_shared_stage_and_a_restarted_one_trains_it(recipe, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    recipe = replace(recipe, stages=(replace(recipe.stages[0], shared=True), *recipe.stages[1:]))
+    settings = TrainSettings(threads=1, quiet=True)
+    results, taken = [], []
+    for name, restart in (("first", False), ("second", False), ("second", True)):
+        trained = train_recipe(recipe, tmp_path / name, settings, restart=restart)
+        results.append(trained.results)
+        taken.append("stage warm: taken from" in capsys.readouterr().out)
+    assert taken == [False, True, False]
+    assert results[1][0] == results[0][0], "the very result, its seconds included"
+    assert [r.metrics for r in results[1]] == [r.metrics for r in results[0]] == [r.metrics for r in results[2]]
+    assert results[2][0].seconds != results[0][0].seconds
