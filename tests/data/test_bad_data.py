@@ -193,6 +193,18 @@ def test_stale_statistics_are_mentioned(copy_little):
     assert any("declared statistics of 'action'" in f.message for f in verify(root))
 
 
+def test_depth_of_another_size_than_its_picture(copy_little):
+    root = copy_little()
+    info = json.loads((root / "meta/info.json").read_text())
+    height, width = info["features"]["observation.images.head"]["shape"][:2]
+    info["features"]["observation.depth.head"]["shape"] = [height // 2, width // 2, 1]
+    (root / "meta/info.json").write_text(json.dumps(info))
+    with pytest.raises(
+        DataError, match=rf"pictures .* are {height} x {width}, depth of 'observation.depth.head' is {height // 2} x {width // 2}; register"
+    ):
+        LeRobotSource(root).sample_at(0, ALL)
+
+
 def test_depth_keeps_half_a_millimetre_and_marks_the_unknown():
     depth = np.array([[0.0, 0.1234, 1.0], [np.nan, np.inf, 70.0]], np.float32)
     import io

@@ -180,6 +180,11 @@ def test_positions_are_the_truth_as_the_shifted_picture_shows_it(tabletop_source
     assert supervision(uncalibrated, np.random.default_rng(0)).dense["positions_slot"].tolist() == [-1] * 3
 
 
+def test_positions_need_a_view():
+    with pytest.raises(ConfigError, match="views is 0; expected at least 1"):
+        ActionChunk(positions=True, views=0)
+
+
 def test_positions_in_the_wrists_frame_are_where_the_hand_still_has_to_go(tabletop_source):
     supervision = ActionChunk(horizon=4, positions=True, views=2)
     behind = 0

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.models import compositions as micro
 
+from praxia.errors import ConfigError
 from praxia.models.readouts import PatchWords, Positions
 from praxia.models.states import Outputs
 from praxia.models.vla import VLA
@@ -29,6 +30,14 @@ def test_positions_begin_where_the_scene_is_and_move_in_its_scale():
     linear = model.readouts["positions"].linear
     expected = torch.tensor([0.0, 0.0, 0.7]) + 0.05 * linear(outputs.prefix.group("registers"))
     torch.testing.assert_close(outputs.readouts["positions"], expected)
+
+
+def test_a_start_for_all_positions_or_one_for_each():
+    recipe = micro.composition("pose_vla")
+    recipe = replace(recipe, model=replace(recipe.model, readouts={"positions": Positions("registers", distance=(1.0, 0.2, 0.2, 0.2, 0.2))}))
+    model, batch = micro.build(recipe, recipe.stages[-1]), micro.batch(recipe, recipe.stages[-1])
+    with pytest.raises(ConfigError, match=r"distance has 5 entries, group 'registers' has \d tokens"):
+        model(batch, micro.draws(model, batch))
 
 
 def test_before_training_no_word_fits_any_picture():

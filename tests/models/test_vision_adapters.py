@@ -9,11 +9,12 @@ from tests.models import compositions as micro
 
 from praxia.data.batch import Draws
 from praxia.data.collate import view_batch
+from praxia.errors import ConfigError
 from praxia.geometry.camera import Camera
 from praxia.geometry.image_transform import apply_to_view, compose, letterbox, realise, rotate, view_rays
 from praxia.geometry.scene import View
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
-from praxia.models.vision.ray_depth import PatchEncoder, canvas_depth, canvas_rays
+from praxia.models.vision.ray_depth import PatchEncoder, RayDepth, canvas_depth, canvas_rays
 from praxia.specs import ImageSpec
 from praxia.stages.weights import owned_state
 
@@ -90,6 +91,12 @@ def test_canvas_rays_and_depth_are_those_of_the_resampled_view():
     np.testing.assert_allclose(quarters, 4 * metres)
     np.testing.assert_array_equal(also_known, known)
     assert (metres == 0).any() and compose(letterbox((30, 40), (32, 32))).size == (32, 32)
+
+
+@pytest.mark.parametrize("bad", [{"drop_rays": 1.5}, {"drop_depth": -0.1}, {"unit": 0.0}, {"expansion": 0}])
+def test_impossible_settings_of_rays_and_depth_are_refused(bad):
+    with pytest.raises(ConfigError, match=f"{next(iter(bad))}.*expected"):
+        RayDepth(**bad)
 
 
 def test_patch_encoder_sees_one_patch_row_by_row():

@@ -209,6 +209,20 @@ def test_guided_attention_is_the_log_weight_on_the_token_that_covers_the_place(b
     assert GuidedAttention().count(batch) == {}
 
 
+def test_a_register_for_each_place_or_an_error_that_names_both_numbers(batch):
+    dense = {
+        "positions": torch.zeros(B, 3, 3),
+        "positions_pixel": torch.zeros(B, 3, 2),
+        "positions_valid": torch.ones(B, 3, dtype=torch.bool),
+        "positions_slot": torch.zeros(B, 3, dtype=torch.long),
+    }
+    outputs = Outputs(visual=visual(), readouts={"attention": torch.rand(B, V, 6, 16), "positions": torch.zeros(B, 6, 3)})
+    with pytest.raises(ConfigError, match="reads 6 tokens, the samples have 3 places"):
+        GuidedAttention()(outputs, replace(batch, dense=dense), {})
+    with pytest.raises(ConfigError, match="predicts 6 positions, the samples have 3"):
+        PositionRegression()(outputs, replace(batch, dense=dense), {})
+
+
 def test_grounding_scores_the_words_and_the_place_of_every_thing_in_the_token_of_its_centre(batch):
     generator = torch.Generator().manual_seed(4)
     names = [[(7, 9), (9,)], [(5, 7), ()]]  # word ids of two things in each sample; the last slot is empty

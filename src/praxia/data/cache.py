@@ -41,6 +41,12 @@ def file_digest(path: Path) -> bytes:
     return _seen[key]
 
 
+def code_digest(folder: Path) -> str:
+    """Hex name of the Python source below a folder: what an earlier version of it made is made again."""
+    files = sorted(folder.rglob("*.py"))
+    return hashlib.blake2b(b"".join(f.read_bytes() for f in files), digest_size=8).hexdigest()
+
+
 def content_key(files: Iterable[Path], *settings: object) -> str:
     """Hex name for what was computed from these files (order matters, names do not) with these settings."""
     digest = hashlib.blake2b(repr(settings).encode(), digest_size=16)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from praxia.data.cache import cache_folder
+from praxia.data.cache import cache_folder, code_digest
 from praxia.data.making import Made, make_dataset
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.recovery_noise import STRAY, RecoveryNoise
@@ -23,8 +23,7 @@ RECOVERY = {"tabletop": STRAY, "metaworld": RecoveryNoise()}  # noise that suits
 def _world_code(world: str) -> str:
     """Hash of the source files of a world: demonstrations of an earlier version of it are made again."""
     package = importlib.import_module(WORLDS[world].split(":")[0])
-    files = sorted(Path(str(package.__file__)).parent.rglob("*.py"))
-    return hashlib.blake2b(b"".join(f.read_bytes() for f in files), digest_size=8).hexdigest()
+    return code_digest(Path(str(package.__file__)).parent)
 
 
 @register("data/demonstrations")

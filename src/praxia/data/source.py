@@ -41,6 +41,11 @@ class SampleSource(Protocol):
         ...
 
 
+def spread(count: int, most: int) -> np.ndarray:
+    """Up to `most` different indices below `count`, evenly spread, ascending."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
+
+
 def held_out_split(episodes: Sequence[int] | np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of training and of held-out samples; whole episodes are held out, at least one if fraction > 0 and there are two."""
     episodes = np.asarray(episodes)

@@ -1,7 +1,6 @@
 """Policy: a trained model with the meaning of its numbers. It loads from one folder through the registry, without recipe code, and acts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +148,7 @@ class Policy:
         if view and view not in roles:
             raise ConfigError(unknown("view", view, roles))
         device = next(self.model.parameters()).device
-        batch = self.collate([Example(replace(sample, future=None, past=None), prompt)]).to(device)
+        batch = self.collate([Example(sample, prompt).question]).to(device)
         stop = backbone.target_ids(self.tokenizer, "")[-1]
         with torch.inference_mode(), compute(device, self.config.precision):
             answer = self.model.generate(batch, stop, limit)

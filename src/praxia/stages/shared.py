@@ -4,14 +4,13 @@ Every arm of an experiment then starts from the same weights, and stage 0 is pai
 inputs, tokens, seed) and the same code of this package.
 """
 
-import hashlib
 import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
 
 import praxia
-from praxia.data.cache import cache_folder, one_process
+from praxia.data.cache import cache_folder, code_digest, one_process
 from praxia.stages.run_directory import CHECKPOINTS, DONE, StageFolder, StageResult
 
 _LAST = (CHECKPOINTS, DONE)  # a copy that was interrupted has no checkpoint that a run would go on from, or is not finished
@@ -19,9 +18,7 @@ _LAST = (CHECKPOINTS, DONE)  # a copy that was interrupted has no checkpoint tha
 
 @cache
 def _code() -> str:
-    """Hash of this package's source: what an earlier version trained is trained again."""
-    files = sorted(Path(praxia.__file__).parent.rglob("*.py"))
-    return hashlib.blake2b(b"".join(f.read_bytes() for f in files), digest_size=8).hexdigest()
+    return code_digest(Path(praxia.__file__).parent)
 
 
 def kept(folder: StageFolder) -> Path:

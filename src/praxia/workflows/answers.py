@@ -1,11 +1,10 @@
 """Questions about held-out pictures, what is right, and what the model said right after the stage that learnt to answer: for the report."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
 from praxia.data.mixture import Entry
+from praxia.data.source import spread
 from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.supervision import Example, posed_view
 from praxia.report.content import Answer
@@ -27,11 +26,10 @@ def answers(trained: Trained, count: int = 12) -> tuple[Answer, ...]:
         stop = model.backbone.target_ids(trained.assembly.tokenizer, "")[-1]
         entry = next(e for e in held_out.entries if isinstance(e.supervision, SceneQuestions))
         examples = _examples(entry, count)
-        blind = [replace(e, target=None, sample=replace(e.sample, future=None, past=None)) for e in examples]
         said = []
-        for example in blind:
+        for example in examples:
             with torch.inference_mode():
-                answer = model.generate(held_out.collate([example]), stop, _LIMIT)
+                answer = model.generate(held_out.collate([example.question]), stop, _LIMIT)
             said.append(trained.assembly.tokenizer.decode(answer.ids[0][answer.valid[0]].tolist(), skip_special_tokens=False).strip())
         return tuple(_answer(example, text, entry.supervision.view) for example, text in zip(examples, said, strict=True))
     return ()
@@ -40,7 +38,7 @@ def answers(trained: Trained, count: int = 12) -> tuple[Answer, ...]:
 def _examples(entry: Entry, count: int) -> list[Example]:
     rng = np.random.default_rng(0)
     found = []
-    for index in entry.indices[np.linspace(0, len(entry.indices) - 1, count).astype(int)]:
+    for index in entry.indices[spread(len(entry.indices), count)]:
         example = entry.supervision(entry.source.sample(int(index), entry.needs), rng)
         if example is not None:
             found.append(example)

@@ -9,7 +9,7 @@ import numpy as np
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
 from praxia.data.number_transforms import Numbers
-from praxia.data.source import SampleSource, held_out_split
+from praxia.data.source import SampleSource, held_out_split, spread
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.models.spec import ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
@@ -124,7 +124,7 @@ def _quantities(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[dict[
 def _said(source: Source, opened: SampleSource) -> list[Quantity]:
     """The numbers in the targets of up to FITTED_ON samples, spread evenly; none of a supervision that speaks in words alone."""
     rng, found = np.random.default_rng(0), []
-    for index in np.unique(np.linspace(0, len(opened) - 1, min(len(opened), FITTED_ON)).astype(int)):
+    for index in spread(len(opened), FITTED_ON):
         example = source.supervision(opened.sample(int(index), source.supervision.needs), rng)
         if example is None:
             continue

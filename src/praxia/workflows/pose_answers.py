@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture
 from praxia.data.sample import Sample
+from praxia.data.source import spread
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.supervision import Example
 from praxia.data.supervision.waypoints import Waypoints, called
@@ -55,7 +56,7 @@ class Speaker:
             alike.setdefault(tuple((v.role, v.image.shape) for v in example.sample.views), []).append(i)
         said: dict[int, list[SaidPose]] = {}
         for some in (rows[k : k + _AT_ONCE] for rows in alike.values() for k in range(0, len(rows), _AT_ONCE)):
-            examples = [replace(asked[i], target=None, sample=replace(asked[i].sample, future=None, past=None)) for i in some]
+            examples = [asked[i].question for i in some]
             answers = self.model.generate(self.collate(examples).to(device), self._stop, _LIMIT, [grammars[i] for i in some])
             for i, ids, valid, log_probs in zip(some, answers.ids, answers.valid, answers.log_probs, strict=True):
                 said[i] = read_answer(ids[valid].tolist(), log_probs[valid].tolist(), self.tokenizer, self.vocabulary)
@@ -178,7 +179,7 @@ def pose_metrics(held_out: Mixture, model: VLA, tokenizer: Any, vocabulary: Any,
     seen: dict[str, list[Seen]] = {}
     paths: dict[str, list[SaidPath]] = {}
     for entry in held_out.entries:
-        indices = entry.indices[np.unique(np.linspace(0, len(entry.indices) - 1, min(samples, len(entry.indices))).astype(int))]
+        indices = entry.indices[spread(len(entry.indices), samples)]
         supervision = entry.supervision
         if isinstance(supervision, ObjectPoses) and supervision.delimiters:
             seen.setdefault(supervision.name, []).extend(seen_objects(ask_objects(speaker, entry, indices), supervision))

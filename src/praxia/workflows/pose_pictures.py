@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from praxia.data.mixture import Entry
+from praxia.data.source import spread
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.waypoints import Waypoints
 from praxia.geometry.boxes import Boxes, corners
@@ -37,7 +38,7 @@ def pose_pictures(trained: Trained, count: int = 6) -> tuple[PosePicture, ...]:
 
 
 def _pictures(stage: str, speaker: Speaker, entry: Entry, count: int) -> list[PosePicture]:
-    indices = entry.indices[np.unique(np.linspace(0, len(entry.indices) - 1, min(count, len(entry.indices))).astype(int))]
+    indices = entry.indices[spread(len(entry.indices), count)]
     if isinstance(entry.supervision, ObjectPoses) and entry.supervision.delimiters:
         asked = {id(one.sample): one for one in ask_objects(speaker, entry, indices)}  # one class a sample
         return [_objects(stage, one, entry.supervision) for one in asked.values()]

@@ -6,7 +6,7 @@ import numpy as np
 
 from praxia.data.sample import Sample
 from praxia.errors import ConfigError
-from praxia.geometry.image_transform import apply_to_view, crop
+from praxia.geometry.image_transform import apply_to_view, crop, of_view
 from praxia.geometry.scene import View
 from praxia.registry import register
 
@@ -27,7 +27,7 @@ class RandomCrop:
 
         def cut(view: View) -> View:
             shares = rng.uniform(self.least, 1.0, 2)
-            return window(view, shares[0] * _size(view)[0], shares[1] * _size(view)[1], rng)
+            return window(view, shares[0] * of_view(view).size[0], shares[1] * of_view(view).size[1], rng)
 
         return replace(sample, views=tuple(map(cut, sample.views)))
 
@@ -55,18 +55,14 @@ class PseudoViews:
         if not sample.views:
             return sample
         view = sample.views[0]
-        height, width = _size(view)
+        height, width = of_view(view).size
         areas = [rng.uniform(low, high) * height * width for low, high in self.areas]
         return replace(sample, views=tuple(window(view, np.sqrt(area / self.aspect), np.sqrt(area * self.aspect), rng) for area in areas))
 
 
 def window(view: View, height: float, width: float, rng: np.random.Generator) -> View:
     """A random window of about this height and width in pixels, inside the picture, on whole pixels."""
-    whole = _size(view)
+    whole = of_view(view).size
     size = [int(np.clip(round(side), 1, most)) for side, most in zip((height, width), whole, strict=True)]
     top, left = (int(rng.integers(0, most - side + 1)) for side, most in zip(size, whole, strict=True))
     return apply_to_view(view, crop(whole, top, left, size[0], size[1]))
-
-
-def _size(view: View) -> tuple[int, int]:
-    return view.size if view.size != (0, 0) else (view.image.shape[0], view.image.shape[1])

@@ -7,6 +7,7 @@ import numpy as np
 
 from praxia.data.sample import Sample
 from praxia.data.supervision.supervision import Example, Needs, picture_size, posed_slots
+from praxia.errors import ConfigError
 from praxia.geometry.camera import picture_frame, project
 from praxia.geometry.se3 import apply, invert
 from praxia.registry import register
@@ -18,9 +19,8 @@ class ActionChunk:
     """The prompt is the instruction, the target is the chunk itself (sample.future).
 
     positions: an auxiliary target for worlds that know the truth, in the frames of the first `views` cameras whose pose is known, those on a wrist
-    last. Three places
-    a view: the tool, the target object's centre, the goal. With n = 3 * views: dense["positions"] float32 [n, 3]: metres in the picture frame;
-    ["positions_valid"] bool [n]; ["positions_pixel"] float32 [n, 2]: (u, v) in the transformed picture, NaN behind the camera;
+    last. Three places a view: the tool, the target object's centre, the goal. With n = 3 * views: dense["positions"] float32 [n, 3]: metres in the
+    picture frame; ["positions_valid"] bool [n]; ["positions_pixel"] float32 [n, 2]: (u, v) in the transformed picture, NaN behind the camera;
     ["positions_slot"] int64 [n]: the view's slot, -1 where there is none.
     In the wrist's frame a place is where the hand still has to go. Picture frame (`geometry.camera.picture_frame`): a shifted picture shifts its
     positions with it, or the shift would be unexplainable noise.
@@ -34,6 +34,10 @@ class ActionChunk:
     views: int = 1
     beside: Any = None
     name: str = "action_chunk"
+
+    def __post_init__(self) -> None:
+        if self.views < 1:
+            raise ConfigError(f"ActionChunk.views is {self.views}; expected at least 1 (positions=False teaches no positions)")
 
     @property
     def needs(self) -> Needs:

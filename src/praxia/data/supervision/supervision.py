@@ -1,6 +1,6 @@
 """Supervision: a pure function Sample -> Example; what a sample must say."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +23,11 @@ class Example:
     target: str | Parts | None = None
     dense: dict[str, np.ndarray] = field(default_factory=dict)
     phrases: tuple[str, ...] = ()
+
+    @property
+    def question(self) -> "Example":
+        """The same without answer, chunk and history: what a model is given to answer."""
+        return replace(self, target=None, sample=replace(self.sample, future=None, past=None))
 
 
 @dataclass(frozen=True)

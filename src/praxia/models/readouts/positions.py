@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from praxia.data.batch import Batch
+from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Backbone
 from praxia.models.readouts.readout import Readout
 from praxia.models.states import Outputs
@@ -42,4 +43,10 @@ class PositionsNet(Readout):
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """float32 [B, n, 3], metres in the frame of the targets."""
         assert outputs.prefix is not None
-        return self.start + self.spec.scale * self.linear(outputs.prefix.group(self.spec.tokens)).float()
+        rows = outputs.prefix.group(self.spec.tokens)
+        starts = len(self.spec.distance)
+        if starts not in (1, rows.shape[1]):
+            raise ConfigError(
+                f"Positions.distance has {starts} entries, group {self.spec.tokens!r} has {rows.shape[1]} tokens; give one, or one for each"
+            )
+        return self.start + self.spec.scale * self.linear(rows).float()

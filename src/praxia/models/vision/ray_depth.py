@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from praxia.data import pixels
 from praxia.data.batch import Batch, Draws, ViewBatch
+from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Backbone
 from praxia.registry import register
 from praxia.specs import ImageSpec
@@ -34,6 +35,13 @@ class RayDepth:
     sparse_depth: float = 0.0
     unit: float = 1.0
     expansion: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("drop_rays", "drop_depth", "sparse_depth"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"RayDepth.{name} is {getattr(self, name)}; expected a probability from 0 to 1")
+        if self.unit <= 0 or self.expansion < 1:
+            raise ConfigError(f"RayDepth.unit is {self.unit} and expansion {self.expansion}; expected metres above 0 and at least 1")
 
     @property
     def relies_on(self) -> frozenset[str]:
