@@ -36,7 +36,7 @@ WRONG = [
     (("data", "stats", "no/such"), "dataset folder no/such does not exist"),
     (("data", "verify", "mine", "--write-card"), "--write-card"),
     (("train", MICRO, "--data", "no/such/folder"), "dataset folder no/such/folder does not exist"),
-    (("train", "pose_vla", "--preset", "paper"), "stage 'robot' of recipe 'pose_vla' has no data; give it with --data"),
+    (("train", "pose_vla", "--preset", "paper"), "stage 'waypoints' of recipe 'pose_vla' has no data; give it with --data"),
     (("info", "pose_vla", "--jsn"), "did you mean '--json'"),
     (("eval", "no/policy"), "no policy.json"),
     (("eval", "no/policy", "--benchmark", "tabeltop"), "did you mean 'tabletop'"),

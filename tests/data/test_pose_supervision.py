@@ -14,7 +14,7 @@ from praxia.errors import ConfigError
 from praxia.geometry.boxes import Boxes, corners
 from praxia.geometry.camera import Camera, project
 from praxia.geometry.rotations import angle_between, euler_to_matrix
-from praxia.geometry.se3 import apply, invert
+from praxia.geometry.se3 import apply, invert, pose
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.tokens.local_tokenizer import local_tokenizer
 from praxia.tokens.pose_vocabulary import NO_OBJECT, PoseVocabulary
@@ -190,3 +190,28 @@ def test_collate_writes_quantities_with_the_models_vocabulary(tabletop_source):
     assert back["translation"].shape == truth.shape and np.abs(back["translation"] - truth).max() < 0.1
     with pytest.raises(ConfigError, match="holds numbers, but the model has no vocabulary"):
         Collate({}, backbone.build(), tokenizer)([quiet])
+
+
+@pytest.mark.parametrize("turns", [0, 2, 4])
+def test_of_rotations_that_look_alike_the_nearest_to_the_camera_is_said(turns, tabletop_source):
+    sample = tabletop_source.sample(0, OBJECTS.needs)
+    category = next(v.truth.category for v in OBJECTS.visible(sample.objects, sample.views[0]))
+    plain = next(v for v in OBJECTS.visible(sample.objects, sample.views[0]) if v.truth.category == category)
+    alike = replace(OBJECTS, symmetric=((category, turns),))
+    said = next(v for v in alike.visible(sample.objects, sample.views[0]) if v.truth.category == category)
+    np.testing.assert_array_equal(said.T[:3, 3], plain.T[:3, 3])
+    np.testing.assert_allclose(said.T[:3, 2], plain.T[:3, 2], atol=1e-12)  # only turned about its own z
+    angles = np.arange(360) * 2 * np.pi / 360 if turns == 0 else np.arange(turns) * 2 * np.pi / turns
+    others = [plain.T[:3, :3] @ euler_to_matrix(np.array([0.0, 0.0, a])) for a in angles]
+    best = min(others, key=lambda R: angle_between(R, np.eye(3)))
+    assert angle_between(said.T[:3, :3], best) < (np.deg2rad(1) if turns == 0 else 1e-9)
+    others = tuple(
+        replace(o, T_base_object=o.T_base_object @ pose(euler_to_matrix(np.array([0, 0, angles[1]])), np.zeros(3))) for o in sample.objects
+    )
+    again = next(v for v in alike.visible(others, sample.views[0]) if v.truth.category == category)
+    np.testing.assert_allclose(again.T, said.T, atol=1e-9)  # what looks alike is said alike
+
+
+def test_a_symmetry_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match="ObjectPoses.symmetric says 1 for 'mug'"):
+        ObjectPoses(negatives=0.0, symmetric=(("mug", 1),))

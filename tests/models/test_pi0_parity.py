@@ -2,22 +2,17 @@
 
 import pytest
 import torch
+from pi0_case import BACKBONE, HORIZON, SIDE, VIEWS, VOCABULARY, WIDTH, make_case, our_batch
 from transformers import PI0Config, PI0ForConditionalGeneration
 
-from praxia.data.batch import Batch, Chunk, Draws, Tokens, ViewBatch
+from praxia.data.batch import Draws
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.spec import ModelSpec
 from praxia.models.vla import VLA
 from praxia.objectives import FlowMatching
 
-VIEWS, SIDE, HORIZON, WIDTH, VOCABULARY = 2, 28, 5, 6, 40
 IMAGE = VOCABULARY  # the library marks picture positions with an id outside the table
-
-BACKBONE = dict(
-    image_size=SIDE, patch_size=14, vision_width=32, vision_layers=2, vision_heads=2, vision_mlp=48, text_width=48, text_layers=3, text_heads=4,
-    text_kv_heads=2, text_head_dim=16, text_mlp=64, vocabulary=VOCABULARY, first_position=0, missing_view="mask",
-)  # fmt: skip
 
 
 def reference() -> PI0ForConditionalGeneration:
@@ -52,19 +47,7 @@ def ours(hf: PI0ForConditionalGeneration, attention: str) -> VLA:
 
 @pytest.fixture(scope="module")
 def case() -> dict:
-    generator = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 256, (3, VIEWS, SIDE, SIDE, 3), generator=generator, dtype=torch.uint8)
-    lengths = torch.tensor([7, 4, 5])
-    valid = torch.arange(7) < lengths[:, None]
-    return {
-        "images": images,
-        "ids": torch.randint(0, VOCABULARY, (3, 7), generator=generator) * valid,
-        "valid": valid,
-        "state": torch.randn(3, WIDTH, generator=generator),
-        "actions": torch.randn(3, HORIZON, WIDTH, generator=generator),
-        "noise": torch.randn(3, HORIZON, WIDTH, generator=generator),
-        "time": torch.rand(3, generator=generator),
-    }
+    return make_case()
 
 
 def library_inputs(case: dict) -> dict:
@@ -73,22 +56,6 @@ def library_inputs(case: dict) -> dict:
     ids = torch.cat([torch.full((3, tokens), IMAGE), case["ids"]], dim=1)
     mask = torch.cat([torch.ones(3, tokens, dtype=torch.bool), case["valid"]], dim=1).long()
     return dict(pixel_values=pixels, input_ids=ids, attention_mask=mask, pixel_attention_mask=torch.ones(3, VIEWS, dtype=torch.bool))
-
-
-def our_batch(case: dict) -> Batch:
-    b = 3
-    views = ViewBatch(
-        roles=("head", "wrist"),
-        images=tuple(case["images"][:, v] for v in range(VIEWS)),
-        affine=torch.eye(2, 3).expand(b, VIEWS, 2, 3),
-        size=torch.full((b, VIEWS, 2), float(SIDE)),
-        valid=torch.ones(b, VIEWS, dtype=torch.bool),
-        K=torch.full((b, VIEWS, 3, 3), torch.nan),
-        T_base_cam=torch.full((b, VIEWS, 4, 4), torch.nan),
-        time=torch.zeros(b, VIEWS),
-    )
-    future = Chunk(torch.zeros(b, HORIZON, WIDTH), case["actions"], torch.ones(b, HORIZON, dtype=torch.bool))
-    return Batch(size=b, views=views, prompt=Tokens(case["ids"], case["valid"]), state=case["state"], future=future)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "plain"])

@@ -12,7 +12,17 @@ from praxia.errors import ConfigError
 from praxia.models.geometry_nets.geometry_net import GeometryFeatures
 from praxia.models.heads.head import chunk_validity
 from praxia.models.states import HeadOutput, Outputs, VisualTokens
-from praxia.objectives import FlowMatching, GeometryAlignment, Grounding, GuidedAttention, L1Chunk, LatentAlignment, PositionRegression, TargetMask
+from praxia.objectives import (
+    FlowMatching,
+    GeometryAlignment,
+    Grounding,
+    GuidedAttention,
+    L1Chunk,
+    LatentAlignment,
+    NextToken,
+    PositionRegression,
+    TargetMask,
+)  # fmt: skip
 from praxia.objectives.geometry_alignment import on_grid
 from praxia.specs import ImageSpec
 
@@ -256,3 +266,35 @@ def test_grounding_scores_the_words_and_the_place_of_every_thing_in_the_token_of
     assert weight == 3 * len(errors) == objective.count(seen)["grounding_places"]
     torch.testing.assert_close(total, 3.0 * torch.stack(errors).sum())
     assert objective.count(batch) == {}
+
+
+SCALES = (torch.tensor([4, 5, 6, 7]), torch.tensor([9, 8]))  # ids in the order of their values; 0..3 are words
+
+
+def answer(logits: torch.Tensor, ids: list[int]) -> tuple[Outputs, Batch]:
+    """One answer whose rows give these logits [T, vocabulary]."""
+    target = Tokens(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.bool))
+    return Outputs(target_hidden=logits[None], logits=lambda rows: rows, scales=SCALES), Batch(1, target=target)
+
+
+def test_a_spread_target_is_a_bell_over_the_bins_of_its_scale():
+    logits = torch.randn(4, 10, generator=torch.Generator().manual_seed(0))
+    outputs, batch = answer(logits, [2, 5, 7, 8])
+    ((_, (total, weight)),) = NextToken(spread=0.25)(outputs, batch, {}).items()
+    log_p = logits.log_softmax(-1)
+    expected = -log_p[0, 2]
+    for row, ids, place in ((1, (4, 5, 6, 7), 1), (2, (4, 5, 6, 7), 3), (3, (9, 8), 1)):
+        bell = torch.tensor([-(((k - place) / (0.25 * len(ids))) ** 2) / 2 for k in range(len(ids))]).softmax(-1)
+        expected = expected + sum(q * (q.log() - log_p[row, i]) for q, i in zip(bell, ids, strict=True))
+    torch.testing.assert_close(total, expected)
+    assert weight == 4
+
+
+def test_without_spread_every_other_bin_is_equally_wrong():
+    near, far = (torch.zeros(1, 10).index_fill(1, torch.tensor([i]), 5.0) for i in (6, 4))
+    losses = {spread: [NextToken(spread)(*answer(row, [7]), {})["next_token"][0] for row in (near, far)] for spread in (0.0, 0.25)}
+    assert losses[0.0][0] == losses[0.0][1] and losses[0.25][0] < losses[0.25][1]
+    tiny = NextToken(1e-3)(*answer(near, [7]), {})["next_token"][0]
+    torch.testing.assert_close(tiny, losses[0.0][0])  # a narrow bell is the bin itself
+    with pytest.raises(ConfigError, match=r"NextToken.spread is 0.5"):
+        NextToken(0.5)

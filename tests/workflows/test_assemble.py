@@ -131,11 +131,22 @@ def test_own_data_replaces_what_teaches_actions_in_shares_of_its_size(recipe, ta
     assert [s.supervision.name for s in with_data(unable, [str(tabletop_data)]).stages[-1].sources] == ["action_chunk"]
     scenes = replace(recipe.stages[0], sources=(Source(Recorded("elsewhere"), SceneQuestions()),))
     assert with_data(replace(recipe, stages=(scenes,)), [str(tabletop_data)]).stages == (scenes,)
-    bare = replace(recipe.stages[-1], sources=(), init_from=())
-    (filled,) = with_data(replace(recipe, stages=(bare,)), [str(tabletop_data)]).stages
-    assert filled.sources[0].supervision.horizon == recipe.model.head.horizon
-    with pytest.raises(ConfigError, match="no action head to train"):
-        with_data(replace(recipe, stages=(replace(bare, parts=("backbone",)),)), [str(tabletop_data)])
+
+
+def test_sources_without_data_take_what_the_user_brings(recipe, tabletop_data, twin):
+    brought = [str(tabletop_data), twin("name: tabletop", "name: twin")]
+    bare = replace(recipe.stages[-1], sources=(Source(None, Waypoints(count=2), weight=2.0), Source(None, recipe.stages[-1].sources[0].supervision)))
+    (filled,) = with_data(replace(recipe, stages=(replace(bare, init_from=()),)), brought).stages
+    assert [(s.supervision.name, s.data.root, s.weight) for s in filled.sources] == [
+        ("action_chunk", brought[0], 0.5), ("action_chunk", brought[1], 0.5), ("waypoints", brought[0], 1.0), ("waypoints", brought[1], 1.0),
+    ]  # fmt: skip
+    blind = Path(brought[1])
+    (blind / "dataset.yaml").write_text("".join(line for line in (blind / "dataset.yaml").open() if "extrinsics" not in line))
+    poses = replace(bare, name="poses", sources=bare.sources[:1], init_from=())
+    with pytest.raises(ConfigError, match="stage 'poses': none of the datasets of --data can teach waypoints: that takes calibrated cameras"):
+        with_data(replace(recipe, stages=(poses,)), [str(blind)])
+    with pytest.raises(ConfigError, match="stage 'poses' of recipe 'micro' has no data; give it with --data"):
+        train_recipe(replace(recipe, stages=(poses,)), blind.parent / "run")
 
 
 def test_what_is_taught_beside_actions_is_kept_where_the_data_knows_it(recipe, tabletop_data, twin):

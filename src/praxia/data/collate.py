@@ -24,6 +24,7 @@ class Collate:
 
     text: object with prompt_ids(tokenizer, text) and target_ids(tokenizer, text), or None for models without a backbone.
     numbers: per embodiment. embodiments: index of each name. vocabulary: what writes the quantities of a target as tokens.
+    state_in_prompt: whether the prompt of an example that asks for actions (it has a state and no answer) also holds the state (pi0.5).
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Collate:
         tokenizer: Any = None,
         embodiments: Sequence[str] = (),
         vocabulary: FittedVocabulary | None = None,
+        state_in_prompt: bool = False,
     ):
         self.numbers, self.embodiments = numbers, {name: i for i, name in enumerate(embodiments)}
         self.pad = tokenizer.pad_token_id if tokenizer is not None else 0
@@ -41,19 +43,21 @@ class Collate:
                 raise ConfigError("Collate renders texts for a backbone but was given no tokenizer; set Recipe.tokenizer")
             self._prompt = lru_cache(maxsize=100_000)(lambda s: tuple(text.prompt_ids(tokenizer, s)))
             self._answer = lru_cache(maxsize=100_000)(lambda s: tuple(text.target_ids(tokenizer, s)))
+            self._state_prompt = lambda s, state: tuple(text.state_prompt_ids(tokenizer, s, state))
             self._phrase = lru_cache(maxsize=100_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False)))
-        self.text, self._vocabulary = text is not None, vocabulary
+        self.text, self._vocabulary, self._state_in_prompt = text is not None, vocabulary, state_in_prompt
 
     def __call__(self, examples: Sequence[Example], indices: Sequence[int] | None = None) -> Batch:
         """All examples must have the same parts, view roles and stored picture sizes. Raises DataError otherwise."""
         samples = [e.sample for e in examples]
         views = _all_or_none("pictures", [s.views or None for s in samples])
+        state = self._state(samples)
         return Batch(
             size=len(examples),
             views=view_batch(views) if views else None,
-            prompt=self._texts("a prompt", [e.prompt for e in examples], self._prompt) if self.text else None,
+            prompt=self._prompts(examples, state) if self.text else None,
             target=self._texts("a target text", [e.target for e in examples], self._target) if self.text else None,
-            state=self._state(samples),
+            state=state,
             future=self._chunk([s.future for s in samples], samples, "future"),
             past=self._chunk([s.past for s in samples], samples, "past"),
             embodiment=torch.tensor([self._index(s.embodiment) for s in samples]) if self.embodiments else None,
@@ -66,6 +70,14 @@ class Collate:
         if embodiment not in self.embodiments:
             raise DataError(unknown("embodiment of the model", embodiment, self.embodiments) + "; name every robot in ModelSpec.embodiments")
         return self.embodiments[embodiment]
+
+    def _prompts(self, examples: Sequence[Example], state: Tensor | None) -> Tokens | None:
+        asked = _all_or_none("a prompt", [e.prompt for e in examples])
+        if asked is None:
+            return None
+        if not self._state_in_prompt or any(e.target is not None for e in examples) or state is None:
+            return self._tokens([self._prompt(text) for text in asked])
+        return self._tokens([self._state_prompt(text, row) for text, row in zip(asked, state_integers(state.numpy()).tolist(), strict=True)])
 
     def _state(self, samples: list[Sample]) -> Tensor | None:
         states = _all_or_none("a state", [s.state for s in samples])
@@ -118,6 +130,11 @@ class Collate:
         for i, row in enumerate(rows):
             ids[i, : len(row)], valid[i, : len(row)] = row, True
         return Tokens(torch.from_numpy(ids), torch.from_numpy(valid))
+
+
+def state_integers(state: np.ndarray) -> np.ndarray:
+    """Normalised numbers as 256 even bins over [-1, 1], int64 0 to 255, those outside clipped (pi0.5)."""
+    return np.clip(np.floor((np.asarray(state, np.float64) + 1) * 128), 0, 255).astype(np.int64)
 
 
 def _all_or_none(what: str, values: Sequence[T | None]) -> list[T] | None:

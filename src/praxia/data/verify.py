@@ -7,9 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from praxia.data.calibration import ON_ROBOT, RIGID, fixed_camera_quality, wrist_camera_spread
 from praxia.data.card import CARD, check_card_against, read_card
 from praxia.data.lerobot.frames import LazyFrames
 from praxia.data.lerobot.pictures import METRES_PER_UNIT, check_depth
+from praxia.data.lerobot.reader import LeRobotSource
 from praxia.data.lerobot.tables import Tables
 from praxia.data.lerobot.video import VideoReader
 from praxia.data.statistics import declared_statistics, statistics_of
@@ -163,6 +165,8 @@ def _card(tables: Tables, card: DatasetCard) -> Iterator[Finding]:
     for view in card.views:
         where = f"{tables.root}, view {view.role!r}"
         yield from _caught(lambda t, view=view, where=where: _calibration(t, view, where), tables)
+        if view.intrinsics and view.extrinsics and card.tool_keys:
+            yield from _caught(lambda t, view=view, where=where: _trust(t, card, view, where), tables)
         if view.depth:
             yield from _caught(lambda t, view=view, where=where: _depth(t, view, where), tables)
 
@@ -178,6 +182,26 @@ def _calibration(tables: Tables, view: ViewKeys, where: str) -> Iterator[Finding
         if fault:
             yield Finding("error", f"{where}, row {row}: {view.extrinsics!r} {fault}; remove the key from the card, the view is then uncalibrated")
             return
+
+
+def _trust(tables: Tables, card: DatasetCard, view: ViewKeys, where: str) -> Iterator[Finding]:
+    """Poses that are rigid transforms and still wrong: inverted, of another camera, of another day."""
+    source = LeRobotSource(tables.root, card, store=False)
+    fix = "inverted (base-to-camera), of another camera, or recorded before it was moved? correct it, or remove the key from the card"
+    for arm in card.tool_keys:
+        if view.role.startswith("wrist") and len(card.tool_keys) == 1:
+            distance, angle = wrist_camera_spread(source, view.role, arm)
+            if distance > RIGID[0] or angle > RIGID[1]:
+                yield Finding(
+                    "error",
+                    f"{where}: {view.extrinsics!r} moves by {100 * distance:.0f} cm and {np.rad2deg(angle):.0f} degrees on the tool of {arm!r} "
+                    f"that it should sit on; {fix}",
+                )
+        elif not view.role.startswith("wrist"):
+            quality = fixed_camera_quality(source, view.role, arm)
+            level = "error" if quality.on_robot < ON_ROBOT else "warning"
+            for fault in quality.faults:
+                yield Finding(level, f"{where}: {view.extrinsics!r} does not fit its pictures: {fault}; {fix}")
 
 
 def _depth(tables: Tables, view: ViewKeys, where: str) -> Iterator[Finding]:

@@ -81,3 +81,8 @@ class ModelSpec:
     def reads_depth(self) -> bool:
         """Whether a part reads metric depth where it is there."""
         return any(getattr(adapter, "reads_depth", False) for adapter in self.adapters)
+
+    @property
+    def state_in_prompt(self) -> bool:
+        """Whether the robot's state is written into the prompt of an action (pi0.5)."""
+        return getattr(self.head, "state_in_prompt", False)

@@ -1,11 +1,14 @@
 """Next-token cross-entropy over target rows only (Pose-VLA, PokeVLA, VIPA-VLA pretraining)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from praxia.data.batch import Batch
+from praxia.errors import ConfigError
 from praxia.models.states import Outputs
 from praxia.objectives.objective import Losses, Teachers
 from praxia.registry import register
@@ -14,7 +17,17 @@ from praxia.registry import register
 @register("objective/next_token")
 @dataclass(frozen=True)
 class NextToken:
-    """Mean cross-entropy per target token; the prompt, the views and the padding are not scored."""
+    """Mean cross-entropy per target token; the prompt, the views and the padding are not scored.
+
+    spread: 0 as published: every bin but the right one is equally wrong. Above 0 a number's target is a bell around its bin, whose standard deviation
+    is this share of all bins of its kind, and the loss is the divergence from it: with few samples, neighbouring bins learn from each other.
+    """
+
+    spread: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.spread < 0.5:
+            raise ConfigError(f"NextToken.spread is {self.spread}; expected a share of the bins from 0 (published) to below 0.5")
 
     def count(self, batch: Batch) -> dict[str, Tensor]:
         """Target tokens."""
@@ -23,6 +36,22 @@ class NextToken:
     def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
         """Reads outputs.target_hidden [B, T, D] and batch.target; only valid rows reach the vocabulary projection."""
         assert batch.target is not None and outputs.target_hidden is not None
-        rows = outputs.target_hidden[batch.target.valid]
-        loss = F.cross_entropy(outputs.logits(rows), batch.target.ids[batch.target.valid], reduction="sum")
+        logits = outputs.logits(outputs.target_hidden[batch.target.valid])
+        ids = batch.target.ids[batch.target.valid]
+        loss = _spread_loss(logits.float(), ids, outputs.scales, self.spread) if self.spread else F.cross_entropy(logits, ids, reduction="sum")
         return {"next_token": (loss, batch.target.valid.sum().float())}
+
+
+def _spread_loss(logits: Tensor, ids: Tensor, scales: Sequence[Tensor], spread: float) -> Tensor:
+    """Sum of the divergences of rows [N, vocabulary] from their targets: a bell over the scale that an id is a bin of, the id alone elsewhere."""
+    log_p = F.log_softmax(logits, dim=-1)
+    words = torch.ones_like(ids, dtype=torch.bool)
+    total = log_p.new_zeros(())
+    for scale in scales:
+        rank = (ids[:, None] == scale).int().argmax(1)
+        rows = scale[rank] == ids
+        words &= ~rows
+        away = (torch.arange(len(scale), device=ids.device) - rank[rows, None]) / (spread * len(scale))
+        bell = F.log_softmax(-(away**2) / 2, dim=-1)
+        total = total + F.kl_div(log_p[rows][:, scale], bell, reduction="sum", log_target=True)
+    return total + F.nll_loss(log_p[words], ids[words], reduction="sum")

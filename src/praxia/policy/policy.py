@@ -35,7 +35,8 @@ class Policy:
             raise ConfigError(unknown("embodiment of this policy", embodiment, names))
         self.robot = config.robots[names.index(embodiment) if embodiment else 0]
         numbers = {r.embodiment: r.numbers for r in config.robots}
-        self.collate = Collate(numbers, model.backbone, tokenizer, config.model.embodiments, config.model.vocabulary)
+        spec = config.model
+        self.collate = Collate(numbers, model.backbone, tokenizer, spec.embodiments, spec.vocabulary, spec.state_in_prompt)
 
     # --- what it is -------------------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ Here: stage 0 `base_vlm` and the robot's post-training; the pose stages stand be
 
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.number_transforms import Normalise, Numbers, SlotMap
-from praxia.data.sample_transforms import RandomShift
-from praxia.data.supervision import ActionChunk, SceneGrounding, SceneQuestions
+from praxia.data.readers import Omni3D
+from praxia.data.sample_transforms import ColourJitter, PseudoViews, RandomCrop, RandomShift
+from praxia.data.supervision import ActionChunk, ObjectPoses, SceneGrounding, SceneQuestions, Waypoints
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.readouts import PatchPlaces, PatchWords, Positions, TokenAttention
@@ -16,9 +17,18 @@ from praxia.objectives import FlowMatching, Grounding, GuidedAttention, NextToke
 from praxia.recipes.words import world_words
 from praxia.stages.recipe import Constant, InitFrom, Recipe, Source, Stage, Weighted
 from praxia.tokens.local_tokenizer import LocalTokenizer, PublicTokenizer
+from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.train.optimiser import AdamW
 
 QUICKSTART_TASKS = ("reach", "push", "press", "drawer", "pick_and_place")
+
+
+SEES = ("backbone", "adapters")  # what the pose stages build and hand on
+
+
+def from_stage(name: str, parts: tuple[str, ...] = SEES) -> InitFrom:
+    """Start with these parts of an earlier stage."""
+    return InitFrom(stage=name, parts=tuple((part, part) for part in parts))
 
 
 def tiny_model() -> ModelSpec:
@@ -89,14 +99,34 @@ def tiny() -> Recipe:
     )
 
 
+OMNI3D = (("SUNRGBD", 10), ("ARKitScenes", 61), ("Objectron", 47))  # thousands of pictures
+OMNI3D_NAMES = (
+    "chair", "table", "cabinet", "lamp", "books", "sofa", "picture", "window", "pillow", "door", "blinds", "sink", "shelves", "television", "shoes",
+    "cup", "bottle", "bookcase", "laptop", "desk", "cereal box", "floor mat", "mirror", "counter", "camera", "bicycle", "toilet", "bed",
+    "refrigerator", "box", "oven", "clothes", "towel", "night stand", "stove", "machine", "stationery", "bathtub", "curtain", "bin",
+)  # fmt: skip
+
+
 def paper() -> Recipe:
-    """Published shapes (PaliGemma-3B, Gemma-300M expert) and post-training settings: 80 k steps, batch 32, lr 2.5e-5 to 2.5e-6."""
+    """Published shapes (PaliGemma-3B, Gemma-300M expert) and settings: 1a and 1b at batch 128, lr 5e-5; post-training 80 k steps, batch 32, 2.5e-5.
+
+    The three Omni3D sets are looked for under data/omni3d; waypoints and actions are learnt from --data. Steps of 1a and 1b: open point 7.
+    """
+    poses = ObjectPoses(classes=OMNI3D_NAMES)
+    objects = tuple(
+        Source(Omni3D((f"data/omni3d/Omni3D/{name}_train.json",), "data/omni3d"), poses, (ColourJitter(), PseudoViews()), weight=pictures**0.43)
+        for name, pictures in OMNI3D
+    )
+    robot = (ColourJitter(), RandomCrop())
+    pretraining = AdamW(lr=5e-5, final=2.5e-6, warmup=1000, weight_decay=1e-10)
     return Recipe(
         name="pose_vla",
         preset="paper",
         model=ModelSpec(
             backbone=PaliGemma(checkpoint="google/paligemma-3b-pt-224"),
+            adapters=(RayDepth(),),
             order=("views", "prompt", "target"),
+            vocabulary=PoseVocabulary(),
             head=JointFlow(horizon=16, action_width=32, state_width=32),
         ),
         tokenizer=PublicTokenizer("google/paligemma-3b-pt-224"),
@@ -104,9 +134,31 @@ def paper() -> Recipe:
         replan=16,
         stages=(
             Stage(
+                name="object_poses",
+                sources=objects,
+                objectives=(Weighted(NextToken()),),
+                parts=SEES,
+                steps=100_000,
+                batch=128,
+                optimiser=pretraining,
+                validate_every=2000,
+            ),
+            Stage(
+                name="waypoints",
+                sources=(Source(None, Waypoints(), robot),),
+                objectives=(Weighted(NextToken()),),
+                parts=SEES,
+                init_from=(from_stage("object_poses"),),
+                steps=100_000,
+                batch=128,
+                optimiser=pretraining,
+                validate_every=2000,
+            ),
+            Stage(
                 name="robot",
-                sources=(),
+                sources=(Source(None, ActionChunk(16), robot),),
                 objectives=(Weighted(FlowMatching(over="all")),),
+                init_from=(from_stage("waypoints"),),
                 steps=80_000,
                 batch=32,
                 optimiser=AdamW(lr=2.5e-5, final=2.5e-6, warmup=1000, weight_decay=1e-10),

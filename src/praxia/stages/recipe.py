@@ -39,7 +39,8 @@ class LinearDecay:
 class Source:
     """One entry of a mixture: data, what is drawn of it, what is said of it, its share of every step.
 
-    data: a dataset spec with `open() -> SampleSource`. transforms: sample transforms in order. supervision: Sample -> Example.
+    data: a dataset spec with `open() -> SampleSource`; None = what the user brings (`--data`). transforms: sample transforms in order.
+    supervision: Sample -> Example.
     weight: share of the samples of a step, relative to the other sources. Sources with the same supervision and views share micro-batches.
     """
 

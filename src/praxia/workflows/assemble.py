@@ -36,7 +36,8 @@ class Assembly:
 
     def build(self, stage: Stage) -> VLA:
         """A fresh model with the stage's parts, random (or public) weights, and the vocabulary's size."""
-        model = VLA(self.model, stage.parts or PARTS, self.special_ids)
+        scales = [self.tokenizer.convert_tokens_to_ids(list(names)) for names in getattr(self.model.vocabulary, "scales", ())]
+        model = VLA(self.model, stage.parts or PARTS, self.special_ids, scales)
         if model.backbone is not None:
             handed_on = any("backbone" in (part for _, part in init.parts) for init in stage.init_from)
             if self.model.backbone.checkpoint and not handed_on:
@@ -47,7 +48,8 @@ class Assembly:
 
     def collate(self, model: VLA) -> Collate:
         """What turns examples into this model's batches."""
-        return Collate({r.embodiment: r.numbers for r in self.robots}, model.backbone, self.tokenizer, self.model.embodiments, self.model.vocabulary)
+        spec, numbers = self.model, {r.embodiment: r.numbers for r in self.robots}
+        return Collate(numbers, model.backbone, self.tokenizer, spec.embodiments, spec.vocabulary, spec.state_in_prompt)
 
     def mixtures(self, stage: Stage, model: VLA) -> tuple[Mixture, Mixture]:
         """Training and held-out stream of a stage."""
@@ -79,10 +81,11 @@ def assemble(recipe: Recipe) -> Assembly:
 
 
 def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ...]:
-    """One robot per embodiment; sources of one embodiment must agree in every identity field."""
+    """One robot per embodiment; sources of one embodiment must agree in every identity field. Pictures nobody acts in have none."""
     by_name: dict[str, list[SampleSource]] = {}
     for source in sources.values():
-        by_name.setdefault(source.embodiment, []).append(source)
+        if source.embodiment:
+            by_name.setdefault(source.embodiment, []).append(source)
     acting = _acting_sources(recipe, sources)
     robots = []
     for name, group in by_name.items():
@@ -156,7 +159,7 @@ def _cameras(group: Sequence[SampleSource]) -> tuple[CameraSpec, ...]:
 
 def _sized(model: ModelSpec, robots: tuple[Robot, ...], acting: set[str]) -> ModelSpec:
     """Fill the widths the recipe left at 0: they follow from the data and the number transforms of the robots that act."""
-    if model.head is None:
+    if model.head is None or not robots:
         return model
     robot, widths = robots[0], _widths(robots[0])
     for other in robots[1:]:

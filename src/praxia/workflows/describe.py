@@ -1,7 +1,9 @@
 """What a recipe is, without training it: parameters, token layout, FLOPs, memory, stages, licences. Nothing is allocated (meta device)."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -34,6 +36,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "parameters": {
             "total": _size(model.parameters()),
             "by_module": {n: size for n, m in model.named_children() if (size := _size(m.parameters()))},
+            "by_adapter": {n: _size(m.parameters()) for adapter in model.adapters for n, m in adapter.named_children()},
         },
         "trainable_by_stage": {s["name"]: s["trainable"] for s in stages},
         "added_tokens": tokens["added"],
@@ -49,18 +52,27 @@ def describe(recipe: Recipe) -> dict[str, Any]:
 def _filled(recipe: Recipe) -> tuple[ModelSpec, dict[str, Any]]:
     """The model with every width known, and what the tokenizer gets and re-uses."""
     spec = recipe.model
-    added = [t.token for t in spec.tokens if isinstance(t, SpecialToken)]
+    added = [t.token for t in spec.tokens if isinstance(t, SpecialToken)] + list(getattr(spec.vocabulary, "tokens", ()))
     reused: list[str] = []
     if spec.backbone is not None:
         located = [t for t in spec.backbone.specials if t.startswith("<loc")]
         reused = [f"{located[0]}..{located[-1]} ({len(located)})"] if located else []
-        if spec.backbone.vocabulary == 0:
-            size = len(recipe.tokenizer.build(tuple(spec.backbone.specials) + tuple(added)))
-            spec = replace(spec, backbone=replace(spec.backbone, vocabulary=size))
+        rows = spec.backbone.vocabulary
+        if rows == 0:
+            rows = len(recipe.tokenizer.build(tuple(spec.backbone.specials) + tuple(added)))
+        elif added:  # the public tokenizer is not at hand here; its length is known
+            rows = max(rows, getattr(spec.backbone, "public_tokens", 0) + len(added))
+        spec = replace(spec, backbone=replace(spec.backbone, vocabulary=rows))
     if spec.head is not None:
         widths = {"action_width": ASSUMED_ACTION, "state_width": ASSUMED_STATE}
         spec = replace(spec, head=replace(spec.head, **{k: v for k, v in widths.items() if getattr(spec.head, k, None) == 0}))
-    return spec, {"added": {"count": len(added), "tokens": added}, "reused": reused}
+    return spec, {"added": {"count": len(added), "tokens": _ranges(added)}, "reused": reused}
+
+
+def _ranges(tokens: Sequence[str]) -> list[str]:
+    """Numbered tokens of one name as their first and last one."""
+    runs = [list(run) for _, run in groupby(tokens, key=lambda token: re.sub(r"\d+>$", "", token))]
+    return [run[0] if len(run) == 1 else f"{run[0]}..{run[-1]} ({len(run)})" for run in runs]
 
 
 def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture, temperature_weights
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.source import SampleSource
-from praxia.data.supervision import ActionChunk
 from praxia.errors import ConfigError, unknown
 from praxia.files import read_json, write_json
 from praxia.models.precision import compute
@@ -61,7 +60,7 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
     if only and restart:
         raise ConfigError(f"--restart forgets every stage of {root}, also those that stage {only!r} starts from; leave out --stage, or --restart")
     for stage in recipe.stages:
-        if not stage.sources:
+        if not stage.sources or any(source.data is None for source in stage.sources):
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no data; give it with --data FOLDER (a dataset with its card)")
     assembly = assemble(recipe)
     vocabulary = ""
@@ -182,34 +181,37 @@ def _inputs(stage: Stage, assembly: Assembly) -> str:
 
 
 def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
-    """The recipe with its action data replaced by recorded datasets, in shares that follow n ** 0.43 of their samples.
+    """The recipe with its action data, and sources that name no data, replaced by recorded datasets, in shares that follow n ** 0.43 of their
+    samples.
 
     Sources that teach no actions are kept where they have data of their own (stage 0); what was asked about the replaced data is asked about
-    the new one if it knows the answers (objects and calibration), and left out otherwise. A stage without sources learns chunks of its
-    head's length from the datasets. size: longer side the pictures are kept at, 0 = as stored.
+    the new one if it knows the answers (objects and calibration), and left out otherwise. size: longer side the pictures are kept at, 0 = as stored.
     """
     data = [Recorded(str(folder), size=size) for folder in folders]
     opened = [d.open() for d in data]
     shares = temperature_weights([len(d) for d in opened])
-    return replace(recipe, stages=tuple(_with_data(recipe, stage, data, opened, shares) for stage in recipe.stages))
+    return replace(recipe, stages=tuple(_with_data(stage, data, opened, shares) for stage in recipe.stages))
 
 
-def _with_data(recipe: Recipe, stage: Stage, data: Sequence[Recorded], opened: Sequence[RecordedSource], shares: Sequence[float]) -> Stage:
+def _with_data(stage: Stage, data: Sequence[Recorded], opened: Sequence[RecordedSource], shares: Sequence[float]) -> Stage:
     acting = [s for s in stage.sources if s.supervision.needs.horizon > 0]
-    if not acting and stage.sources:
-        return stage
-    if not acting:
-        if recipe.model.head is None or "head" not in (stage.parts or PARTS):
-            raise ConfigError(f"stage {stage.name!r} has no sources and no action head to train on --data; fill its sources in a recipe of your own")
-        acting = [Source(None, ActionChunk(recipe.model.head.horizon))]
-    weight, replaced = sum(a.weight for a in acting), [a.data for a in acting]
-    new = [replace(_taught(acting[0], o), data=d, weight=weight * share) for d, o, share in zip(data, opened, shares, strict=True)]
+    replaced = [None, *(a.data for a in acting)]
+    weight = sum(a.weight for a in acting)
+    new = [replace(_taught(acting[0], o), data=d, weight=weight * share) for d, o, share in zip(data, opened, shares, strict=True) if acting]
     for source in stage.sources:
-        if source.supervision.needs.horizon == 0 and source.data not in replaced:
+        if source.supervision.needs.horizon > 0:
+            continue
+        if source.data not in replaced:
             new.append(source)
-        elif source.supervision.needs.horizon == 0:
+        else:
             able = [(d, share) for d, o, share in zip(data, opened, shares, strict=True) if _answers(o, source)]
             new += [replace(source, data=d, weight=source.weight * share) for d, share in able]
+    if stage.sources and not new:
+        wanted = ", ".join(s.supervision.name for s in stage.sources)
+        raise ConfigError(
+            f"stage {stage.name!r}: none of the datasets of --data can teach {wanted}: that takes calibrated cameras and the tool's path or the "
+            "objects' poses; add those columns to the dataset and its card, or leave the stage out in a recipe of your own"
+        )
     return replace(stage, sources=tuple(new))
 
 

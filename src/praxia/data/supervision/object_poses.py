@@ -11,9 +11,9 @@ from praxia.data.supervision.supervision import Example, Needs, picture_size
 from praxia.errors import ConfigError
 from praxia.geometry.boxes import Boxes, corners
 from praxia.geometry.camera import project
-from praxia.geometry.rotations import matrix_to_euler
+from praxia.geometry.rotations import euler_to_matrix, matrix_to_euler
 from praxia.geometry.scene import ObjectTruth, View
-from praxia.geometry.se3 import invert
+from praxia.geometry.se3 import invert, pose
 from praxia.registry import register
 from praxia.tokens.pose_vocabulary import NO_OBJECT
 from praxia.tokens.quantity import Parts, quantity
@@ -47,6 +47,8 @@ class ObjectPoses:
     least_area: of an object's visible part, as a share of the padded square picture (published: 150 pixels of 224 x 224).
     least_side: metres; thinner things (a mark on the table) are not listed: a box of no height overlaps nothing that is a millimetre off.
     delimiters: whether sections stand between <imageK> and </imageK>.
+    symmetric: (category, n): things that look the same after a turn of 360 / n degrees about their z axis, 0 = after any turn. Of all rotations
+    that look alike the one nearest to the camera's axes is said; empty = rotations as recorded, as published.
     """
 
     place: Literal["box", "centre"] = "box"
@@ -56,6 +58,7 @@ class ObjectPoses:
     least_area: float = 150 / 224**2
     least_side: float = 0.0
     delimiters: bool = True
+    symmetric: tuple[tuple[str, int], ...] = ()
     name: str = "object_poses"
 
     def __post_init__(self) -> None:
@@ -63,6 +66,10 @@ class ObjectPoses:
             raise ConfigError(f"ObjectPoses.negatives is {self.negatives}; expected a probability from 0 to 1")
         if self.negatives and not self.classes:
             raise ConfigError("ObjectPoses.negatives needs `classes`, names to ask for where they are absent; give them, or set negatives to 0")
+
+        for category, turns in self.symmetric:
+            if turns < 0 or turns == 1:
+                raise ConfigError(f"ObjectPoses.symmetric says {turns} for {category!r}; expected 0 (looks alike after any turn) or at least 2")
 
     @property
     def needs(self) -> Needs:
@@ -100,7 +107,7 @@ class ObjectPoses:
         shown = None if view.mask is None else np.bincount(view.mask.ravel(), minlength=max(o.instance for o in objects) + 1)
         found = []
         for o in (o for o in objects if min(o.size) >= self.least_side):
-            T = T_cam_base @ o.T_base_object
+            T = self._nearest_alike(T_cam_base @ o.T_base_object, o.category)
             uv, depth = project(view.camera.K, corners(Boxes(T[:3, 3], T[:3, :3], o.size)))
             centre, z = project(view.camera.K, T[:3, 3])
             if z < _NEAREST or (depth <= 0).any() or not _inside(centre, width, height) or (shown is not None and shown[o.instance] == 0):
@@ -111,6 +118,16 @@ class ObjectPoses:
             if part >= _SHOWN * whole and part >= max(self.least_area * max(width, height) ** 2, _SHOWN_OF_BOX * whole):
                 found.append(Visible(o, T, box, centre))
         return found
+
+    def _nearest_alike(self, T: np.ndarray, category: str) -> np.ndarray:
+        """T with the rotation, of those that look alike, that has the largest trace: the least turn away from the camera's axes."""
+        for name, turns in self.symmetric:
+            if name == category:
+                # trace(R Rz(a)) = (R00 + R11) cos a + (R01 - R10) sin a + R22
+                best = np.arctan2(T[0, 1] - T[1, 0], T[0, 0] + T[1, 1])
+                angle = best if turns == 0 else np.round(best * turns / (2 * np.pi)) * 2 * np.pi / turns
+                return T @ pose(euler_to_matrix(np.array([0.0, 0.0, angle])), np.zeros(3))
+        return T
 
     def called(self, truth: ObjectTruth) -> str:
         return truth.category if self.names == "category" else truth.name

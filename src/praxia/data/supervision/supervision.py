@@ -26,8 +26,8 @@ class Example:
 
     @property
     def question(self) -> "Example":
-        """The same without answer, chunk and history: what a model is given to answer."""
-        return replace(self, target=None, sample=replace(self.sample, future=None, past=None))
+        """The same without answer, chunk, history and state: what a model is given to answer."""
+        return replace(self, target=None, sample=replace(self.sample, future=None, past=None, state=None))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """PaliGemma: SigLIP tower, linear projector, Gemma decoder (Pose-VLA, pi0). Images and prompt are one bidirectional block."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
@@ -45,6 +46,8 @@ class PaliGemma:
     first_position: int = 1
     missing_view: Literal["attend", "mask"] = "attend"
     checkpoint: str = ""
+    # tokens of the public tokenizer: 256,000 words, 1,024 places, 128 masks, one picture; the public table has 63 rows more
+    public_tokens: ClassVar[int] = 257_153
 
     def __post_init__(self) -> None:
         check_grid("PaliGemma", self.image_size, self.patch_size * self.merge)
@@ -125,6 +128,11 @@ class PaliGemmaBackbone(Backbone):
 
     def prompt_ids(self, tokenizer, text: str) -> list[int]:
         return [tokenizer.bos_token_id, *tokenizer.encode(text + "\n", add_special_tokens=False)]
+
+    def state_prompt_ids(self, tokenizer, text: str, state: Sequence[int]) -> list[int]:
+        """As pi0.5 writes it; no newline behind."""
+        words = f"Task: {text}, State: {' '.join(map(str, state))};\nAction: "
+        return [tokenizer.bos_token_id, *tokenizer.encode(words, add_special_tokens=False)]
 
     def target_ids(self, tokenizer, text: str) -> list[int]:
         return [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]

@@ -1,9 +1,10 @@
-"""Joint flow expert (pi0 form, arXiv 2410.24164): a Gemma expert whose layers read the prefix's keys and values; flow time 1 = noise.
+"""Joint flow expert (pi0, arXiv 2410.24164; pi0.5, 2504.16054): a Gemma expert that reads the prefix's keys and values; flow time 1 = noise.
 
-x_t = t * noise + (1 - t) * actions, target = noise - actions; one state token, then the chunk; integration from t = 1 to 0.
+x_t = t * noise + (1 - t) * actions, target = noise - actions; integration from t = 1 to 0.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,16 @@ from praxia.models.backbones.backbone import Attention, additive_mask
 from praxia.models.heads.head import Head, chunk_validity
 from praxia.models.heads.time_embedding import time_embedding
 from praxia.models.layout import Group, TokenLayout
+from praxia.models.modulated_gemma import ModulatedGemma
 from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates, Want
 from praxia.registry import register
+
+# Parts of the public checkpoints (openpi's PyTorch form) and what they are here; the expert's output rows over words are left over.
+_PUBLIC = (("paligemma_with_expert.gemma_expert.model", "dit"), ("action_in_proj", "action_in_proj"), ("action_out_proj", "action_out_proj"))
+_PUBLIC_FORMS = {
+    "pi0": tuple((name, name) for name in ("state_proj", "action_time_mlp_in", "action_time_mlp_out")),
+    "pi05": tuple((name, name) for name in ("time_mlp_in", "time_mlp_out")),
+}
 
 
 @register("head/joint_flow")
@@ -25,6 +34,8 @@ from praxia.registry import register
 class JointFlow:
     """Sizes of the expert and of the chunk; heads and head_dim come from the backbone, defaults are Gemma-300M.
 
+    form: `pi0`: one state token before the chunk, the time is mixed into every action token. `pi05`: the state is written into the prompt as
+    integers (no state token), the time modulates the expert's norms.
     action_width, state_width: widths of the number vectors the expert sees (published: both padded to 32).
     draws: (noise, time) pairs per prefix in one step. insulate: detach the prefix's keys and values (knowledge insulation).
     time_alpha: t = 0.001 + 0.999 * Beta(time_alpha, 1), skewed towards noise; Beta(a, 1) is u ** (1 / a) for uniform u.
@@ -38,8 +49,19 @@ class JointFlow:
     draws: int = 1
     steps: int = 10
     insulate: bool = False
+    form: Literal["pi0", "pi05"] = "pi0"
     time_alpha: float = 1.5
     attention: Attention = "sdpa"
+
+    @property
+    def state_in_prompt(self) -> bool:
+        """Whether the robot's state must be part of the prompt."""
+        return self.form == "pi05"
+
+    def public_parts(self, prefix: str = "") -> tuple[tuple[str, str], ...]:
+        """`InitFrom.parts` that start the expert from a public pi0 or pi0.5 checkpoint folder. prefix: what stands before every name
+        there, "model." in LeRobot's."""
+        return tuple((prefix + theirs, f"head.{ours}") for theirs, ours in (*_PUBLIC, *_PUBLIC_FORMS[self.form]))
 
     def build(self, geometry: AttentionGeometry | None, prefix_width: int) -> "JointFlowHead":
         """The module, matched to the backbone's attention geometry."""
@@ -47,11 +69,11 @@ class JointFlow:
             raise ConfigError("head 'joint_flow' reads a backbone's keys and values; this model has no backbone. Use head 'prior_decoder'")
         if geometry.rotary != "gemma":
             raise ConfigError(f"head 'joint_flow' is a Gemma expert and needs a Gemma backbone, got rotary form {geometry.rotary!r}")
-        return JointFlowHead(self, geometry)
+        return {"pi0": JointFlowHead, "pi05": ModulatedJointFlowHead}[self.form](self, geometry)
 
 
 class JointFlowHead(Head):
-    """The expert. Parameter names follow the library's pi0 (`dit`, `embed_action_time.*`, `action_out_proj`)."""
+    """The expert in the pi0 form. Parameter names follow the library's pi0 (`dit`, `embed_action_time.*`, `action_out_proj`)."""
 
     want = Want(key_values=True)
 
@@ -71,19 +93,25 @@ class JointFlowHead(Head):
             eos_token_id=None,
         )
         config._attn_implementation = "eager" if spec.attention == "plain" else spec.attention
+        self.action_in_proj = nn.Linear(spec.action_width, spec.width)
+        self.action_out_proj = nn.Linear(spec.width, spec.action_width)
+        self._build_expert(config)
+
+    def _build_expert(self, config: GemmaConfig) -> None:
+        width = self.spec.width
         self.dit = GemmaModel(config)
         del self.dit.embed_tokens  # the expert never sees token ids
-        self.state_proj = nn.Linear(spec.state_width, spec.width)
-        self.action_in_proj = nn.Linear(spec.action_width, spec.width)
-        self.action_time_mlp_in = nn.Linear(2 * spec.width, spec.width)
-        self.action_time_mlp_out = nn.Linear(spec.width, spec.width)
-        self.action_out_proj = nn.Linear(spec.width, spec.action_width)
+        self.state_proj = nn.Linear(self.spec.state_width, width)
+        self.action_time_mlp_in = nn.Linear(2 * width, width)
+        self.action_time_mlp_out = nn.Linear(width, width)
 
     def layout(self, prefix: TokenLayout) -> TokenLayout:
-        """One state token, then the chunk, which also sees the state."""
+        """The state token if the form has one, then the chunk, which also sees the state."""
         block = max(g.block for g in prefix.groups)
-        groups = (Group("state", 1, block + 1), Group("action", self.spec.horizon, block + 2))
-        return prefix.extended(groups, prefix.valid.new_ones(len(prefix.valid), 1 + self.spec.horizon))
+        groups = (Group("action", self.spec.horizon, block + 2),)
+        if not self.spec.state_in_prompt:
+            groups = (Group("state", 1, block + 1), *groups)
+        return prefix.extended(groups, prefix.valid.new_ones(len(prefix.valid), sum(g.length for g in groups)))
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Draws:
         spec = self.spec
@@ -101,28 +129,27 @@ class JointFlowHead(Head):
 
     def velocity(self, prefix: PrefixStates, state: Tensor | None, noisy: Tensor, time: Tensor) -> Tensor:
         """dx/dt at flow time `time` [B, K] for noisy chunks [B, K, H, A] -> [B, K, H, A]."""
-        assert prefix.key_values is not None
         b, k, h, _ = noisy.shape
-        if state is None:
-            raise ConfigError("head 'joint_flow' needs the robot's state; the batch has none. Add state to the dataset card")
-        chunk = self.action_in_proj(noisy.flatten(0, 1))
-        moment = time_embedding(time.flatten(), self.spec.width).to(chunk.dtype)[:, None].expand_as(chunk)
-        chunk = self.action_time_mlp_out(F.silu(self.action_time_mlp_in(torch.cat([chunk, moment], dim=-1))))
-        proprioception = self.state_proj(state)[:, None].repeat_interleave(k, dim=0)
-        rows = torch.cat([proprioception.to(chunk.dtype), chunk], dim=1)
-
         # an answer that is taught in the same batch is not there when the policy acts
         observed = prefix.layout.hiding("target")
         answer = prefix.layout.valid.sum(1) - observed.valid.sum(1)
-        mask = self.layout(observed.repeated(k)).mask(("state", "action"))
-        positions = (prefix.next_position - answer).repeat_interleave(k)[:, None] + torch.arange(1 + h, device=rows.device)
-        out = self.dit(
-            inputs_embeds=rows,
-            attention_mask=additive_mask(mask, torch.bfloat16) if self.spec.attention == "plain" else mask,
-            position_ids=positions,
-            past_key_values=self._cache(prefix, k),
-        )
-        return self.action_out_proj(out.last_hidden_state[:, 1:]).float().unflatten(0, (b, k))
+        layout = self.layout(observed.repeated(k))
+        rows = [group.name for group in layout.groups if group.name in ("state", "action")]
+        mask = layout.mask(tuple(rows))
+        positions = (prefix.next_position - answer).repeat_interleave(k)[:, None] + torch.arange(mask.shape[-2], device=mask.device)
+        mask = additive_mask(mask, torch.bfloat16) if self.spec.attention == "plain" else mask
+        hidden = self._expert(self.action_in_proj(noisy.flatten(0, 1)), time.flatten(), state, mask, positions, self._cache(prefix, k))
+        return self.action_out_proj(hidden[:, -h:]).float().unflatten(0, (b, k))
+
+    def _expert(self, chunk: Tensor, time: Tensor, state: Tensor | None, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """Action tokens [B * K, H, W] at times [B * K] -> hidden rows [B * K, 1 + H, W]."""
+        if state is None:
+            raise ConfigError("head 'joint_flow' needs the robot's state; the batch has none. Add state to the dataset card")
+        moment = time_embedding(time, self.spec.width).to(chunk.dtype)[:, None].expand_as(chunk)
+        chunk = self.action_time_mlp_out(F.silu(self.action_time_mlp_in(torch.cat([chunk, moment], dim=-1))))
+        proprioception = self.state_proj(state)[:, None].repeat_interleave(len(chunk) // len(state), dim=0)
+        rows = torch.cat([proprioception.to(chunk.dtype), chunk], dim=1)
+        return self.dit(inputs_embeds=rows, attention_mask=mask, position_ids=positions, past_key_values=cache).last_hidden_state
 
     def _cache(self, prefix: PrefixStates, times: int) -> DynamicCache:
         """A fresh library cache holding the prefix (each expert call appends its own rows to it)."""
@@ -146,3 +173,18 @@ class JointFlowHead(Head):
             time = torch.full((len(noise), 1), 1.0 - i / steps, device=noise.device)
             chunk = chunk - self.velocity(prefix, state, chunk, time) / steps
         return chunk[:, 0]
+
+
+class ModulatedJointFlowHead(JointFlowHead):
+    """The expert in the pi0.5 form. Parameter names follow the public checkpoints (`time_mlp_in`, `time_mlp_out`, norms with a `dense`)."""
+
+    def _build_expert(self, config: GemmaConfig) -> None:
+        self.dit = ModulatedGemma(config)
+        self.time_mlp_in = nn.Linear(self.spec.width, self.spec.width)
+        self.time_mlp_out = nn.Linear(self.spec.width, self.spec.width)
+
+    def _expert(self, chunk: Tensor, time: Tensor, state: Tensor | None, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """Action tokens [B * K, H, W] at times [B * K] -> hidden rows [B * K, H, W]."""
+        moment = time_embedding(time, self.spec.width).to(chunk.dtype)
+        condition = F.silu(self.time_mlp_out(F.silu(self.time_mlp_in(moment))))
+        return self.dit(chunk, condition, mask, positions, cache)

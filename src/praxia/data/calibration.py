@@ -1,0 +1,137 @@
+"""Can a recorded camera pose be trusted? The tool's path is projected into the pictures and held against what they show (data_and_metrics §3.6)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy import ndimage
+
+from praxia.data.lerobot.reader import LeRobotSource, Want
+from praxia.data.sample import Sample
+from praxia.data.source import spread
+from praxia.geometry.camera import project
+from praxia.geometry.rotations import angle_between
+from praxia.geometry.scene import View
+from praxia.geometry.se3 import apply, invert
+
+INSIDE, ON_ROBOT, MOVES_WITH = 0.6, 0.7, 0.7  # least share of steps, of pictures, of places in the picture
+RIGID = (0.02, np.deg2rad(5))  # most that a wrist camera may move on its tool: metres, radians
+_NEAREST = 0.05  # m before the camera
+_NEAR = 15 / 640  # of the picture's longer side: how near the robot's pixels, and how far around, is looked
+_EPISODES, _STEPS = 8, 16  # that are looked at
+_LEAST_PAIRS = 8  # of pictures between which the tool moves and the camera does not
+_MOVED = 0.01  # of the picture's longer side
+
+
+@dataclass(frozen=True)
+class CalibrationQuality:
+    """What the pictures of one camera say of its poses; NaN = nothing could be said.
+
+    inside: share of steps with the tool before the camera and in the picture. on_robot: share of pictures whose pixels near the projected tool
+    belong to a mask that is no listed object. moves_with: share of the places in the picture that change less than the one around the moving tool
+    (half of them would by chance), mean over pairs of pictures.
+    """
+
+    inside: float
+    on_robot: float
+    moves_with: float
+
+    @property
+    def faults(self) -> list[str]:
+        """What does not fit, in words; empty if the pose can be trusted."""
+        found = []
+        if self.inside < INSIDE:
+            found.append(f"the tool is in the picture in only {self.inside:.0%} of the steps (expected {INSIDE:.0%})")
+        if self.on_robot < ON_ROBOT:
+            found.append(f"the projected tool lies on the robot in only {self.on_robot:.0%} of the pictures (expected {ON_ROBOT:.0%})")
+        if self.moves_with < MOVES_WITH:
+            found.append(
+                f"where the projected tool moves, the picture changes more than in only {self.moves_with:.0%} of it (expected {MOVES_WITH:.0%})"
+            )
+        return found
+
+
+def fixed_camera_quality(source: LeRobotSource, role: str, arm: str) -> CalibrationQuality:
+    """Quality of a camera that does not sit on the arm, from up to 8 episodes of 16 pictures."""
+    inside: list[bool] = []
+    on_robot: list[bool] = []
+    ranks: list[float] = []
+    for samples in _looked_at(source, role):
+        pixels = [_tool_pixel(sample, arm) for sample in samples]
+        inside += [pixel is not None for pixel in pixels]
+        shown = [(sample, pixel) for sample, pixel in zip(samples, pixels, strict=True) if pixel is not None]
+        things = [o.instance for sample in samples for o in sample.objects]
+        on_robot += [on for sample, pixel in shown if (on := _on_robot(sample.views[0], pixel, things)) is not None]
+        ranks += [rank for now, later in pairwise(shown) if (rank := _change_rank(*now, *later)) is not None]
+    return CalibrationQuality(_mean(inside), _mean(on_robot), _mean(ranks) if len(ranks) >= _LEAST_PAIRS else float("nan"))
+
+
+def wrist_camera_spread(source: LeRobotSource, role: str, arm: str) -> tuple[float, float]:
+    """How far a wrist camera moves on its tool over the looked-at steps: largest distance (m) and angle (rad) from its first pose there."""
+    poses = [invert(s.tool_path[arm][0]) @ s.views[0].camera.T_base_cam for some in _looked_at(source, role) for s in some if _posed(s.views[0])]
+    if not poses:
+        return 0.0, 0.0
+    T = np.stack(poses)
+    return float(np.linalg.norm(T[:, :3, 3] - T[0, :3, 3], axis=1).max()), float(angle_between(T[:, :3, :3], T[:1, :3, :3]).max())
+
+
+def _looked_at(source: LeRobotSource, role: str) -> Iterator[list[Sample]]:
+    """Samples with the role's picture, episode by episode."""
+    rows = source.rows()
+    want = Want(horizon=0, roles=(role,), masks=True, objects=True, tool_horizon=1)
+    for index in spread(len(source.episodes), _EPISODES):
+        episode = source.episodes[index]
+        mine = rows[(rows >= episode.start) & (rows < episode.stop)]
+        yield [source.sample_at(int(row), want) for row in mine[spread(len(mine), _STEPS)]] if len(mine) else []
+
+
+def _posed(view: View) -> bool:
+    return view.camera is not None and view.camera.T_base_cam is not None
+
+
+def _tool_pixel(sample: Sample, arm: str) -> np.ndarray | None:
+    """Where the tool is in the stored picture, float64 [2]; None behind the camera or outside."""
+    view = sample.views[0]
+    if not _posed(view):
+        return None
+    assert view.camera is not None and view.camera.T_base_cam is not None
+    pixel, z = project(view.camera.K, apply(invert(view.camera.T_base_cam), sample.tool_path[arm][0, :3, 3]))
+    height, width = view.image.shape[:2]
+    seen = z > _NEAREST and (pixel >= -0.5).all() and pixel[0] < width - 0.5 and pixel[1] < height - 0.5
+    return pixel if seen else None
+
+
+def _on_robot(view: View, pixel: np.ndarray, things: Sequence[int]) -> bool | None:
+    """Whether pixels near the tool belong to a mask that is no listed object's; None if no pixel of the picture does."""
+    if view.mask is None:
+        return None
+    robot = (view.mask > 0) & ~np.isin(view.mask, things)
+    return bool(_window(robot, pixel).any()) if robot.any() else None
+
+
+def _change_rank(now: Sample, pixel: np.ndarray, later: Sample, following: np.ndarray) -> float | None:
+    """Share of places that change less than the one between the tool's two pixels; None where the tool stands still or the camera moves."""
+    first, second = now.views[0], later.views[0]
+    assert first.camera is not None and second.camera is not None
+    moved = np.linalg.norm(following - pixel) > _MOVED * max(first.image.shape[:2])
+    if not moved or not np.array_equal(first.camera.T_base_cam, second.camera.T_base_cam):
+        return None
+    change = ndimage.uniform_filter(np.abs(first.image.astype(np.float32) - second.image).mean(-1), 2 * _radius(first.image) + 1)
+    u, v = np.round((pixel + following) / 2).astype(int)
+    return float((change < change[v, u]).mean())
+
+
+def _radius(image: np.ndarray) -> int:
+    """Pixels around the tool that are looked at."""
+    return max(2, round(_NEAR * max(image.shape[:2])))
+
+
+def _window(values: np.ndarray, pixel: np.ndarray) -> np.ndarray:
+    u, v = np.round(pixel).astype(int)
+    radius = _radius(values)
+    return values[max(0, v - radius) : v + radius + 1, max(0, u - radius) : u + radius + 1]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

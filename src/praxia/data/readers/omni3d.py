@@ -1,0 +1,113 @@
+"""Omni3D (arXiv 2207.10660): 3-D boxes in single pictures, one JSON a dataset and split. Unverified on real files."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from praxia.data.readers.posed_pictures import LEAST_VISIBILITY, MOST_TRUNCATION, PosedPicture, PosedPictures
+from praxia.data.source import spread
+from praxia.errors import ConfigError, DataError
+from praxia.geometry.boxes import Boxes, corners
+from praxia.geometry.scene import ObjectTruth
+from praxia.geometry.se3 import pose
+from praxia.registry import register
+
+_IGNORED = ("dontcare", "ignore", "void")
+_MOST_DEPTH_ERROR = 0.5  # m, between the depth picture and the rendered object
+_REBUILT = 0.001  # m: recorded corners against those of centre, sides and rotation
+_CHECKED = 200  # annotations whose corners are rebuilt
+
+
+@register("data/omni3d")
+@dataclass(frozen=True)
+class Omni3D:
+    """annotations: JSON file(s), e.g. `SUNRGBD_train.json`. root: folder that their file paths start from.
+
+    depth: folder with 16-bit depth pictures of the same names (as .png), in `depth_unit` metres a count; empty = none.
+    side: longer side of the pictures. licence: the JSON files are CC BY-NC 4.0, each set of pictures has its own terms.
+    """
+
+    annotations: tuple[str, ...]
+    root: str
+    depth: str = ""
+    depth_unit: float = 0.001
+    side: int = 640
+    licence: str = "CC-BY-NC-4.0"
+
+    def open(self) -> PosedPictures:
+        """All pictures with at least one usable box. Raises DataError for files that do not say what the format says."""
+        if not self.annotations:
+            raise ConfigError("Omni3D.annotations is empty; name at least one JSON file, e.g. ('Omni3D/SUNRGBD_train.json',)")
+        pictures = [picture for path in self.annotations for picture in self._pictures(Path(path))]
+        return PosedPictures("+".join(Path(a).stem for a in self.annotations), self.licence, pictures, self.side)
+
+    def _pictures(self, path: Path) -> list[PosedPicture]:
+        content = _read(path)
+        by_image: dict[int, list[dict]] = defaultdict(list)
+        for annotation in content["annotations"]:
+            if usable(annotation):
+                by_image[annotation["image_id"]].append(annotation)
+        _check_corners([a for some in by_image.values() for a in some], path)
+        found = []
+        for image in content["images"]:
+            if not (annotations := by_image.get(image["id"])):
+                continue
+            file = Path(image["file_path"])
+            depth = Path(self.depth, file).with_suffix(".png") if self.depth else None
+            objects = tuple(_object(a, number + 1) for number, a in enumerate(annotations))
+            found.append(PosedPicture(Path(self.root, file), np.array(image["K"], np.float64), objects, image["id"], depth, self.depth_unit))
+        return found
+
+
+def usable(annotation: dict[str, Any]) -> bool:
+    """Whether a box is trusted and seen well enough to be said: the benchmark's own rules for boxes, Pose-VLA's for visibility. -1 = not known."""
+    return (
+        annotation["valid3D"]
+        and not annotation["behind_camera"]
+        and min(annotation["dimensions"]) > 0
+        and annotation["category_name"] not in _IGNORED
+        and annotation.get("lidar_pts", -1) != 0
+        and annotation.get("segmentation_pts", -1) != 0
+        and annotation.get("depth_error", -1) <= _MOST_DEPTH_ERROR
+        and annotation.get("truncation", -1) <= MOST_TRUNCATION
+        and not 0 <= annotation.get("visibility", -1) < LEAST_VISIBILITY
+    )
+
+
+def _object(annotation: dict[str, Any], instance: int) -> ObjectTruth:
+    box, name = _box(annotation), annotation["category_name"].lower().replace("_", " ")
+    return ObjectTruth(name, name, "", pose(box.R, box.centre), box.size, instance)
+
+
+def _box(annotation: dict[str, Any]) -> Boxes:
+    """`dimensions` are width, height, length, which lie along the object's z, y and x."""
+    width, height, length = annotation["dimensions"]
+    return Boxes(np.array(annotation["center_cam"]), np.array(annotation["R_cam"]), np.array([length, height, width]))
+
+
+def _check_corners(annotations: list[dict[str, Any]], path: Path) -> None:
+    """The recorded corners must be those of centre, sides and rotation: another order of sides would turn every box by 90 degrees."""
+    for index in spread(len(annotations), _CHECKED) if annotations else ():
+        annotation = annotations[index]
+        if (recorded := annotation.get("bbox3D_cam")) is None:
+            continue
+        off = np.abs(corners(_box(annotation)) - np.array(recorded)).max()
+        if off > _REBUILT:
+            raise DataError(
+                f"{path}: annotation {annotation['id']}: bbox3D_cam is {off:.3f} m off the corners of center_cam, dimensions (width, height, length) "
+                "and R_cam; expected Omni3D's order: length along the object's x, height along y, width along z"
+            )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}; expected an Omni3D JSON file with images and annotations") from error
+    if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
+        raise DataError(f"{path} has no `images` and `annotations`; expected an Omni3D JSON file such as SUNRGBD_train.json")
+    return content
