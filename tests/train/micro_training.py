@@ -1,6 +1,6 @@
 """A real VLA of micro size on synthetic tensors; run as a script it trains one stage (what the resume tests kill and start again).
 
-python micro_training.py ROOT [--steps N] [--minutes M]
+python micro_training.py ROOT [--steps N] [--minutes M] [--spread replicate|shard] [--frozen PATTERN,...]
 """
 
 import sys
@@ -21,6 +21,7 @@ from praxia.stages.recipe import LinearDecay, Recipe, Stage, Weighted
 from praxia.stages.run_directory import RunDirectory
 from praxia.train.loop import train
 from praxia.train.optimiser import AdamW
+from praxia.train.parallel import process_group, ranks
 from praxia.train.settings import TrainSettings
 
 SIZE, STORED, HORIZON, WIDTH, VOCABULARY = 16, 24, 4, 3, 40
@@ -92,7 +93,16 @@ def micro_run(root: Path, stage: Stage, name: str = "micro", **changes) -> RunDi
 SETTINGS = TrainSettings(precision="fp32", threads=1, log_every=4, checkpoint_every=7, quiet=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
     options = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
-    stage = micro_stage(steps=int(options.get("--steps", 60)), minutes=float(options.get("--minutes", 0)))
-    train(micro_model(), stage, MicroStream(), micro_run(Path(sys.argv[1]), stage).stage("robot"), SETTINGS)
+    frozen = tuple(filter(None, options.get("--frozen", "").split(",")))
+    stage = micro_stage(steps=int(options.get("--steps", 60)), minutes=float(options.get("--minutes", 0)), frozen=frozen)
+    settings = replace(SETTINGS, spread=options.get("--spread", "replicate"))
+    with process_group("cpu"):
+        with ranks().main_first():
+            folder = micro_run(Path(sys.argv[1]), stage).stage("robot")
+        train(micro_model(), stage, MicroStream(), folder, settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,9 +13,10 @@ from praxia.cli.arguments import flag_names, parse_known
 from praxia.errors import ConfigError
 from praxia.recipes.load import load_recipe, override
 from praxia.registry import to_json
+from praxia.train.parallel import Spread, process_group, ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows.describe import stage_table
-from praxia.workflows.train_recipe import train_recipe, with_data
+from praxia.workflows.train_recipe import Trained, train_recipe, with_data
 
 BENCHMARK_OF = {"arm7": "tabletop", "sawyer": "metaworld-8"}  # robots of the worlds that come with praxia
 
@@ -42,6 +43,8 @@ class Train:
     """auto, cpu, cuda, cuda:1 ..."""
     threads: int = 0
     """CPU threads; 0 = all cores. A resumed run gives equal losses only with equal threads."""
+    spread: Spread = "replicate"
+    """What each of several processes (torchrun) holds of the model: all of it (replicate), or a share (shard, FSDP2)."""
     dry_run: bool = False
     """Show the stages and stop."""
     restart: bool = False
@@ -53,15 +56,26 @@ class Train:
 def main(arguments: Sequence[str]) -> None:
     """Parse, train, print where the policy is."""
     options, rest = parse_known(Train, "train", arguments, "Train a recipe stage by stage. The same command resumes a stopped run.")
-    recipe = load_recipe(options.recipe, options.preset)
-    recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest, flag_names(Train))
+    with process_group(resolve_device(options.device)) as device:
+        _train(options, rest, device)
+
+
+def _train(options: Train, rest: Sequence[str], device: str) -> None:
+    recipe, group = load_recipe(options.recipe, options.preset), ranks()
+    with group.main_first():
+        recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest, flag_names(Train))
     recipe = replace(recipe, preset=options.preset)
     if options.dry_run:
         Console().print(stage_table(recipe).rich(f"{recipe.name} ({recipe.preset})"))
         return
-    settings = TrainSettings(device=resolve_device(options.device), threads=options.threads, quiet=options.quiet)
+    settings = TrainSettings(device=device, threads=options.threads, spread=options.spread, quiet=options.quiet)
     root = options.runs / (options.name or recipe.name)
     trained = train_recipe(recipe, root, settings, options.stage, options.restart)
+    if group.main:
+        _tell(trained)
+
+
+def _tell(trained: Trained) -> None:
     for result in trained.results:
         print(f"{result.name}: {result.steps} steps, {result.samples} samples in {result.seconds:.0f} s; {to_json(result.metrics)}")
     if trained.policy:

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from praxia.errors import CheckpointError
 
@@ -28,8 +29,11 @@ def owned_state(module: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Copy tensors into a module in place; names and shapes must be exactly those of `owned_state`, else CheckpointError lists the differences."""
+def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str, part: Callable[[str, Tensor], Tensor] | None = None) -> None:
+    """Copy tensors into a module in place; names and shapes must be exactly those of `owned_state`, else CheckpointError lists the differences.
+
+    part: what a spread module keeps here of a named whole tensor.
+    """
     own = owned_state(module)
     missing, unexpected = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
     shapes = [f"{n}: {tuple(tensors[n].shape)} there, {tuple(t.shape)} here" for n, t in own.items() if n in tensors and tensors[n].shape != t.shape]
@@ -40,7 +44,10 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) ->
         )
     with torch.no_grad():
         for name, tensor in own.items():
-            tensor.copy_(tensors[name])
+            if part is not None and isinstance(tensor, DTensor):
+                tensor.to_local().copy_(part(name, tensors[name]))
+            else:
+                tensor.copy_(tensors[name])
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

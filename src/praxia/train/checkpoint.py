@@ -12,12 +12,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from praxia.errors import CheckpointError
 from praxia.files import read_json, write_json
 from praxia.stages.run_directory import Identity
 from praxia.stages.weights import EMA_FILE, MODEL_FILE, disk_errors, load_state, owned_state, read_tensors, shown, size_in_bytes, write_tensors
 from praxia.train.ema import Ema
+from praxia.train.parallel import Shards, local, ranks
 
 OPTIMISER_FILE, STATE_FILE, BEST_FILE = "optimiser.safetensors", "state.json", "best.json"
 _FOLDER = re.compile(r"step_(\d{8})")
@@ -40,12 +42,39 @@ class Counters:
 
 @dataclass(frozen=True)
 class Trainee:
-    """All that moves in training. parameters: the trainable ones by name; moments are those of `optimiser` for them."""
+    """All that moves in training. parameters: the trainable ones by name (their parts in this process, if there are shards); moments are those
+    of `optimiser` for them."""
 
     model: nn.Module
     parameters: Mapping[str, nn.Parameter]
     optimiser: torch.optim.Optimizer
     ema: Ema | None
+    shards: Shards | None = None
+
+    def files(self) -> dict[str, dict[str, Tensor]]:
+        """Whole tensors by file and name; {} in a process that does not write. All processes must call it."""
+        kinds: dict[str, dict[str, Tensor]] = {MODEL_FILE: owned_state(self.model), OPTIMISER_FILE: _moments(self)}
+        if self.ema is not None:
+            kinds[EMA_FILE] = self.ema.averages
+        if self.shards is None:
+            return kinds if ranks().main else {}
+        return {file: found for file, tensors in kinds.items() if (found := self._gathered(tensors))}
+
+    def _gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Whole tensors, in the main process's memory alone."""
+        assert self.shards is not None
+        found: dict[str, Tensor] = {}
+        for key, tensor in tensors.items():
+            name = key.rpartition(":")[2]
+            spread = isinstance(tensor, DTensor) or (name in self.parameters and tensor.shape == self.parameters[name].shape)
+            whole = self.shards.whole(name, local(tensor)) if spread else tensor
+            if ranks().main:
+                found[key] = whole.detach().cpu()
+        return found
+
+    def part(self, name: str, whole: Tensor) -> Tensor:
+        """What this process keeps of a whole tensor that belongs to a parameter."""
+        return whole if self.shards is None or whole.ndim == 0 else self.shards.part(name, whole)
 
 
 def folders(directory: Path) -> list[Path]:
@@ -56,11 +85,14 @@ def folders(directory: Path) -> list[Path]:
 
 
 def save(directory: Path, trainee: Trainee, counters: Counters, identity: Identity) -> Path:
-    """Write a checkpoint beside its final name, flush it, then rename. CheckpointError if the disk is full (nothing is left behind)."""
+    """Write a checkpoint beside its final name, flush it, then rename. CheckpointError if the disk is full (nothing is left behind).
+
+    All processes must call it, the main one writes.
+    """
     target = directory / f"step_{counters.step:08d}"
-    files = {MODEL_FILE: owned_state(trainee.model), OPTIMISER_FILE: _moments(trainee)}
-    if trainee.ema is not None:
-        files[EMA_FILE] = trainee.ema.averages
+    files = trainee.files()
+    if not ranks().main:
+        return target
     directory.mkdir(parents=True, exist_ok=True)
     for leftover in directory.glob(".partial_*"):  # of a process that was killed while writing
         shutil.rmtree(leftover)
@@ -89,12 +121,12 @@ def load(folder: Path, trainee: Trainee, identity: Identity) -> Counters:
         raise CheckpointError(f"{folder} is no training checkpoint: {STATE_FILE} is missing")
     state = read_json(path)
     check_identity(folder, Identity(**state["identity"]), identity)
-    load_state(trainee.model, read_tensors(folder / MODEL_FILE), str(folder / MODEL_FILE))
+    load_state(trainee.model, read_tensors(folder / MODEL_FILE), str(folder / MODEL_FILE), trainee.part if trainee.shards else None)
     _load_moments(trainee, read_tensors(folder / OPTIMISER_FILE), folder / OPTIMISER_FILE)
     if trainee.ema is not None:
         averages = read_tensors(folder / EMA_FILE)
         for name, average in trainee.ema.averages.items():
-            average.copy_(averages[name])
+            average.copy_(trainee.part(name, averages[name]))
     return Counters(**state["counters"])
 
 
@@ -146,7 +178,7 @@ def _load_moments(trainee: Trainee, tensors: dict[str, Tensor], path: Path) -> N
     for key, tensor in tensors.items():
         kind, _, name = key.partition(":")
         parameter = trainee.parameters[name]
-        trainee.optimiser.state[parameter][kind] = tensor.to(parameter.device)
+        trainee.optimiser.state[parameter][kind] = trainee.part(name, tensor).to(parameter.device)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The training loop of one stage: resume, plan, update, validate, keep checkpoints, stop cleanly. What moves is decided by the Stage alone."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -21,6 +22,7 @@ from praxia.train.checkpoint import Counters, Trainee
 from praxia.train.ema import Ema
 from praxia.train.guard import NanGuard, NumericalError
 from praxia.train.metrics import MetricsLog, open_trackers
+from praxia.train.parallel import ranks, spread_over
 from praxia.train.plan import Plan, PlanClock, fit
 from praxia.train.progress import StageProgress
 from praxia.train.settings import TrainSettings
@@ -72,24 +74,27 @@ class _Run:
     ):
         self.stage, self.stream, self.folder, self.settings, self.callbacks, self.teachers = stage, stream, folder, settings, callbacks, teachers
         self.device = torch.device(settings.device)
+        self.ranks = ranks()
         self.model = model.to(self.device)
         parameters = apply_trainable(model, stage.trainable, stage.frozen)
         set_training_mode(model)
+        whole = frozen_hashes(model) if settings.spread == "shard" else None  # the same for any number of processes
+        shards = spread_over(settings.spread, model, self.device, self.ranks)
+        parameters = parameters if shards is None else shards.locals(list(parameters))
         self.ema = Ema(parameters, stage.ema) if stage.ema else None
-        self.trainee = Trainee(model, parameters, stage.optimiser.build(parameters), self.ema)
+        self.trainee = Trainee(model, parameters, stage.optimiser.build(parameters), self.ema, shards)
         self.guard = NanGuard(self.device)
         self.counters = Counters()
         self.update = Update(model, stage, self.trainee, self.guard, teachers, settings)
         self._resume()
         self.frozen = frozen_hashes(model)
-        frozen = fingerprint(self.frozen)
+        frozen = fingerprint(self.frozen if whole is None else whole)
         if self.counters.frozen not in ("", frozen):
             raise CheckpointError(f"frozen weights in {folder.checkpoints} are not those the stage began with; use --restart")
         self.counters.frozen = frozen
         self.plan = self._known_plan()
-        self.log = MetricsLog(
-            folder.metrics, self.counters.step, open_trackers(settings.trackers, folder.path, f"{folder.identity.recipe}/{stage.name}")
-        )
+        trackers = open_trackers(settings.trackers if self.ranks.main else (), folder.path, f"{folder.identity.recipe}/{stage.name}")
+        self.log = MetricsLog(folder.metrics if self.ranks.main else Path(os.devnull), self.counters.step, trackers)
         self.held_out: list[Prepared] = []
         self._validation_seconds = self._checkpoint_seconds = 0.0  # of the last one
         self._pauses = 0.0  # seconds of all of them in this process
@@ -104,7 +109,7 @@ class _Run:
         with (
             StopRequest() as stop,
             Prefetch(self._prepared, counters.step, self.settings.prefetch) as batches,
-            StageProgress(stage.name, self._end, counters.step, self.settings.quiet) as self.bar,
+            StageProgress(stage.name, self._end, counters.step, self.settings.quiet or not self.ranks.main) as self.bar,
         ):
             self._introduce()
             if stage.validate_every:
@@ -114,9 +119,9 @@ class _Run:
             clock = PlanClock(self.device, counters.step, stage.minutes * 60)
             while counters.step < self._end:
                 self._step(batches)
-                if stage.minutes and clock.due(counters.step, self._seconds(), self._pauses, self.plan is not None):
+                if stage.minutes and self.ranks.agreed(clock.due(counters.step, self._seconds(), self._pauses, self.plan is not None)):
                     self._look_at_plan(clock)
-                self._pause(batches, stop)
+                self._pause(batches, self._asked_to_stop(stop))
         return self._finish()
 
     @property
@@ -139,32 +144,39 @@ class _Run:
             )
         self.bar.update(step + 1, samples)
 
-    def _pause(self, batches: Prefetch[list[Prepared]], stop: StopRequest) -> None:
-        """What stands between two steps: look, validate, save, stop."""
+    def _asked_to_stop(self, stop: StopRequest) -> str:
+        """The signal's name; several processes ask each other only when metrics are written anyway."""
+        if self.ranks.world == 1:
+            return stop.name
+        return self.ranks.anybody(stop.name) if self.counters.step % self.settings.log_every == 0 else ""
+
+    def _pause(self, batches: Prefetch[list[Prepared]], stop: str) -> None:
+        """What stands between two steps: look, validate, save, stop. stop: name of the signal that asked for it."""
         step, settings = self.counters.step, self.settings
         every, last = self.stage.validate_every, step >= self._end
         validates = bool(every) and (step % every == 0 or last)
-        saves = validates or last or bool(stop.name) or (settings.checkpoint_every > 0 and step % settings.checkpoint_every == 0)
+        saves = validates or last or bool(stop) or (settings.checkpoint_every > 0 and step % settings.checkpoint_every == 0)
         if saves or step % settings.log_every == 0:
             self._look(batches)
         if validates:
             self._validate()
         if saves:
             path = self._save()
-            if validates and settings.keep_best:
+            if validates and settings.keep_best and self.ranks.main:
                 metric = "action_error" if "action_error" in self.counters.metrics else "loss"
                 checkpoint.note_if_best(path, metric, self.counters.metrics[metric])
-            checkpoint.prune(self.folder.checkpoints, settings.keep_last)
-        if stop.name and not last:
+            if self.ranks.main:
+                checkpoint.prune(self.folder.checkpoints, settings.keep_last)
+        if stop and not last:
             raise TrainingStopped(
-                f"{stop.name}: stage {self.stage.name!r} stopped after {step} of {self._end} steps; "
+                f"{stop}: stage {self.stage.name!r} stopped after {step} of {self._end} steps; "
                 f"checkpoint in {self.folder.checkpoints}\n  fix: run the same command again to go on"
             )
 
     # --- its parts ----------------------------------------------------------------------------------------------------------------
 
     def _prepared(self, step: int) -> list[Prepared]:
-        parts = self.stage.accumulate * self.update.workers
+        parts = self.stage.accumulate * self.update.workers * self.ranks.world
         return prepare(self.model, self.stream.step(step), parts, self.device.type == "cuda", self.settings.seed, self.stage.name, step)
 
     def _schedule_step(self, step: int) -> int:
@@ -203,6 +215,8 @@ class _Run:
             for further in self.callbacks.validated:
                 metrics |= further(self.model, step)
         set_training_mode(self.model)
+        if self.trainee.shards is not None:
+            self.trainee.shards.settle()
         self.counters.metrics = metrics
         self.log.write(step=step, kind="validation", **metrics)
         self.bar.say(f"step {step}  held out: " + "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
@@ -241,7 +255,7 @@ class _Run:
             self._save()
         step, spent = self.counters.step, self._seconds()
         seconds = clock.step_seconds(step, spent, self._pauses)
-        plan = fit(self.stage, step, spent, seconds, self._validation_seconds, self._checkpoint_seconds)
+        plan = self.ranks.agreed(fit(self.stage, step, spent, seconds, self._validation_seconds, self._checkpoint_seconds))
         if self.plan is not None and not self.plan.wrong(plan):
             return
         if not first:
@@ -251,18 +265,20 @@ class _Run:
         self.bar.say(f"planned{'' if first else ' again'}: {plan.steps} steps, {seconds:.3f} s a step, {self.stage.minutes:g} min")
 
     def _write_plan(self, plan: Plan) -> Plan:
-        write_json(self.folder.plan, asdict(plan))
+        if self.ranks.main:
+            write_json(self.folder.plan, asdict(plan))
         return plan
 
     def _finish(self) -> StageResult:
         check_frozen(self.frozen, frozen_hashes(self.model))
         if self.ema is not None:
             self.ema.store()
-        last = checkpoint.folders(self.folder.checkpoints)[-1]
+        last = self.ranks.agreed(checkpoint.folders(self.folder.checkpoints)[-1])
         counters = self.counters
         result = StageResult(
             self.stage.name, self._seconds(), counters.samples, counters.step, counters.metrics, str(last.relative_to(self.folder.path))
         )
         self.log.close()
-        self.folder.finish(result)
-        return result
+        if self.ranks.main:
+            self.folder.finish(result)
+        return self.ranks.agreed(result)

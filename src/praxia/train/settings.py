@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from praxia.models.precision import Precision
+from praxia.train.parallel import Spread
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class TrainSettings:
     log_every: steps between two looks at the device (metrics are kept for every step). checkpoint_every: steps between checkpoints besides
     those at each validation and at the end (0 = none besides). keep_last, keep_best: checkpoints kept.
     prefetch: steps made ahead on a background thread. nan_patience: skipped updates in a row after which the run stops.
+    spread: what several processes (`torchrun`) hold of the model: all of it each, or a share (FSDP2). Losses do not depend on it.
     trackers: of "tensorboard", "wandb". quiet: no progress and no tables on the terminal.
     """
 
@@ -30,5 +32,6 @@ class TrainSettings:
     keep_best: bool = True
     prefetch: int = 3
     nan_patience: int = 20
+    spread: Spread = "replicate"
     trackers: tuple[str, ...] = ()
     quiet: bool = False

@@ -33,11 +33,12 @@ class Stream(Protocol):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A micro-batch with its draws, ready for a forward."""
+    """A micro-batch, or a piece of one, with its draws, ready for a forward. micro: its micro-batch's number in the step."""
 
     batch: Batch
     draws: Draws
     supervision: str
+    micro: int = 0
 
     def to(self, device: torch.device) -> "Prepared":
         """The same on another device."""
@@ -53,7 +54,7 @@ def prepare(model: VLA, micros: list[MicroBatch], parts: int, pin: bool, *key: i
     for number, micro in enumerate(micros):
         draws = model.draw(micro.batch, generator(*key, number))
         for batch, piece in zip(split(micro.batch, parts, micro.batch.size), split(draws, parts, micro.batch.size), strict=True):
-            one = Prepared(batch, piece, micro.supervision)
+            one = Prepared(batch, piece, micro.supervision, number)
             ready.append(_pinned(one) if pin else one)
     return ready
 

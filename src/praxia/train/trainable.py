@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from praxia.errors import ConfigError, PraxiaError
+from praxia.train.parallel import local
 
 
 class FrozenMoved(PraxiaError):
@@ -112,5 +113,5 @@ def check_frozen(before: dict[str, str], after: dict[str, str]) -> None:
 
 
 def _digest(tensor: Tensor) -> str:
-    flat = tensor.detach().contiguous().flatten().view(torch.uint8).cpu()
+    flat = local(tensor).detach().contiguous().flatten().view(torch.uint8).cpu()
     return hashlib.blake2b(flat.numpy().data, digest_size=8).hexdigest()

@@ -18,6 +18,7 @@ from praxia.stages.recipe import Stage
 from praxia.train.checkpoint import Trainee
 from praxia.train.guard import NanGuard
 from praxia.train.losses import Counts, counts, score, share_of_step, step_totals
+from praxia.train.parallel import ranks
 from praxia.train.randomness import derived_seed
 from praxia.train.settings import TrainSettings
 from praxia.train.stream import Prepared
@@ -27,7 +28,7 @@ _SAMPLES_A_WORKER = 16  # fewer samples at once make the matrix products of smal
 
 def worker_count(settings: TrainSettings, stage: Stage) -> int:
     """Workers of a stage's updates, as set or as many as its batch keeps busy."""
-    if torch.device(settings.device).type != "cpu":
+    if torch.device(settings.device).type != "cpu" or ranks().world > 1:
         return 1
     return settings.workers or max(1, min(torch.get_num_threads(), stage.batch // (stage.accumulate * _SAMPLES_A_WORKER)))
 
@@ -49,18 +50,25 @@ class Update:
         self.device = torch.device(settings.device)
         self._parameters = list(trainee.parameters.values())
         self._one = torch.ones((), device=self.device)
+        self._ranks = ranks()
         self.workers = worker_count(settings, stage)
         self._pool = ThreadPoolExecutor(self.workers, "update") if self.workers > 1 else None
         self.idle = set(trainee.parameters)  # trainable parameters that no update of the first cycle gave a gradient: in no path to any loss
 
     def __call__(self, micros: Sequence[Prepared], step: int, rate: float, schedule_step: int) -> dict[str, Tensor]:
-        """Do update number `step` at learning rate `rate`; returns scalars on the device: losses, gradient norm, whether it was skipped."""
-        micros = [micro.to(self.device) for micro in micros]
+        """Do update number `step` at learning rate `rate`; returns scalars on the device: losses, gradient norm, whether it was skipped.
+
+        micros: all of the step, in every process.
+        """
         metrics = self.gradients(micros, step, schedule_step)
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         if step < self.stage.cycle:
             self.idle = {name for name in self.idle if self.trainee.parameters[name].grad is None}
         norm = torch.nn.utils.get_total_norm(gradients)
+        if self.trainee.shards is not None:  # each process has seen its own part
+            square = norm.square()[None]
+            self._ranks.add_up([square])
+            norm = square[0].sqrt()
         skipped = self.guard.flag(step, metrics["loss"], norm)
         self._apply(step, rate, norm, skipped)
         return metrics | {"gradient_norm": norm, "skipped": skipped}
@@ -69,24 +77,44 @@ class Update:
         """Accumulate the gradient of the step's loss into the parameters; returns `loss` and each named loss (sum / weight), detached."""
         weights = [w.weight(schedule_step) for w in self.stage.objectives]
         found = [counts(self.stage.objectives, m.batch, m.supervision) for m in micros]
-        totals = step_totals(found)
-        seeds = [derived_seed(self.settings.seed, self.stage.name, "layers", step, number) for number in range(len(micros))]
+        totals = {key: total.to(self.device) for key, total in step_totals(found).items()}
+        mine = self._mine(micros)
+        ready = [micros[number].to(self.device) for number, _ in mine]
+        seeds = [derived_seed(self.settings.seed, self.stage.name, "layers", step, number) for number, _ in mine]
 
-        def part(number: int) -> _Part:
-            return self._part(micros[number], found[number], totals, weights, seeds[number])
+        def part(place: int) -> _Part:
+            number, taken = mine[place]
+            here = {key: count.to(self.device) * taken for key, count in found[number].items()}
+            return self._part(ready[place], here, totals, weights, seeds[place], taken)
 
         sums: dict[str, tuple[Tensor, Tensor]] = {}
         loss = torch.zeros((), device=self.device)
-        for done in self._beside_each_other(part, len(micros)) if self._pool else map(part, range(len(micros))):
+        for done in self._beside_each_other(part, len(mine)) if self._pool else map(part, range(len(mine))):
             loss += done.loss
             add_up(sums, done.scored)
             for parameter, gradient in zip(self._parameters, done.gradients or (), strict=False):
                 if gradient is not None:
                     parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        self._exchange(loss, sums)
         return {"loss": loss} | {name: total / weight.clamp_min(1e-12) for name, (total, weight) in sums.items()}
 
-    def _part(self, micro: Prepared, here: Counts, totals: Counts, weights: list[float], seed: int) -> _Part:
-        """Forward and backward of one micro-batch."""
+    def _mine(self, micros: Sequence[Prepared]) -> list[tuple[int, bool]]:
+        """Numbers of the pieces that this process takes, and whether each counts."""
+        by_micro: dict[int, list[int]] = {}
+        for number, micro in enumerate(micros):
+            by_micro.setdefault(micro.micro, []).append(number)
+        return [taken for pieces in by_micro.values() for taken in self._ranks.share(pieces)]
+
+    def _exchange(self, loss: Tensor, sums: dict[str, tuple[Tensor, Tensor]]) -> None:
+        """Add up losses and gradients over the processes, in place. Every process has met every kind of micro-batch, so all have the same ones."""
+        if self.trainee.shards is not None:
+            self.trainee.shards.take_gradients(self.trainee.parameters)  # already added up
+        else:
+            self._ranks.add_up([p.grad for p in self._parameters if p.grad is not None])
+        self._ranks.add_up([loss, *(tensor for pair in sums.values() for tensor in pair)])
+
+    def _part(self, micro: Prepared, here: Counts, totals: Counts, weights: list[float], seed: int, taken: bool) -> _Part:
+        """Forward and backward of one micro-batch. taken: False = only so that all processes run equally many; its counts are 0."""
         stage = self.stage
         if self._pool is None:
             torch.manual_seed(seed)  # whatever draws inside layers (dropout)
@@ -100,12 +128,13 @@ class Update:
                 part = share_of_step(scored, here, totals, weights, len(stage.passes))
             del outputs  # its tensors live on only as long as the backward needs them
             if self._pool is None:
-                part.backward()
+                # shards come back as means over the processes
+                (part * self._ranks.world if self.trainee.shards is not None else part).backward()
             else:
                 new = torch.autograd.grad(part, self._parameters, allow_unused=True)
                 gradients = list(new) if gradients is None else [_sum(a, b) for a, b in zip(gradients, new, strict=True)]
             loss += part.detach()
-            scores += [(name, pair) for (_, name), pair in scored.items()]
+            scores += [(name, (total * taken, weight * taken)) for (_, name), (total, weight) in scored.items()]
         return _Part(loss, scores, gradients)
 
     def _beside_each_other(self, part: Callable[[int], _Part], count: int) -> list[_Part]:

@@ -26,6 +26,7 @@ from praxia.stages.recipe import Recipe, Source, Stage
 from praxia.stages.run_directory import RunDirectory, StageFolder, StageResult, fingerprint
 from praxia.stages.weights import load_state, read_weights
 from praxia.train.loop import train
+from praxia.train.parallel import ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
 from praxia.workflows.assemble import Assembly, HeldOut, assemble
@@ -62,12 +63,15 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
     for stage in recipe.stages:
         if not stage.sources or any(source.data is None for source in stage.sources):
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no data; give it with --data FOLDER (a dataset with its card)")
-    assembly = assemble(recipe)
+    group = ranks()
+    with group.main_first():  # what opening makes (demonstrations, frame stores) is then there for all
+        assembly = assemble(recipe)
     vocabulary = ""
     if assembly.tokenizer is not None:  # number tokens mean what their bins were fitted to
         vocabulary = fingerprint([sorted(assembly.tokenizer.get_vocab().items()), assembly.model.vocabulary])
     inputs = {s.name: _inputs(s, assembly) for s in recipe.stages}
-    run = RunDirectory.open(root, recipe, vocabulary, inputs, restart)
+    with group.main_first():
+        run = RunDirectory.open(root, recipe, vocabulary, inputs, restart and group.main)
     results, policy, spent = [], None, 0.0
     for stage in recipe.stages:
         if only and stage.name != only:
@@ -78,8 +82,9 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
         results.append(result)
         if model.head is not None and stage.name in (only, names[-1]):
             policy = run.root / "policy"
-            Policy(policy_config(assembly, stage, run), model, assembly.tokenizer).save(policy)
-    if not only:
+            if group.main:
+                Policy(policy_config(assembly, stage, run), model, assembly.tokenizer).save(policy)
+    if not only and group.main:
         summary.add(root, summary.trained(recipe.name, recipe.preset, results))
     earlier = max(0.0, sum(r.seconds for r in results) - spent)
     return Trained(run, assembly, tuple(results), policy, earlier)
@@ -90,24 +95,34 @@ def _train_stage(
 ) -> tuple[VLA, StageResult]:
     torch.manual_seed(assembly.recipe.seed)  # initial weights
     model = assembly.build(stage)
-    folder = run.stage(stage.name)
-    if stage.shared and restart:
-        shared.forget(folder)
-    elif stage.shared and shared.take(folder):
-        print(f"stage {stage.name}: taken from {shared.kept(folder)}, where an earlier run left it")
+    folder, group = run.stage(stage.name), ranks()
+
+    def say(text: str) -> None:
+        if group.main:
+            print(f"stage {stage.name}: {text}")
+
+    with group.main_first():
+        if group.main and stage.shared and restart:
+            shared.forget(folder)
+        elif group.main and stage.shared and shared.take(folder):
+            say(f"taken from {shared.kept(folder)}, where an earlier run left it")
     if folder.result() is None:
         for init in stage.init_from:
-            print(f"stage {stage.name}: {hand_off(model, init, source_folder(init, run), vocabulary)}")
+            say(str(hand_off(model, init, source_folder(init, run), vocabulary)))
     training, held_out = assembly.mixtures(stage, model)
     if folder.result() is None and not settings.quiet:
         for source, samples, share, _ in training.table():
-            print(f"stage {stage.name}: {share:.0%} from {source}, {samples} samples")
+            say(f"{share:.0%} from {source}, {samples} samples")
     result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings)
-    result = replace(result, metrics=result.metrics | _pose_scores(assembly, held_out, model, folder, settings))
-    if stage.shared:
+    if settings.spread == "shard":  # a whole model again
+        model = assembly.build(stage)
+        load_state(model, read_weights(folder.path / result.checkpoint), str(folder.path))
+    with group.main_first():
+        result = replace(result, metrics=result.metrics | _pose_scores(assembly, held_out, model, folder, settings))
+    if stage.shared and group.main:
         shared.keep(folder, result)
     for record, fault in list(training.bad.items())[:5]:
-        print(f"stage {stage.name}: bad record skipped ({len(training.bad)} in all): {record}: {fault}")
+        say(f"bad record skipped ({len(training.bad)} in all): {record}: {fault}")
     return model, result
 
 
