@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,17 @@ import yaml
 from praxia.cli import arguments
 from praxia.cli.main import main
 from praxia.data.card import read_card, write_card
+from praxia.data.sample_transforms import PseudoViews
+from praxia.data.supervision import ObjectPoses, Waypoints
 from praxia.data.supervision.supervision import Needs
+from praxia.models.heads.joint_flow import JointFlow
+from praxia.models.vision.ray_depth import RayDepth
+from praxia.objectives import NextToken
 from praxia.policy import Policy
 from praxia.recipes.load import load_recipe
 from praxia.registry import from_json
 from praxia.specs import ActionSpec
+from praxia.tokens.pose_vocabulary import PoseVocabulary
 
 ROOT = Path(__file__).parents[2]
 SHORTER = ((r"(--stages\.robot\.steps|steps=)( ?)2000", r"\1\g<2>2"),)  # the only change: two steps instead of two thousand
@@ -94,6 +101,24 @@ def test_the_page_about_your_own_recipe_runs_as_printed(desk, monkeypatch, capsy
         if language == "python":
             exec(code, names)
     assert names["actions"].shape == (16, names["policy"].action_spec.width)
+
+
+def test_the_page_about_pose_vla_runs_as_printed(capsys):
+    names: dict[str, Any] = {}
+    for language, code in blocks("pose_vla.md"):
+        assert language == "python"
+        exec(code, names)
+    assert "CC-BY-NC-4.0 box" in capsys.readouterr().out
+    for insulate, weight in ((False, 10.0), (True, 1.0)):
+        recipe = names["cotrained"](insulate)
+        _, waypoints, robot = recipe.stages
+        assert [w.weight(0) for w in robot.objectives] == [weight, 1.0] and recipe.model.head.insulate == insulate
+        assert sum(s.weight for s in waypoints.sources[1:]) == pytest.approx(0.1)
+    expert = names["from_pi0"]("pi0", "pi05").stages[-1].init_from[-1]
+    assert ("model.time_mlp_in", "head.time_mlp_in") in expert.parts and expert.checkpoint == "pi0"
+    for path in re.findall(r"`(\w+)\.(\w+)`", (ROOT / "docs/pose_vla.md").read_text().split("## Options")[0]):
+        kind = next(k for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow) if k.__name__ == path[0])
+        assert path[1] in {f.name for f in fields(kind)}, path
 
 
 class Parsed(Exception):

@@ -1,15 +1,19 @@
 """Assembly: data opened once, numbers fitted on what the policy acts on, robots that differ refused."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.recipes.micro_recipe import micro
 
 from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, SlotMap
+from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
+from praxia.data.sample_transforms import PseudoViews
 from praxia.data.supervision import ObjectPoses, SceneGrounding, SceneQuestions, Waypoints
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.models.spec import SpecialToken
@@ -211,3 +215,24 @@ def test_a_second_run_takes_the_shared_stage_and_a_restarted_one_trains_it(recip
     assert results[1][0] == results[0][0], "the very result, its seconds included"
     assert [r.metrics for r in results[1]] == [r.metrics for r in results[0]] == [r.metrics for r in results[2]]
     assert results[2][0].seconds != results[0][0].seconds
+
+
+def test_pictures_nobody_acts_in_teach_poses_beside_a_robot(recipe, tmp_path):
+    K = [[80.0, 0, 32], [0, 80, 32], [0, 0, 1]]
+    boxes = [
+        {"id": i, "image_id": 0, "category_name": "box", "valid3D": True, "behind_camera": False, "dimensions": [0.2, 0.2, 0.3],
+         "center_cam": [0.1 * i, 0.0, 1.0 + i], "R_cam": np.eye(3).tolist()}
+        for i in range(2)
+    ]  # fmt: skip
+    Image.new("RGB", (64, 64), "grey").save(tmp_path / "a.png")
+    (tmp_path / "all.json").write_text(json.dumps({"images": [{"id": 0, "file_path": "a.png", "K": K}], "annotations": boxes}))
+    shapes = Omni3D((str(tmp_path / "all.json"),), str(tmp_path), side=64)
+    stage = recipe.stages[0]
+    objects = Source(shapes, ObjectPoses(negatives=0.0), (PseudoViews(((0.9, 1.0), (0.5, 0.8))),))
+    poses = replace(stage, name="poses", sources=(objects,), objectives=(Weighted(NextToken(spread=0.02)),), parts=("backbone",), steps=2, batch=4)
+    spec = PoseVocabulary(xy=64, z=64, size=64, rotation=36, views=2)
+    recipe = replace(recipe, model=replace(recipe.model, vocabulary=spec), stages=(poses, replace(recipe.stages[1], init_from=(), steps=2)))
+    trained = train_recipe(recipe, tmp_path / "run", TrainSettings(quiet=True))
+    assert [r.embodiment for r in trained.assembly.robots] == ["arm7"] and "object_poses/ap15" in trained.results[0].metrics
+    policy = Policy.load(trained.policy)
+    assert dict(policy.config.licences)["all"] == "CC-BY-NC-4.0" and [c.role for c in policy.cameras] == ["head", "wrist"]
