@@ -80,7 +80,7 @@ def ask_objects(speaker: Speaker, entry: Entry, indices: Iterable[int]) -> list[
     supervision: ObjectPoses = entry.supervision
     if not supervision.delimiters:
         raise ConfigError("object poses can only be scored with view delimiters: without them nobody knows whose frame a box is in")
-    asked = [pair for sample in _readable(entry, indices) for pair in _classes(sample, supervision)]
+    asked = [pair for sample in _readable(entry, indices) for pair in _classes(supervision.shown(sample), supervision)]
     numbers = OBJECT_BOX if supervision.place == "box" else OBJECT_CENTRE
     grammars = [speaker.grammar([category], numbers, len(sample.views)) for sample, category in asked]
     answers = speaker.answers([Example(sample, f"detect the {category}") for sample, category in asked], grammars)

@@ -1,6 +1,6 @@
 """object_poses: every visible instance of a class, in every view, as place, pose and size in the camera frame (Pose-VLA stage 1a)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -42,6 +42,7 @@ class ObjectPoses:
     rotation, and a semicolon. A class that is not in a view leaves its section empty; `<no_object>` stands in every section for a class that
     the scene does not have.
 
+    roles: views that are shown and spoken of; all if empty.
     names: what is asked for, the `category` (all its instances are listed) or the full `name` ("red mug").
     negatives: probability of asking for one of `classes` that no object of the scene has and that shares no word with any.
     least_area: of an object's visible part, as a share of the padded square picture (published: 150 pixels of 224 x 224).
@@ -51,6 +52,7 @@ class ObjectPoses:
     that look alike the one nearest to the camera's axes is said; empty = rotations as recorded, as published.
     """
 
+    roles: tuple[str, ...] = ()
     place: Literal["box", "centre"] = "box"
     names: Literal["category", "name"] = "category"
     negatives: float = 0.1
@@ -78,6 +80,7 @@ class ObjectPoses:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if no object is visible in any calibrated view."""
+        sample = self.shown(sample)
         seen = [self.visible(sample.objects, view) for view in sample.views]
         present = sorted({self.called(v.truth) for objects in seen for v in objects})
         if not present:
@@ -86,6 +89,10 @@ class ObjectPoses:
             return Example(sample, f"detect the {absent[rng.integers(len(absent))]}", self._nothing(sample.views))
         asked = present[rng.integers(len(present))]
         return Example(sample, f"detect the {asked}", self.answer(asked, seen, sample.views))
+
+    def shown(self, sample: Sample) -> Sample:
+        """The sample with the views that this supervision shows."""
+        return replace(sample, views=tuple(v for v in sample.views if v.role in self.roles)) if self.roles else sample
 
     def answer(self, asked: str, seen: list[list[Visible]], views: tuple[View, ...]) -> Parts:
         """The target for a class, from what is visible in each view."""
