@@ -7,15 +7,16 @@ from praxia.train.settings import TrainSettings
 from praxia.workflows.quickstart import quickstart
 
 TASKS = ("reach", "press")
+STAGES = ("base_vlm", "object_poses", "waypoints", "robot")
 SMALL = [
-    *("--stages.base_vlm.steps", "3", "--stages.base_vlm.minutes", "0.0", "--stages.base_vlm.batch", "4", "--stages.base_vlm.validate_every", "0"),
-    *("--stages.robot.steps", "3", "--stages.robot.minutes", "0.0", "--stages.robot.batch", "4", "--stages.robot.validate_every", "3"),
-    *("--stages.robot.validation_batches", "1"),
     *(
         part
-        for source in ("base_vlm.sources.0", "robot.sources.0")
-        for part in (f"--stages.{source}.data.tasks", repr(TASKS), f"--stages.{source}.data.episodes", "2")
+        for stage in STAGES
+        for field, value in (("steps", "3"), ("minutes", "0.0"), ("batch", "4"), ("validate_every", "3" if stage == "robot" else "0"))
+        for part in (f"--stages.{stage}.{field}", value)
     ),
+    *("--stages.robot.validation_batches", "1"),
+    *(part for stage in STAGES for part in (f"--stages.{stage}.sources.0.data.tasks", repr(TASKS), f"--stages.{stage}.sources.0.data.episodes", "2")),
 ]
 
 
@@ -28,11 +29,13 @@ def test_the_quickstart_leaves_data_stages_a_policy_results_with_controls_and_a_
     assert rate_fields <= summary["success"].keys()
     assert set(summary["per_task"]) == set(TASKS) and all(rate_fields <= v.keys() for v in summary["per_task"].values())
     assert {"instruction_shuffled", "images_blanked"} == set(summary["controls"])
-    assert [(s["name"], s["samples"]) for s in summary["stages"]] == [("base_vlm", 12), ("robot", 12)]
+    assert [(s["name"], s["samples"]) for s in summary["stages"]] == [(name, 12) for name in STAGES]
     assert all({"name", "seconds", "samples", "metrics"} <= s.keys() for s in summary["stages"])
     assert {"wall_s", "peak_rss_gb", "machine", "versions"} <= summary.keys()
     page = report.read_text()
-    assert [word for word in ("base vlm", "press", "data:video/mp4", "Questions about pictures") if word not in page] == []
+    assert [
+        word for word in ("base vlm", "press", "data:video/mp4", "Questions about pictures", "object poses", "waypoints") if word not in page
+    ] == []
     assert "learnt to answer questions" not in page and "No episodes were filmed" not in page
     assert Policy.load(root / "policy").config.stage == "robot"
 

@@ -1,7 +1,6 @@
-"""Pose-VLA (arXiv 2602.19710): a PaliGemma with a joint flow expert, trained in stages from poses to the robot.
+"""Pose-VLA (arXiv 2602.19710): a PaliGemma with a joint flow expert, trained in stages: words, poses of objects, poses of the gripper, the robot."""
 
-Here: stage 0 `base_vlm` and the robot's post-training; the pose stages stand between them.
-"""
+from typing import Any
 
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.number_transforms import Normalise, Numbers, SlotMap
@@ -19,8 +18,10 @@ from praxia.stages.recipe import Constant, InitFrom, Recipe, Source, Stage, Weig
 from praxia.tokens.local_tokenizer import LocalTokenizer, PublicTokenizer
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.train.optimiser import AdamW
+from praxia.worlds.tabletop.objects import CATEGORIES
 
 QUICKSTART_TASKS = ("reach", "push", "press", "drawer", "pick_and_place")
+TABLETOP_NAMES = (*CATEGORIES, "tray", "button", "drawer")
 
 
 SEES = ("backbone", "adapters")  # what the pose stages build and hand on
@@ -41,6 +42,7 @@ def tiny_model() -> ModelSpec:
         adapters=(RayDepth(drop_rays=0.0, drop_depth=0.0, unit=0.2, expansion=1),),
         tokens=(LearnedTokens("registers", 6, block=0),),
         order=("views", "prompt", "registers", "target"),
+        vocabulary=PoseVocabulary(xy=256, z=256, size=64, rotation=72, views=2),
         readouts={
             "words": PatchWords(),
             "places": PatchPlaces(),
@@ -52,13 +54,18 @@ def tiny_model() -> ModelSpec:
 
 
 def tiny() -> Recipe:
-    """Trains in minutes on two CPU cores: grounding and questions on still scenes of tabletop's base split, then five benchmark tasks."""
+    """Trains in minutes on two CPU cores: grounding and questions on still scenes of tabletop's base split, object poses and waypoints on its
+    pretrain split, then five tasks of the benchmark split. Five waypoints, 4 control steps apart, reach as far as a chunk of 16 actions."""
     scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=300, seed=1, world_args={"split": "base", "size": 64}, depth=True, steps=1)
     robot = Demonstrations(
         "tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=3, depth=True
     )
+    apart: dict[str, Any] = {"world_args": {"split": "pretrain", "size": 64}, "depth": True}
+    stills = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=200, seed=3, steps=1, **apart)
+    moves = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=30, seed=4, picture_every=3, **apart)
     seen = ("backbone", "adapters", "readouts")
     shift = (RandomShift(),)
+    spread = 0.02  # few samples: neighbouring bins learn from each other
     return Recipe(
         name="pose_vla",
         model=tiny_model(),
@@ -72,12 +79,36 @@ def tiny() -> Recipe:
                 objectives=(Weighted(Grounding()), Weighted(NextToken(), Constant(0.5))),
                 parts=seen,
                 steps=8000,
-                minutes=1.25,
+                minutes=1.0,
                 batch=32,
                 cycle=5,
                 shared=True,
                 optimiser=AdamW(lr=2e-3, warmup=50),
                 validate_every=500,
+            ),
+            Stage(
+                name="object_poses",
+                sources=(Source(stills, ObjectPoses(("head",), classes=TABLETOP_NAMES, least_side=0.01), shift),),
+                objectives=(Weighted(NextToken(spread)),),
+                parts=seen,
+                init_from=(from_stage("base_vlm", seen),),
+                steps=20_000,
+                minutes=1.0,
+                batch=16,
+                optimiser=AdamW(lr=1.5e-3, warmup=50),
+                validate_every=1000,
+            ),
+            Stage(
+                name="waypoints",
+                sources=(Source(moves, Waypoints(count=5, every=4), shift),),
+                objectives=(Weighted(NextToken(spread)),),
+                parts=seen,
+                init_from=(from_stage("object_poses", seen),),
+                steps=20_000,
+                minutes=0.75,
+                batch=16,
+                optimiser=AdamW(lr=1.5e-3, warmup=50),
+                validate_every=1000,
             ),
             Stage(
                 name="robot",
@@ -88,9 +119,9 @@ def tiny() -> Recipe:
                     Weighted(GuidedAttention(), Constant(0.2)),
                     Weighted(Grounding(), Constant(0.1)),
                 ),
-                init_from=(InitFrom(stage="base_vlm", parts=tuple((part, part) for part in seen)),),
+                init_from=(from_stage("waypoints", seen),),
                 steps=20_000,
-                minutes=5.5,
+                minutes=4.5,
                 batch=16,
                 optimiser=AdamW(lr=1.5e-3, warmup=100),
                 validate_every=1000,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import rich.box
 import rich.table
 
 from praxia.evaluate.intervals import Paired, Rate
@@ -29,7 +30,7 @@ class Table:
 
     def rich(self, heading: str | None = None) -> rich.table.Table:
         """For `rich.console.Console().print`."""
-        table = rich.table.Table(title=heading)
+        table = rich.table.Table(title=heading, title_justify="left", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for i, name in enumerate(self.columns):
             table.add_column(name, justify="right" if i in self.numbers else "left", overflow="fold")
         for n, row in enumerate(self.rows):

@@ -73,7 +73,8 @@ def assemble(recipe: Recipe) -> Assembly:
     robots = _robots(recipe, sources)
     model = _sized(recipe.model, robots, {s.embodiment for s in _acting_sources(recipe, sources)})
     if hasattr(model.vocabulary, "fitted"):
-        model = replace(model, vocabulary=model.vocabulary.fitted(*_quantities(recipe, sources)))
+        values, weights = _quantities(recipe, sources)
+        model = replace(model, vocabulary=model.vocabulary.fitted(values, weights) if values else None)  # no stage says numbers: it is left out
     tokenizer, special_ids, size = _tokenizer(recipe, model)
     if model.backbone is not None and model.backbone.vocabulary == 0:
         model = replace(model, backbone=replace(model.backbone, vocabulary=size))

@@ -188,12 +188,13 @@ def _size(parameters: Iterable[Tensor]) -> int:
 
 
 def stage_table(recipe: Recipe) -> Table:
-    """The stages as a table."""
+    """The stages as a table that fits 80 columns: lists stand below each other."""
     rows = []
     for stage in recipe.stages:
-        says = ", ".join(sorted({s.supervision.name for s in stage.sources})) or "(give --data)"
-        scored = ", ".join(to_json(w.objective)["kind"].split("/")[-1] for w in stage.objectives)
-        starts = ", ".join(i.stage or i.checkpoint for i in stage.init_from) or "–"
-        moves = " ".join(stage.trainable) + (f" except {' '.join(stage.frozen)}" if stage.frozen else "")
-        rows.append((stage.name, says, scored, " ".join(stage.parts) or "all", moves, starts, count(stage.steps), str(stage.batch)))
-    return Table(("stage", "says", "scored by", "parts", "moves", "starts from", "steps", "batch"), tuple(rows), frozenset({6, 7}))
+        starts = [f"← {i.stage or i.checkpoint}" for i in stage.init_from]
+        says = sorted({s.supervision.name for s in stage.sources}) + ["(give --data)"] * any(s.data is None for s in stage.sources)
+        scored = [to_json(w.objective)["kind"].split("/")[-1] for w in stage.objectives]
+        moves = [f"only {p}" for p in stage.trainable if p != "*"] + [f"not {p}" for p in stage.frozen]
+        long = [f"{count(stage.steps)} x {stage.batch}"] + [f"{stage.minutes:g} min"] * (stage.minutes > 0)
+        rows.append(tuple("\n".join(cell) for cell in ([stage.name, *starts], says, scored, [*(stage.parts or ("all",)), *moves], long)))
+    return Table(("stage", "says", "scored by", "trains", "steps x batch"), tuple(rows))
