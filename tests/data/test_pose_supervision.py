@@ -215,3 +215,24 @@ def test_of_rotations_that_look_alike_the_nearest_to_the_camera_is_said(turns, t
 def test_a_symmetry_that_is_none_is_refused():
     with pytest.raises(ConfigError, match="ObjectPoses.symmetric says 1 for 'mug'"):
         ObjectPoses(negatives=0.0, symmetric=(("mug", 1),))
+
+
+def test_registers_learn_where_the_asked_object_and_the_task_are(tabletop_source):
+    taught = replace(OBJECTS, roles=("head",), positions=2)
+    for example in asked(tabletop_source, taught, SHIFT):
+        (view,) = example.sample.views
+        name, dense = example.prompt.removeprefix("detect the "), example.dense
+        assert dense["positions_valid"].tolist() == [False, True, False] + [False] * 3 and dense["positions_slot"].tolist() == [0] * 3 + [-1] * 3
+        nearest = min((v for v in OBJECTS.visible(example.sample.objects, view) if v.truth.category == name), key=lambda v: v.T[2, 3])
+        np.testing.assert_allclose(dense["positions"][1, 2], nearest.T[2, 3], rtol=1e-5)
+        np.testing.assert_allclose(dense["positions_pixel"][1], nearest.centre, rtol=1e-5)
+    absent = next(asked(tabletop_source, replace(taught, negatives=1.0, classes=("unicorn",))))
+    assert NO_OBJECT in absent.target[0] and not absent.dense["positions_valid"].any()
+    way = next(asked(tabletop_source, Waypoints(count=2, every=1, positions=2)))
+    (path,) = way.sample.tool_path.values()
+    head = way.sample.views[0].camera
+    np.testing.assert_allclose(way.dense["positions"][0, 2], (invert(head.T_base_cam) @ path[0])[2, 3], rtol=1e-5)
+    assert way.dense["positions_valid"].all()
+    for supervision in (ObjectPoses, Waypoints):
+        with pytest.raises(ConfigError, match=f"{supervision.__name__}.positions is -1"):
+            supervision(positions=-1)

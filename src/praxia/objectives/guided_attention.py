@@ -25,7 +25,7 @@ _EPS = 1e-6
 class GuidedAttention:
     """- log of the weight on the visual token that covers the true place (0 for one outside the picture), mean over the places in posed views.
 
-    Reads batch.dense["positions_pixel" | "positions_slot" | "positions_valid"] as `ActionChunk(positions=True)` makes them: one place for each
+    Reads batch.dense["positions_pixel" | "positions_slot" | "positions_valid"] as `supervision.places` makes them: one place for each
     of the tokens whose attention is read.
     """
 

@@ -63,9 +63,11 @@ def tiny() -> Recipe:
     apart: dict[str, Any] = {"world_args": {"split": "pretrain", "size": 64}, "depth": True}
     stills = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=200, seed=3, steps=1, **apart)
     moves = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=30, seed=4, picture_every=3, **apart)
-    seen = ("backbone", "adapters", "readouts")
+    seen = (*SEES, "readouts")
+    asked = (*seen, "tokens")
     shift = (RandomShift(),)
-    spread = 0.02  # few samples: neighbouring bins learn from each other
+    says = Weighted(NextToken(spread=0.02))  # few samples: neighbouring bins learn from each other
+    places = (Weighted(PositionRegression(beta=0.05), Constant(5.0)), Weighted(GuidedAttention(), Constant(0.2)))
     return Recipe(
         name="pose_vla",
         model=tiny_model(),
@@ -88,9 +90,9 @@ def tiny() -> Recipe:
             ),
             Stage(
                 name="object_poses",
-                sources=(Source(stills, ObjectPoses(("head",), classes=TABLETOP_NAMES, least_side=0.01), shift),),
-                objectives=(Weighted(NextToken(spread)),),
-                parts=seen,
+                sources=(Source(stills, ObjectPoses(("head",), classes=TABLETOP_NAMES, least_side=0.01, positions=2), shift),),
+                objectives=(says, *places),
+                parts=asked,
                 init_from=(from_stage("base_vlm", seen),),
                 steps=20_000,
                 minutes=1.0,
@@ -100,10 +102,10 @@ def tiny() -> Recipe:
             ),
             Stage(
                 name="waypoints",
-                sources=(Source(moves, Waypoints(count=5, every=4), shift),),
-                objectives=(Weighted(NextToken(spread)),),
-                parts=seen,
-                init_from=(from_stage("object_poses", seen),),
+                sources=(Source(moves, Waypoints(count=5, every=4, positions=2), shift),),
+                objectives=(says, *places),
+                parts=asked,
+                init_from=(from_stage("object_poses", asked),),
                 steps=20_000,
                 minutes=0.75,
                 batch=16,
@@ -115,11 +117,10 @@ def tiny() -> Recipe:
                 sources=(Source(robot, ActionChunk(horizon=16, positions=True, views=2, beside=SceneGrounding()), shift),),
                 objectives=(
                     Weighted(FlowMatching()),
-                    Weighted(PositionRegression(beta=0.05), Constant(5.0)),
-                    Weighted(GuidedAttention(), Constant(0.2)),
+                    *places,
                     Weighted(Grounding(), Constant(0.1)),
                 ),
-                init_from=(from_stage("waypoints", seen),),
+                init_from=(from_stage("waypoints", asked),),
                 steps=20_000,
                 minutes=4.5,
                 batch=16,

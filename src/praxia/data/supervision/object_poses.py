@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from praxia.data.sample import Sample
+from praxia.data.supervision.places import place_targets, places
 from praxia.data.supervision.pose_text import Sections, pixel_quantity
 from praxia.data.supervision.supervision import Example, Needs, picture_size
 from praxia.errors import ConfigError
@@ -48,6 +49,7 @@ class ObjectPoses:
     least_area: of an object's visible part, as a share of the padded square picture (published: 150 pixels of 224 x 224).
     least_side: metres; thinner things (a mark on the table) are not listed: a box of no height overlaps nothing that is a millimetre off.
     delimiters: whether sections stand between <imageK> and </imageK>.
+    positions: views in whose frames the register tokens also learn where the asked object is (the nearest of them; `supervision.places`), 0 = none.
     symmetric: (category, n): things that look the same after a turn of 360 / n degrees about their z axis, 0 = after any turn. Of all rotations
     that look alike the one nearest to the camera's axes is said; empty = rotations as recorded, as published.
     """
@@ -60,12 +62,15 @@ class ObjectPoses:
     least_area: float = 150 / 224**2
     least_side: float = 0.0
     delimiters: bool = True
+    positions: int = 0
     symmetric: tuple[tuple[str, int], ...] = ()
     name: str = "object_poses"
 
     def __post_init__(self) -> None:
         if not 0 <= self.negatives <= 1:
             raise ConfigError(f"ObjectPoses.negatives is {self.negatives}; expected a probability from 0 to 1")
+        if self.positions < 0:
+            raise ConfigError(f"ObjectPoses.positions is {self.positions}; expected a number of views, 0 for none")
         if self.negatives and not self.classes:
             raise ConfigError("ObjectPoses.negatives needs `classes`, names to ask for where they are absent; give them, or set negatives to 0")
 
@@ -86,9 +91,15 @@ class ObjectPoses:
         if not present:
             return None
         if rng.random() < self.negatives and (absent := self._absent(sample.objects)):
-            return Example(sample, f"detect the {absent[rng.integers(len(absent))]}", self._nothing(sample.views))
+            return Example(sample, f"detect the {absent[rng.integers(len(absent))]}", self._nothing(sample.views), self._places(sample, []))
         asked = present[rng.integers(len(present))]
-        return Example(sample, f"detect the {asked}", self.answer(asked, seen, sample.views))
+        named = [v for objects in seen for v in objects if self.called(v.truth) == asked]
+        return Example(sample, f"detect the {asked}", self.answer(asked, seen, sample.views), self._places(sample, named))
+
+    def _places(self, sample: Sample, named: list[Visible]) -> dict[str, np.ndarray]:
+        """Where the nearest of some objects is, for the registers."""
+        nearest = min(named, key=lambda v: v.T[2, 3], default=None)
+        return place_targets(sample, places(None, nearest and nearest.truth, None), self.positions) if self.positions else {}
 
     def shown(self, sample: Sample) -> Sample:
         """The sample with the views that this supervision shows."""

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from praxia.data.sample import Sample
+from praxia.data.supervision.places import place_targets, task_places
 from praxia.data.supervision.pose_text import Sections, pixel_quantity
 from praxia.data.supervision.supervision import Example, Needs, picture_size
 from praxia.errors import ConfigError
@@ -28,6 +29,7 @@ class Waypoints:
 
     frame: of translation and rotation, `camera` as published or the robot's `base`. grip: metres from the recorded tool frame to the point
     between the fingers, along the tool's z. delimiters: whether sections stand between <imageK> and </imageK>.
+    positions: views in whose frames the register tokens also learn where tool, target and goal are (`supervision.places`), 0 = none.
     """
 
     count: int = 5
@@ -35,17 +37,20 @@ class Waypoints:
     frame: Literal["camera", "base"] = "camera"
     grip: float = 0.0
     delimiters: bool = True
+    positions: int = 0
     name: str = "waypoints"
 
     def __post_init__(self) -> None:
         for field in ("count", "every"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"Waypoints.{field} is {getattr(self, field)}; expected at least 1")
+        if self.positions < 0:
+            raise ConfigError(f"Waypoints.positions is {self.positions}; expected a number of views, 0 for none")
 
     @property
     def needs(self) -> Needs:
         """The tool's path; no actions."""
-        return Needs(tool_path=True, tool_steps=self.every * (self.count - 1) + 1)
+        return Needs(tool_path=True, objects=self.positions > 0, tool_steps=self.every * (self.count - 1) + 1)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if no calibrated view shows an arm."""
@@ -60,7 +65,8 @@ class Waypoints:
                         said += [f" {called(arm)} {i}", pixel_quantity(pixels[i : i + 1], picture_size(view))]
                         said += [quantity("translation", T[i, :3, 3]), quantity("rotation", matrix_to_euler(T[i, :3, :3])), ";"]
             sections.add(said)
-        return Example(sample, sample.instruction, sections.parts()) if shown else None
+        taught = place_targets(sample, task_places(sample), self.positions) if self.positions else {}
+        return Example(sample, sample.instruction, sections.parts(), taught) if shown else None
 
     def seen(self, path: np.ndarray, arm: str, view: View, sample: Sample) -> tuple[np.ndarray, np.ndarray] | None:
         """Pixels [count, 2], clipped to the picture, and poses [count, 4, 4] in `frame`; None if the view does not list the arm."""
