@@ -30,6 +30,15 @@ def test_errors_are_those_of_the_nearest_pairs_and_each_box_counts_once():
     assert scores["translation_cm"] == pytest.approx(3) and scores["rotation_deg"] == pytest.approx(np.rad2deg(0.1)) and scores["listed"] == 1
 
 
+def test_the_blind_answer_is_the_mean_of_the_other_boxes_of_its_class():
+    alone = Seen("car", boxes([0, 0, 5.0]), boxes([0, 0, 5.0]), np.ones(1))
+    scores = object_scores(
+        [Seen("mug", boxes([0, 0, 1.0], [0, 0, 1.2]), TRUTHS, np.ones(2)), Seen("mug", boxes([0, 0, 1.7]), TRUTHS[:0], np.zeros(0)), alone]
+    )
+    assert scores["mean_pose_cm"] == pytest.approx(45)  # |1 - 1.45|, |1.2 - 1.35|, |1.7 - 1.1|: the middle one
+    assert np.isnan(object_scores([alone])["mean_pose_cm"])
+
+
 def test_missing_and_invented_boxes_cost_precision_and_recall():
     one = object_scores([Seen("mug", TRUTHS, TRUTHS[:1], np.array([0.9]))])
     assert one["listed"] == 0.5 and 49 < one["ap15"] < 51.5

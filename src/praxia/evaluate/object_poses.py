@@ -1,6 +1,6 @@
 """How well a model says object poses: every class that a held-out picture shows is asked for, the answer's boxes meet the true ones (Pose-VLA 1a)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
 
     ap15: exact oriented IoU, classes averaged, ordered by the answers' own certainty; ap15_release: the released scorer's optimistic rules;
     ap3d: Omni3D's. translation_cm, rotation_deg, size_cm: of pairs, each truth with the nearest answer of its class that no nearer truth has.
+    mean_pose_cm: what translation_cm is of answers that do not look: the mean place of all other boxes of the class.
     """
     scenes: dict[str, list[Scene]] = {}
     for s in seen:
@@ -39,9 +40,21 @@ def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
         "ap3d": 100 * omni3d_ap(scenes)["AP3D"],
         "listed": len(pairs) / truths if truths else float("nan"),
         "translation_cm": float(100 * medians[0]),
+        "mean_pose_cm": 100 * _blind_error(scenes),
         "rotation_deg": float(np.rad2deg(medians[1])),
         "size_cm": float(100 * medians[2]),
     }
+
+
+def _blind_error(scenes: Mapping[str, Sequence[Scene]]) -> float:
+    """Median distance in metres of every true box to the mean of the others of its class; NaN where no class has two."""
+    distances: list[np.ndarray] = []
+    for some in scenes.values():
+        centres = np.concatenate([scene.truths.centre for scene in some])
+        if len(centres) > 1:
+            others = (centres.sum(0) - centres) / (len(centres) - 1)
+            distances.append(np.linalg.norm(centres - others, axis=1))
+    return float(np.median(np.concatenate(distances))) if distances else float("nan")
 
 
 def _pairs(seen: Seen) -> list[tuple[float, float, float]]:
