@@ -24,6 +24,7 @@ from praxia.workflows.pose_pictures import pose_pictures
 from praxia.workflows.train_recipe import Trained, train_recipe
 
 EPISODES = 20  # a task; five tasks make one hundred held-out episodes
+CONTROL_EPISODES = 10  # a task, the first of the same ones, for each control
 
 
 def quickstart(
@@ -42,7 +43,7 @@ def quickstart(
         trained = train_recipe(recipe, root, settings, restart=restart)
         assert trained.policy is not None
         judged = benchmark("tabletop", tasks, episodes)
-        results = evaluate(judged, policy_folder(trained.policy), root / "eval", show=show)
+        results = evaluate(judged, policy_folder(trained.policy), root / "eval", control_episodes=min(episodes, CONTROL_EPISODES), show=show)
     values = summary.judged(results) | {"wall_s": watch.seconds + trained.earlier_seconds, "peak_rss_gb": watch.peak_rss_gb}
     found = summary.add(root, values)
     policy = Policy.load(trained.policy)
