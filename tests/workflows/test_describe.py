@@ -1,0 +1,28 @@
+"""What `praxia info` says of the published shapes."""
+
+from dataclasses import replace
+
+import pytest
+
+from praxia.recipes.pose_vla import paper
+from praxia.workflows.describe import describe, stage_table
+
+
+def test_pose_vla_has_the_published_sizes_and_tokens():
+    recipe = paper()
+    facts = describe(replace(recipe, stages=recipe.stages[:1]))
+    parts = facts["parameters"]
+    # PaliGemma-3B is 2.92 B; 6,448 rows of 2048 more are the pose tokens beyond its spare ones
+    assert parts["by_module"]["backbone"] / 1e9 == pytest.approx(2.923 + 6448 * 2048 / 1e9, abs=0.002)
+    assert parts["by_module"]["head"] / 1e6 == pytest.approx(315, abs=1)  # Gemma-300M layers, state, action and time projections
+    assert {name: round(size / 1e6, 1) for name, size in parts["by_adapter"].items()} == {"rays": 8.0, "depth": 7.1}
+    assert facts["added_tokens"]["count"] == 6511 and "<transZ0000>..<transZ2047> (2048)" in facts["added_tokens"]["tokens"]
+    assert facts["reused_tokens"] == ["<loc0000>..<loc1023> (1024)"]
+    assert facts["layout"]["object_poses"].count("256 tokens") == 3
+    assert facts["trainable_by_stage"]["object_poses"] == parts["total"] - parts["by_module"]["head"]
+
+
+def test_the_stage_table_says_where_each_stage_starts_and_what_the_user_brings():
+    rows = stage_table(paper()).rows
+    assert [row[0] for row in rows] == ["object_poses", "waypoints\n← object_poses", "robot\n← waypoints"]
+    assert rows[1][1] == "waypoints\n(give --data)" and rows[2][4].endswith("x 32")
