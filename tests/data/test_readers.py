@@ -75,6 +75,22 @@ def test_omni3d_sides_lie_along_the_axes_they_belong_to(omni3d):
     assert omni3d(annotation()).open().sample(0, Needs()).views[0].depth is None
 
 
+def test_omni3d_things_without_a_trusted_box_are_still_there(omni3d):
+    spec = omni3d(annotation(), annotation(id=8, category_name="Table", valid3D=False))
+    sample = spec.open().sample(0, Needs())
+    assert sample.others == ("table",) and [o.name for o in sample.objects] == ["cereal box"]
+    asks = ObjectPoses(negatives=1.0, classes=("table", "coffee table", "lamp"))
+    assert asks(sample, np.random.default_rng(0)).prompt == "detect the lamp"  # the others may be in the picture
+    assert [path.name for path in spec.inputs] == ["SUNRGBD_train.json"]
+
+
+def test_omni3d_pictures_without_a_depth_file_have_none(omni3d, tmp_path):
+    spec = omni3d(annotation())
+    (tmp_path / "depth/pictures/a.png").unlink()
+    source = spec.open()
+    assert source.sample(0, Needs(depth=True)).views[0].depth is None and source.given == {"cameras/head"}
+
+
 def test_omni3d_boxes_in_another_order_of_sides_are_refused(omni3d):
     with pytest.raises(DataError, match=r"annotation 7: bbox3D_cam is 0\.\d+ m off .* length along the object's x"):
         omni3d(annotation(dimensions=[LENGTH, HEIGHT, WIDTH])).open()

@@ -268,7 +268,7 @@ def test_grounding_scores_the_words_and_the_place_of_every_thing_in_the_token_of
     assert objective.count(batch) == {}
 
 
-SCALES = (torch.tensor([4, 5, 6, 7]), torch.tensor([9, 8]))  # ids in the order of their values; 0..3 are words
+SCALES = ((torch.tensor([4, 5, 6, 7]), False), (torch.tensor([9, 8]), False))  # ids in the order of their values; 0..3 are words
 
 
 def answer(logits: torch.Tensor, ids: list[int]) -> tuple[Outputs, Batch]:
@@ -288,6 +288,16 @@ def test_a_spread_target_is_a_bell_over_the_bins_of_its_scale():
         expected = expected + sum(q * (q.log() - log_p[row, i]) for q, i in zip(bell, ids, strict=True))
     torch.testing.assert_close(total, expected)
     assert weight == 4
+
+
+def test_on_a_circle_the_last_bin_is_the_first_ones_neighbour():
+    near, far = (torch.zeros(1, 10).index_fill(1, torch.tensor([i]), 5.0) for i in (7, 6))
+    for circle in (True, False):
+        losses = []
+        for row in (near, far):
+            outputs, batch = answer(row, [4])
+            losses.append(NextToken(0.2)(replace(outputs, scales=((SCALES[0][0], circle),)), batch, {})["next_token"][0])
+        assert (losses[0] < losses[1]) == circle
 
 
 def test_without_spread_every_other_bin_is_equally_wrong():

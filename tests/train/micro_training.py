@@ -1,6 +1,8 @@
 """A real VLA of micro size on synthetic tensors; run as a script it trains one stage (what the resume tests kill and start again).
 
-python micro_training.py ROOT [--steps N] [--minutes M] [--spread replicate|shard] [--frozen PATTERN,...]
+python micro_training.py ROOT [--steps N] [--minutes M] [--spread replicate|shard] [--frozen PATTERN,...] [--words yes]
+
+words: the model has a readout that nothing scores, with parameters that are single numbers.
 """
 
 import sys
@@ -14,6 +16,7 @@ from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
 from praxia.data.mixture import MicroBatch
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
+from praxia.models.readouts import PatchWords
 from praxia.models.spec import ModelSpec
 from praxia.models.vla import VLA
 from praxia.objectives import FlowMatching, NextToken
@@ -101,7 +104,9 @@ def main() -> None:
     with process_group("cpu"):
         with ranks().main_first():
             folder = micro_run(Path(sys.argv[1]), stage).stage("robot")
-        train(micro_model(), stage, MicroStream(), folder, settings)
+        torch.manual_seed(0)
+        spec = micro_model_spec()
+        train(VLA(replace(spec, readouts={"words": PatchWords()} if "--words" in options else {})), stage, MicroStream(), folder, settings)
 
 
 if __name__ == "__main__":

@@ -236,3 +236,11 @@ def test_pictures_nobody_acts_in_teach_poses_beside_a_robot(recipe, tmp_path):
     assert [r.embodiment for r in trained.assembly.robots] == ["arm7"] and "object_poses/ap15" in trained.results[0].metrics
     policy = Policy.load(trained.policy)
     assert dict(policy.config.licences)["all"] == "CC-BY-NC-4.0" and [c.role for c in policy.cameras] == ["head", "wrist"]
+
+
+def test_a_state_in_the_prompt_must_be_normalised_to_its_bins(recipe):
+    head = replace(recipe.model.head, form="pi05")
+    with pytest.raises(ConfigError, match=r"normalises by \['mean_std'\]; set it to \(Normalise\('quantile'\),\)"):
+        assemble(replace(recipe, model=replace(recipe.model, head=head)))
+    numbers = Numbers((Normalise("mean_std"),), (Normalise("quantile"),))
+    assert assemble(replace(recipe, model=replace(recipe.model, head=head), numbers=numbers)).model.state_in_prompt

@@ -42,7 +42,7 @@ class Train:
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 ..."""
     threads: int = 0
-    """CPU threads; 0 = all cores. A resumed run gives equal losses only with equal threads."""
+    """CPU threads; 0 = all cores (one each behind torchrun). A resumed run gives equal losses only with equal threads."""
     spread: Spread = "replicate"
     """What each of several processes (torchrun) holds of the model: all of it (replicate), or a share (shard, FSDP2)."""
     dry_run: bool = False
@@ -66,7 +66,8 @@ def _train(options: Train, rest: Sequence[str], device: str) -> None:
         recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest, flag_names(Train))
     recipe = replace(recipe, preset=options.preset)
     if options.dry_run:
-        Console().print(stage_table(recipe).rich(f"{recipe.name} ({recipe.preset})"))
+        if group.main:
+            Console().print(stage_table(recipe).rich(f"{recipe.name} ({recipe.preset})"))
         return
     settings = TrainSettings(device=device, threads=options.threads, spread=options.spread, quiet=options.quiet)
     root = options.runs / (options.name or recipe.name)

@@ -60,11 +60,17 @@ class Collate:
             state=state,
             future=self._chunk([s.future for s in samples], samples, "future"),
             past=self._chunk([s.past for s in samples], samples, "past"),
-            embodiment=torch.tensor([self._index(s.embodiment) for s in samples]) if self.embodiments else None,
+            embodiment=torch.tensor([self._index(s.embodiment) for s in samples])
+            if self.embodiments and any(s.embodiment for s in samples)
+            else None,
             phrases=self._phrases([e.phrases for e in examples]) if self.text else None,
             dense={k: torch.from_numpy(np.stack([e.dense[k] for e in examples])) for k in examples[0].dense},
             sample_index=torch.tensor(list(indices)) if indices is not None else None,
         )
+
+    def _robots(self, samples: list[Sample]) -> Tensor | None:
+        """Indices of the samples' robots; None where nobody acts."""
+        return torch.tensor([self._index(s.embodiment) for s in samples]) if any(s.embodiment for s in samples) else None
 
     def _index(self, embodiment: str) -> int:
         if embodiment not in self.embodiments:
@@ -75,6 +81,8 @@ class Collate:
         asked = _all_or_none("a prompt", [e.prompt for e in examples])
         if asked is None:
             return None
+        if self._state_in_prompt and state is None and any(e.sample.future is not None for e in examples):
+            raise ConfigError("the model reads the robot's state from the prompt (form 'pi05'), but the data has none; add state to the dataset card")
         if not self._state_in_prompt or any(e.target is not None for e in examples) or state is None:
             return self._tokens([self._prompt(text) for text in asked])
         return self._tokens([self._state_prompt(text, row) for text, row in zip(asked, state_integers(state.numpy()).tolist(), strict=True)])

@@ -102,7 +102,8 @@ class Outputs:
 
     heads: by condition name ("action"; Action Priors adds "reconstruction"); latents: [B, Z] by name;
     target_hidden: [B, T, D] rows that predict the target tokens; logits(rows) maps hidden rows to vocabulary scores;
-    embed(ids) gives the language model's input embeddings; scales: ids of tokens that are the bins of one scale, in order, one tensor a scale;
+    embed(ids) gives the language model's input embeddings;
+    scales: ids of tokens that are the bins of one scale, in order, and whether it is a circle;
     readouts: further predictions by name (masks, projected features, positions).
     """
 
@@ -113,5 +114,5 @@ class Outputs:
     target_hidden: Tensor | None = None
     logits: Any = None
     embed: Any = None
-    scales: tuple[Tensor, ...] = ()
+    scales: tuple[tuple[Tensor, bool], ...] = ()
     readouts: dict[str, Tensor] = field(default_factory=dict)

@@ -25,17 +25,22 @@ PARTS = ("backbone", "adapters", "tokens", "encoder", "conditioner", "head", "re
 class VLA(nn.Module):
     """Parts: backbone, adapters, tokens, encoder, conditioner, head, readouts; a stage may build fewer.
 
-    `special_ids` maps the SpecialToken groups to their ids in the tokenizer; `scales` are the ids of number tokens, one ordered row a scale.
+    `special_ids` maps the SpecialToken groups to their ids in the tokenizer; `scales` are the ids of number tokens, one ordered row a scale,
+    and whether it is a circle.
     """
 
     def __init__(
-        self, spec: ModelSpec, parts: Collection[str] = PARTS, special_ids: dict[str, int] | None = None, scales: Sequence[Sequence[int]] = ()
+        self,
+        spec: ModelSpec,
+        parts: Collection[str] = PARTS,
+        special_ids: dict[str, int] | None = None,
+        scales: Sequence[tuple[Sequence[int], bool]] = (),
     ):
         super().__init__()
         check_order(spec)
         self.spec, self.special_ids = spec, special_ids or {}
-        self._scales = [f"_scale{i}" for i in range(len(scales))]
-        for name, ids in zip(self._scales, scales, strict=True):
+        self._scales = {f"_scale{i}": circle for i, (_, circle) in enumerate(scales)}
+        for name, (ids, _) in zip(self._scales, scales, strict=True):
             self.register_buffer(name, torch.tensor(ids), persistent=False)
         wanted = set(parts)
         backbone: Backbone | None = spec.backbone.build() if spec.backbone and "backbone" in wanted else None
@@ -135,7 +140,7 @@ class VLA(nn.Module):
             assert outputs.prefix is not None
             outputs.target_hidden = rows_before_target(outputs.prefix)
             outputs.logits = backbone.logits
-            outputs.scales = tuple(self.get_buffer(name) for name in self._scales)
+            outputs.scales = tuple((self.get_buffer(name), circle) for name, circle in self._scales.items())
         for name, readout in readouts.items():
             if readout.applies(batch) and readout.finds(outputs):
                 outputs.readouts[name] = readout(outputs, batch)

@@ -42,16 +42,17 @@ class NextToken:
         return {"next_token": (loss, batch.target.valid.sum().float())}
 
 
-def _spread_loss(logits: Tensor, ids: Tensor, scales: Sequence[Tensor], spread: float) -> Tensor:
+def _spread_loss(logits: Tensor, ids: Tensor, scales: Sequence[tuple[Tensor, bool]], spread: float) -> Tensor:
     """Sum of the divergences of rows [N, vocabulary] from their targets: a bell over the scale that an id is a bin of, the id alone elsewhere."""
     log_p = F.log_softmax(logits, dim=-1)
     words = torch.ones_like(ids, dtype=torch.bool)
     total = log_p.new_zeros(())
-    for scale in scales:
+    for scale, circle in scales:
         rank = (ids[:, None] == scale).int().argmax(1)
         rows = scale[rank] == ids
         words &= ~rows
-        away = (torch.arange(len(scale), device=ids.device) - rank[rows, None]) / (spread * len(scale))
-        bell = F.log_softmax(-(away**2) / 2, dim=-1)
+        away = (torch.arange(len(scale), device=ids.device) - rank[rows, None]).abs()
+        away = torch.minimum(away, len(scale) - away) if circle else away
+        bell = F.log_softmax(-((away / (spread * len(scale))) ** 2) / 2, dim=-1)
         total = total + F.kl_div(log_p[rows][:, scale], bell, reduction="sum", log_target=True)
     return total + F.nll_loss(log_p[words], ids[words], reduction="sum")

@@ -131,12 +131,13 @@ def tiny() -> Recipe:
     )
 
 
-OMNI3D = (("SUNRGBD", 10), ("ARKitScenes", 61), ("Objectron", 47))  # thousands of pictures
+OMNI3D = {"SUNRGBD": 10, "ARKitScenes": 61, "Objectron": 47}  # thousands of pictures
 OMNI3D_NAMES = (
     "chair", "table", "cabinet", "lamp", "books", "sofa", "picture", "window", "pillow", "door", "blinds", "sink", "shelves", "television", "shoes",
     "cup", "bottle", "bookcase", "laptop", "desk", "cereal box", "floor mat", "mirror", "counter", "camera", "bicycle", "toilet", "bed",
     "refrigerator", "box", "oven", "clothes", "towel", "night stand", "stove", "machine", "stationery", "bathtub", "curtain", "bin",
 )  # fmt: skip
+OBJECTRON_NAMES = ("bicycle", "books", "bottle", "camera", "cereal box", "chair", "cup", "laptop", "shoes")  # it labels nothing else in its pictures
 
 
 def paper() -> Recipe:
@@ -144,11 +145,13 @@ def paper() -> Recipe:
 
     The three Omni3D sets are looked for under data/omni3d; waypoints and actions are learnt from --data. Steps of 1a and 1b: open point 7.
     """
-    poses = ObjectPoses(classes=OMNI3D_NAMES)
-    objects = tuple(
-        Source(Omni3D((f"data/omni3d/Omni3D/{name}_train.json",), "data/omni3d"), poses, (ColourJitter(), PseudoViews()), weight=pictures**0.43)
-        for name, pictures in OMNI3D
-    )
+
+    def omni3d(name: str) -> Source:
+        poses = ObjectPoses(classes=OBJECTRON_NAMES if name == "Objectron" else OMNI3D_NAMES)
+        data = Omni3D((f"data/omni3d/Omni3D/{name}_train.json",), "data/omni3d")
+        return Source(data, poses, (ColourJitter(), PseudoViews()), weight=OMNI3D[name] ** 0.43)
+
+    objects = tuple(map(omni3d, OMNI3D))
     robot = (ColourJitter(), RandomCrop())
     pretraining = AdamW(lr=5e-5, final=2.5e-6, warmup=1000, weight_decay=1e-10)
     return Recipe(

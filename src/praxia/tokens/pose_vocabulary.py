@@ -88,12 +88,13 @@ class PoseTokens:
         return self.spec.tokens
 
     @property
-    def scales(self) -> tuple[tuple[str, ...], ...]:
-        """Tokens that are the bins of one quantity, in its order: places, x and y, z, sizes, angles; without those that the data never used."""
+    def scales(self) -> tuple[tuple[tuple[str, ...], bool], ...]:
+        """Tokens that are the bins of one quantity, in its order, and whether the last is the first one's neighbour: places, x and y, z, sizes,
+        angles; without those that the data never used."""
         spec = self.spec
         named = (("loc", LOCATIONS, LOCATIONS), ("transXY", spec.xy, self.xy.count), ("transZ", spec.z, self.z.count))
         named = (*named, ("size", spec.size, self.size.count), ("rot", spec.rotation, spec.rotation))
-        return tuple(tuple(kind_names(kind, count)[:used]) for kind, count, used in named)
+        return tuple((tuple(kind_names(kind, count)[:used]), kind == "rot") for kind, count, used in named)
 
     def text(self, parts: Parts) -> str:
         """The target as text, every quantity as tokens."""

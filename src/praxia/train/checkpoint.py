@@ -66,7 +66,7 @@ class Trainee:
         found: dict[str, Tensor] = {}
         for key, tensor in tensors.items():
             name = key.rpartition(":")[2]
-            spread = isinstance(tensor, DTensor) or (name in self.parameters and tensor.shape == self.parameters[name].shape)
+            spread = isinstance(tensor, DTensor) or (name in self.shards and tensor.ndim > 0)
             whole = self.shards.whole(name, local(tensor)) if spread else tensor
             if ranks().main:
                 found[key] = whole.detach().cpu()
@@ -74,7 +74,7 @@ class Trainee:
 
     def part(self, name: str, whole: Tensor) -> Tensor:
         """What this process keeps of a whole tensor that belongs to a parameter."""
-        return whole if self.shards is None or whole.ndim == 0 else self.shards.part(name, whole)
+        return self.shards.part(name, whole) if self.shards is not None and name in self.shards and whole.ndim else whole
 
 
 def folders(directory: Path) -> list[Path]:

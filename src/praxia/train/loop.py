@@ -80,7 +80,7 @@ class _Run:
         set_training_mode(model)
         whole = frozen_hashes(model) if settings.spread == "shard" else None  # the same for any number of processes
         shards = spread_over(settings.spread, model, self.device, self.ranks)
-        parameters = parameters if shards is None else shards.locals(list(parameters))
+        parameters = parameters if shards is None else shards.locals(parameters)
         self.ema = Ema(parameters, stage.ema) if stage.ema else None
         self.trainee = Trainee(model, parameters, stage.optimiser.build(parameters), self.ema, shards)
         self.guard = NanGuard(self.device)
@@ -121,7 +121,7 @@ class _Run:
                 self._step(batches)
                 if stage.minutes and self.ranks.agreed(clock.due(counters.step, self._seconds(), self._pauses, self.plan is not None)):
                     self._look_at_plan(clock)
-                self._pause(batches, self._asked_to_stop(stop))
+                self._pause(batches, self.ranks.anybody(stop.name))
         return self._finish()
 
     @property
@@ -143,12 +143,6 @@ class _Run:
                 f"{len(idle)} trainable tensors get no gradient (in no path to a loss): {', '.join(idle[:4])}{' ...' if len(idle) > 4 else ''}"
             )
         self.bar.update(step + 1, samples)
-
-    def _asked_to_stop(self, stop: StopRequest) -> str:
-        """The signal's name; several processes ask each other only when metrics are written anyway."""
-        if self.ranks.world == 1:
-            return stop.name
-        return self.ranks.anybody(stop.name) if self.counters.step % self.settings.log_every == 0 else ""
 
     def _pause(self, batches: Prefetch[list[Prepared]], stop: str) -> None:
         """What stands between two steps: look, validate, save, stop. stop: name of the signal that asked for it."""
@@ -229,6 +223,7 @@ class _Run:
         self.counters.seconds = self._seconds()
         self.log.sync()
         path = checkpoint.save(self.folder.checkpoints, self.trainee, self.counters, self.folder.identity)
+        self.ranks.wait()
         for saved in self.callbacks.saved:
             saved(path, self.counters.step)
         self._checkpoint_seconds = time.perf_counter() - start

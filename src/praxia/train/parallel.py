@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -69,6 +70,11 @@ class Ranks:
         dist.all_gather_object(found, value)
         return next((v for v in found if v), "")
 
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.world > 1:
+            dist.barrier()
+
     @contextmanager
     def main_first(self) -> Iterator[None]:
         """The body runs in the main process, then in the others: what it makes or keeps on disk is there for them."""
@@ -98,7 +104,8 @@ def process_group(device: str) -> Iterator[str]:
     if device.startswith("cuda"):
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
+    # the others wait while the main process makes demonstrations or decodes videos, which may take hours
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(days=1))
     try:
         yield device
     finally:
@@ -109,31 +116,47 @@ class Shards:
     """A model whose parameters are spread over the processes; what trains are the local parts."""
 
     def __init__(self, model: VLA, device: torch.device, world: int):
-        """Spread the model in place: every block of a list of blocks by itself, the rest together.
+        """Spread the model in place: every block of a list of blocks by itself, the rest together; single numbers stay whole everywhere.
 
         Whole parameters stay until the backward is through: a joint expert reads keys and values past a block's output, and what a block hands
         out that way would find its parameters gone.
         """
         self.mesh = init_device_mesh(device.type, (world,))
-        self._model = model
-        for block in [b for m in model.modules() if isinstance(m, nn.ModuleList) for b in m]:
-            if any(True for _ in block.parameters()):
-                fully_shard(block, mesh=self.mesh, reshard_after_forward=False)
-        fully_shard(model, mesh=self.mesh, reshard_after_forward=False)
+        self._model, self._world = model, world
+        kept = {p for p in model.parameters() if p.ndim == 0}
+        for block in _blocks(model):
+            fully_shard(block, mesh=self.mesh, reshard_after_forward=False, ignored_params=kept)
+        fully_shard(model, mesh=self.mesh, reshard_after_forward=False, ignored_params=kept)
         for method in ("sample", "generate"):
             register_fsdp_forward_method(model, method)
         self._parameters: dict[str, DTensor] = {n: p for n, p in model.named_parameters() if isinstance(p, DTensor)}
 
-    def locals(self, names: Sequence[str]) -> dict[str, nn.Parameter]:
-        """The parts of parameters that are here, as plain parameters that share their memory."""
-        return {name: nn.Parameter(self._parameters[name].to_local(), requires_grad=False) for name in names}
+    def __contains__(self, name: str) -> bool:
+        """Whether a parameter is spread."""
+        return name in self._parameters
 
-    def take_gradients(self, parameters: Mapping[str, nn.Parameter]) -> None:
-        """Move the gradients of the spread parameters to their local parts."""
+    def locals(self, parameters: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:
+        """The parts of parameters that are here, as plain parameters that share their memory; those that are not spread as they are."""
+        return {n: nn.Parameter(self._parameters[n].to_local(), requires_grad=False) if n in self else p for n, p in parameters.items()}
+
+    def take_gradients(self, parameters: Mapping[str, nn.Parameter], group: Ranks) -> None:
+        """Move the gradients of the spread parameters to their local parts; add up the others, which the loss's factor has made too large."""
         for name, parameter in parameters.items():
-            gradient = self._parameters[name].grad
-            parameter.grad = gradient.to_local() if isinstance(gradient, DTensor) else gradient
-            self._parameters[name].grad = None
+            if name in self:
+                gradient = self._parameters[name].grad
+                parameter.grad = gradient.to_local() if isinstance(gradient, DTensor) else gradient
+                self._parameters[name].grad = None
+        rest = [p.grad for n, p in parameters.items() if n not in self and p.grad is not None]
+        group.add_up(rest)
+        for gradient in rest:
+            gradient /= self._world
+
+    def norm(self, parameters: Mapping[str, nn.Parameter], group: Ranks) -> Tensor:
+        """Norm of the whole gradient."""
+        spread, rest = ([p.grad for n, p in parameters.items() if (n in self) == here and p.grad is not None] for here in (True, False))
+        square = torch.nn.utils.get_total_norm(spread).square()[None]
+        group.add_up([square])
+        return (square[0] + torch.nn.utils.get_total_norm(rest).square()).sqrt()
 
     def part(self, name: str, whole: Tensor) -> Tensor:
         """The local part of a whole tensor that is spread like the parameter."""
@@ -157,8 +180,16 @@ def spread_over(how: Spread, model: VLA, device: torch.device, group: Ranks) -> 
     if how == "replicate":
         return None
     if group.world == 1:
-        raise ConfigError("sharding over one process: expected several; start them with `torchrun --nproc-per-node N -m praxia train ...`")
+        raise ConfigError("sharding over one process: expected several; start them with `torchrun --nproc-per-node N --no-python praxia train ...`")
     return Shards(model, device, group.world)
+
+
+def _blocks(model: nn.Module) -> Iterator[nn.Module]:
+    """Blocks of the outermost lists of blocks."""
+    lists = [name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
+    for name in lists:
+        if not any(name.startswith(other + ".") for other in lists):
+            yield from (block for block in model.get_submodule(name).children() if any(p.ndim for p in block.parameters()))
 
 
 def local(tensor: Tensor) -> Tensor:

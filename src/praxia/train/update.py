@@ -64,11 +64,8 @@ class Update:
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         if step < self.stage.cycle:
             self.idle = {name for name in self.idle if self.trainee.parameters[name].grad is None}
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self.trainee.shards is not None:  # each process has seen its own part
-            square = norm.square()[None]
-            self._ranks.add_up([square])
-            norm = square[0].sqrt()
+        shards = self.trainee.shards
+        norm = torch.nn.utils.get_total_norm(gradients) if shards is None else shards.norm(self.trainee.parameters, self._ranks)
         skipped = self.guard.flag(step, metrics["loss"], norm)
         self._apply(step, rate, norm, skipped)
         return metrics | {"gradient_norm": norm, "skipped": skipped}
@@ -108,7 +105,7 @@ class Update:
     def _exchange(self, loss: Tensor, sums: dict[str, tuple[Tensor, Tensor]]) -> None:
         """Add up losses and gradients over the processes, in place. Every process has met every kind of micro-batch, so all have the same ones."""
         if self.trainee.shards is not None:
-            self.trainee.shards.take_gradients(self.trainee.parameters)  # already added up
+            self.trainee.shards.take_gradients(self.trainee.parameters, self._ranks)
         else:
             self._ranks.add_up([p.grad for p in self._parameters if p.grad is not None])
         self._ranks.add_up([loss, *(tensor for pair in sums.values() for tensor in pair)])

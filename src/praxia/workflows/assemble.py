@@ -36,7 +36,7 @@ class Assembly:
 
     def build(self, stage: Stage) -> VLA:
         """A fresh model with the stage's parts, random (or public) weights, and the vocabulary's size."""
-        scales = [self.tokenizer.convert_tokens_to_ids(list(names)) for names in getattr(self.model.vocabulary, "scales", ())]
+        scales = [(self.tokenizer.convert_tokens_to_ids(list(names)), circle) for names, circle in getattr(self.model.vocabulary, "scales", ())]
         model = VLA(self.model, stage.parts or PARTS, self.special_ids, scales)
         if model.backbone is not None:
             handed_on = any("backbone" in (part for _, part in init.parts) for init in stage.init_from)
@@ -75,10 +75,21 @@ def assemble(recipe: Recipe) -> Assembly:
     if hasattr(model.vocabulary, "fitted"):
         values, weights = _quantities(recipe, sources)
         model = replace(model, vocabulary=model.vocabulary.fitted(values, weights) if values else None)  # no stage says numbers: it is left out
+    _check_state_in_prompt(recipe, model)
     tokenizer, special_ids, size = _tokenizer(recipe, model)
     if model.backbone is not None and model.backbone.vocabulary == 0:
         model = replace(model, backbone=replace(model.backbone, vocabulary=size))
     return Assembly(recipe, model, robots, tokenizer, special_ids, size, sources)
+
+
+def _check_state_in_prompt(recipe: Recipe, model: ModelSpec) -> None:
+    """A prompt says numbers in bins of [-1, 1]: a z-score would leave a third of them at the ends."""
+    modes = [getattr(t, "mode", "") for t in (recipe.numbers or Numbers()).state]
+    if model.state_in_prompt and ("mean_std" in modes or not {"quantile", "min_max"} & set(modes)):
+        raise ConfigError(
+            f"the head's form 'pi05' writes the state into the prompt in 256 bins of [-1, 1], but Recipe.numbers.state normalises by {modes}; "
+            "set it to (Normalise('quantile'),)"
+        )
 
 
 def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ...]:

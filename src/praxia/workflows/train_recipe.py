@@ -61,7 +61,9 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
     if only and restart:
         raise ConfigError(f"--restart forgets every stage of {root}, also those that stage {only!r} starts from; leave out --stage, or --restart")
     for stage in recipe.stages:
-        if not stage.sources or any(source.data is None for source in stage.sources):
+        if not stage.sources:
+            raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no sources; give it one, e.g. Source(None, ActionChunk(16))")
+        if any(source.data is None for source in stage.sources):
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no data; give it with --data FOLDER (a dataset with its card)")
     group = ranks()
     with group.main_first():  # what opening makes (demonstrations, frame stores) is then there for all
@@ -190,6 +192,7 @@ def _inputs(stage: Stage, assembly: Assembly) -> str:
         said += [source.data, source.supervision.name]
         if isinstance(source.data, Recorded):
             said += [file_digest(file).hex() for file in sorted((Path(source.data.root) / "meta").rglob("*")) if file.is_file()]
+        said += [file_digest(file).hex() for file in getattr(source.data, "inputs", ())]
     if any(source.supervision.needs.horizon for source in stage.sources):
         said += [(robot.embodiment, robot.numbers) for robot in assembly.robots]
     return fingerprint(said)

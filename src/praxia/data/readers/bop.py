@@ -44,6 +44,11 @@ class Bop:
         pictures = [picture for scene in scenes for picture in self._pictures(scene, models)]
         return PosedPictures(f"{root.name}/{self.split}", self.licence, pictures, self.side)
 
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Files that say what is learnt."""
+        return (Path(self.root, "models", "models_info.json"), *sorted(Path(self.root, self.split).glob("*/scene_*.json")))
+
     def _pictures(self, scene: Path, models: dict[int, tuple[np.ndarray, np.ndarray]]) -> list[PosedPicture]:
         cameras, poses, infos = (_read(scene / f"{name}.json") for name in ("scene_camera", "scene_gt", "scene_gt_info"))
         names, found = dict(self.names), []

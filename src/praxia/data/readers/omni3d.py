@@ -1,6 +1,7 @@
 """Omni3D (arXiv 2207.10660): 3-D boxes in single pictures, one JSON a dataset and split. Unverified on real files."""
 
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ _CHECKED = 200  # annotations whose corners are rebuilt
 class Omni3D:
     """annotations: JSON file(s), e.g. `SUNRGBD_train.json`. root: folder that their file paths start from.
 
-    depth: folder with 16-bit depth pictures of the same names (as .png), in `depth_unit` metres a count; empty = none.
+    depth: folder with 16-bit depth pictures of the same names (as .png), in `depth_unit` metres a count, where there are any; empty = none.
     side: longer side of the pictures. licence: the JSON files are CC BY-NC 4.0, each set of pictures has its own terms.
     """
 
@@ -48,19 +49,38 @@ class Omni3D:
     def _pictures(self, path: Path) -> list[PosedPicture]:
         content = _read(path)
         by_image: dict[int, list[dict]] = defaultdict(list)
+        others: dict[int, set[str]] = defaultdict(set)
         for annotation in content["annotations"]:
             if usable(annotation):
                 by_image[annotation["image_id"]].append(annotation)
+            else:
+                others[annotation["image_id"]].add(_name(annotation))
         _check_corners([a for some in by_image.values() for a in some], path)
-        found = []
+        found, groups = [], {}
         for image in content["images"]:
             if not (annotations := by_image.get(image["id"])):
                 continue
             file = Path(image["file_path"])
             depth = Path(self.depth, file).with_suffix(".png") if self.depth else None
             objects = tuple(_object(a, number + 1) for number, a in enumerate(annotations))
-            found.append(PosedPicture(Path(self.root, file), np.array(image["K"], np.float64), objects, image["id"], depth, self.depth_unit))
+            scan = groups.setdefault(str(file.parent / re.sub(r"\d+$", "", file.stem)), len(groups))  # frames of one video stay together
+            found.append(
+                PosedPicture(
+                    Path(self.root, file),
+                    np.array(image["K"], np.float64),
+                    objects,
+                    scan,
+                    depth if depth is not None and depth.is_file() else None,
+                    self.depth_unit,
+                    tuple(sorted(others[image["id"]])),
+                )
+            )
         return found
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Files that say what is learnt."""
+        return tuple(map(Path, self.annotations))
 
 
 def usable(annotation: dict[str, Any]) -> bool:
@@ -79,8 +99,12 @@ def usable(annotation: dict[str, Any]) -> bool:
 
 
 def _object(annotation: dict[str, Any], instance: int) -> ObjectTruth:
-    box, name = _box(annotation), annotation["category_name"].lower().replace("_", " ")
+    box, name = _box(annotation), _name(annotation)
     return ObjectTruth(name, name, "", pose(box.R, box.centre), box.size, instance)
+
+
+def _name(annotation: dict[str, Any]) -> str:
+    return annotation["category_name"].lower().replace("_", " ")
 
 
 def _box(annotation: dict[str, Any]) -> Boxes:

@@ -90,7 +90,7 @@ class ObjectPoses:
         present = sorted({self.called(v.truth) for objects in seen for v in objects})
         if not present:
             return None
-        if rng.random() < self.negatives and (absent := self._absent(sample.objects)):
+        if rng.random() < self.negatives and (absent := self._absent(sample)):
             return Example(sample, f"detect the {absent[rng.integers(len(absent))]}", self._nothing(sample.views), self._places(sample, []))
         asked = present[rng.integers(len(present))]
         named = [v for objects in seen for v in objects if self.called(v.truth) == asked]
@@ -150,9 +150,9 @@ class ObjectPoses:
     def called(self, truth: ObjectTruth) -> str:
         return truth.category if self.names == "category" else truth.name
 
-    def _absent(self, objects: tuple[ObjectTruth, ...]) -> list[str]:
-        words = {word for o in objects for word in f"{o.category} {o.name}".split()}
-        known = {self.called(o) for o in objects}
+    def _absent(self, sample: Sample) -> list[str]:
+        words = {word for o in sample.objects for word in f"{o.category} {o.name}".split()} | {w for name in sample.others for w in name.split()}
+        known = {self.called(o) for o in sample.objects} | set(sample.others)
         # A name shares its colour with half the scene: there only the whole name decides.
         return [c for c in self.classes if c not in known and (self.names == "name" or not words & set(c.split()))]
 
