@@ -69,7 +69,8 @@ def fixed_camera_quality(source: LeRobotSource, role: str, arm: str) -> Calibrat
 
 def wrist_camera_spread(source: LeRobotSource, role: str, arm: str) -> tuple[float, float]:
     """How far a wrist camera moves on its tool over the looked-at steps: largest distance (m) and angle (rad) from its first pose there."""
-    poses = [invert(s.tool_path[arm][0]) @ s.views[0].camera.T_base_cam for some in _looked_at(source, role) for s in some if _posed(s.views[0])]
+    cameras = [(s, _camera_pose(s.views[0])) for some in _looked_at(source, role) for s in some]
+    poses = [invert(s.tool_path[arm][0]) @ T for s, T in cameras if T is not None]
     if not poses:
         return 0.0, 0.0
     T = np.stack(poses)
@@ -86,16 +87,15 @@ def _looked_at(source: LeRobotSource, role: str) -> Iterator[list[Sample]]:
         yield [source.sample_at(int(row), want) for row in mine[spread(len(mine), _STEPS)]] if len(mine) else []
 
 
-def _posed(view: View) -> bool:
-    return view.camera is not None and view.camera.T_base_cam is not None
+def _camera_pose(view: View) -> np.ndarray | None:
+    return None if view.camera is None else view.camera.T_base_cam
 
 
 def _tool_pixel(sample: Sample, arm: str) -> np.ndarray | None:
     """Where the tool is in the stored picture, float64 [2]; None behind the camera or outside."""
     view = sample.views[0]
-    if not _posed(view):
+    if view.camera is None or view.camera.T_base_cam is None:
         return None
-    assert view.camera is not None and view.camera.T_base_cam is not None
     pixel, z = project(view.camera.K, apply(invert(view.camera.T_base_cam), sample.tool_path[arm][0, :3, 3]))
     height, width = view.image.shape[:2]
     seen = z > _NEAREST and (pixel >= -0.5).all() and pixel[0] < width - 0.5 and pixel[1] < height - 0.5
@@ -113,9 +113,10 @@ def _on_robot(view: View, pixel: np.ndarray, things: Sequence[int]) -> bool | No
 def _change_rank(now: Sample, pixel: np.ndarray, later: Sample, following: np.ndarray) -> float | None:
     """Share of places that change less than the one between the tool's two pixels; None where the tool stands still or the camera moves."""
     first, second = now.views[0], later.views[0]
-    assert first.camera is not None and second.camera is not None
+    poses = [_camera_pose(first), _camera_pose(second)]
+    assert poses[0] is not None and poses[1] is not None
     moved = np.linalg.norm(following - pixel) > _MOVED * max(first.image.shape[:2])
-    if not moved or not np.array_equal(first.camera.T_base_cam, second.camera.T_base_cam):
+    if not moved or not np.array_equal(poses[0], poses[1]):
         return None
     change = ndimage.uniform_filter(np.abs(first.image.astype(np.float32) - second.image).mean(-1), 2 * _radius(first.image) + 1)
     u, v = np.round((pixel + following) / 2).astype(int)
