@@ -60,9 +60,7 @@ class Collate:
             state=state,
             future=self._chunk([s.future for s in samples], samples, "future"),
             past=self._chunk([s.past for s in samples], samples, "past"),
-            embodiment=torch.tensor([self._index(s.embodiment) for s in samples])
-            if self.embodiments and any(s.embodiment for s in samples)
-            else None,
+            embodiment=self._robots(samples) if self.embodiments else None,
             phrases=self._phrases([e.phrases for e in examples]) if self.text else None,
             dense={k: torch.from_numpy(np.stack([e.dense[k] for e in examples])) for k in examples[0].dense},
             sample_index=torch.tensor(list(indices)) if indices is not None else None,

@@ -68,6 +68,22 @@ def tiny() -> Recipe:
     shift = (RandomShift(),)
     says = Weighted(NextToken(spread=0.02))  # few samples: neighbouring bins learn from each other
     places = (Weighted(PositionRegression(beta=0.05), Constant(5.0)), Weighted(GuidedAttention(), Constant(0.2)))
+
+    def poses(name: str, data: Demonstrations, supervision: ObjectPoses | Waypoints, start: InitFrom, minutes: float) -> Stage:
+        return Stage(
+            name=name,
+            sources=(Source(data, supervision, shift),),
+            objectives=(says, *places),
+            parts=asked,
+            init_from=(start,),
+            steps=20_000,
+            minutes=minutes,
+            batch=16,
+            optimiser=AdamW(lr=1.5e-3, warmup=50),
+            validate_every=1000,
+        )
+
+    objects = ObjectPoses(("head",), classes=TABLETOP_NAMES, least_side=0.01, positions=2)
     return Recipe(
         name="pose_vla",
         model=tiny_model(),
@@ -88,38 +104,12 @@ def tiny() -> Recipe:
                 optimiser=AdamW(lr=2e-3, warmup=50),
                 validate_every=500,
             ),
-            Stage(
-                name="object_poses",
-                sources=(Source(stills, ObjectPoses(("head",), classes=TABLETOP_NAMES, least_side=0.01, positions=2), shift),),
-                objectives=(says, *places),
-                parts=asked,
-                init_from=(from_stage("base_vlm", seen),),
-                steps=20_000,
-                minutes=0.75,
-                batch=16,
-                optimiser=AdamW(lr=1.5e-3, warmup=50),
-                validate_every=1000,
-            ),
-            Stage(
-                name="waypoints",
-                sources=(Source(moves, Waypoints(count=3, every=6, positions=2), shift),),
-                objectives=(says, *places),
-                parts=asked,
-                init_from=(from_stage("object_poses", asked),),
-                steps=20_000,
-                minutes=0.5,
-                batch=16,
-                optimiser=AdamW(lr=1.5e-3, warmup=50),
-                validate_every=1000,
-            ),
+            poses("object_poses", stills, objects, from_stage("base_vlm", seen), 0.75),
+            poses("waypoints", moves, Waypoints(count=3, every=6, positions=2), from_stage("object_poses", asked), 0.5),
             Stage(
                 name="robot",
                 sources=(Source(robot, ActionChunk(horizon=16, positions=True, views=2, beside=SceneGrounding()), shift),),
-                objectives=(
-                    Weighted(FlowMatching()),
-                    *places,
-                    Weighted(Grounding(), Constant(0.1)),
-                ),
+                objectives=(Weighted(FlowMatching()), *places, Weighted(Grounding(), Constant(0.1))),
                 init_from=(from_stage("waypoints", asked),),
                 steps=20_000,
                 minutes=4.25,

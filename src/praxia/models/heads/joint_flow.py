@@ -21,7 +21,7 @@ from praxia.models.modulated_gemma import ModulatedGemma
 from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates, Want
 from praxia.registry import register
 
-# Parts of the public checkpoints (openpi's PyTorch form) and what they are here; the expert's output rows over words are left over.
+# Parts of the public checkpoints (openpi's PyTorch form) and what they are here.
 _PUBLIC = (("paligemma_with_expert.gemma_expert.model", "dit"), ("action_in_proj", "action_in_proj"), ("action_out_proj", "action_out_proj"))
 _PUBLIC_FORMS = {
     "pi0": tuple((name, name) for name in ("state_proj", "action_time_mlp_in", "action_time_mlp_out")),
