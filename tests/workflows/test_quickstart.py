@@ -8,6 +8,7 @@ from praxia.workflows.quickstart import quickstart
 
 TASKS = ("reach", "press")
 STAGES = ("base_vlm", "object_poses", "waypoints", "robot")
+SOURCES = (*(f"{stage}.sources.0" for stage in STAGES), "base_vlm.sources.1")
 SMALL = [
     *(
         part
@@ -16,7 +17,7 @@ SMALL = [
         for part in (f"--stages.{stage}.{field}", value)
     ),
     *("--stages.robot.validation_batches", "1"),
-    *(part for stage in STAGES for part in (f"--stages.{stage}.sources.0.data.tasks", repr(TASKS), f"--stages.{stage}.sources.0.data.episodes", "2")),
+    *(part for source in SOURCES for part in (f"--stages.{source}.data.tasks", repr(TASKS), f"--stages.{source}.data.episodes", "2")),
 ]
 
 

@@ -61,7 +61,7 @@ def tiny() -> Recipe:
         "tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=3, depth=True
     )
     apart: dict[str, Any] = {"world_args": {"split": "pretrain", "size": 64}, "depth": True}
-    stills = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=200, seed=3, steps=1, **apart)
+    stills = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=100, seed=3, steps=1, **apart)
     moves = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=30, seed=4, picture_every=3, **apart)
     seen = (*SEES, "readouts")
     asked = (*seen, "tokens")
@@ -112,7 +112,7 @@ def tiny() -> Recipe:
                 objectives=(Weighted(FlowMatching()), *places, Weighted(Grounding(), Constant(0.1))),
                 init_from=(from_stage("waypoints", asked),),
                 steps=20_000,
-                minutes=4.25,
+                minutes=4.1,
                 batch=16,
                 optimiser=AdamW(lr=1.5e-3, warmup=100),
                 validate_every=1000,
