@@ -56,9 +56,9 @@ def tiny_model() -> ModelSpec:
 def tiny() -> Recipe:
     """Trains in minutes on two CPU cores: grounding and questions on still scenes of tabletop's base split, object poses and waypoints on its
     pretrain split, then five tasks of the benchmark split. Made for the quickstart: poses take longer than that to be learnt well."""
-    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=300, seed=1, world_args={"split": "base", "size": 64}, depth=True, steps=1)
+    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=200, seed=1, world_args={"split": "base", "size": 64}, depth=True, steps=1)
     robot = Demonstrations(
-        "tabletop", QUICKSTART_TASKS, episodes=160, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=3, depth=True
+        "tabletop", QUICKSTART_TASKS, episodes=400, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=6, depth=True
     )
     apart: dict[str, Any] = {"world_args": {"split": "pretrain", "size": 64}, "depth": True}
     stills = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=100, seed=3, steps=1, **apart)
@@ -112,7 +112,7 @@ def tiny() -> Recipe:
                 objectives=(Weighted(FlowMatching()), *places, Weighted(Grounding(), Constant(0.1))),
                 init_from=(from_stage("waypoints", asked),),
                 steps=20_000,
-                minutes=4.75,
+                minutes=4.4,
                 batch=16,
                 optimiser=AdamW(lr=1.5e-3, warmup=100),
                 validate_every=1000,
