@@ -46,6 +46,10 @@ WRONG = [
     (("data", "inspect", "no/such"), "no/such"),
     (("data", "make", "tabeltop", "--out", "x"), "did you mean 'tabletop'"),
     (("doctor", "--jsn"), "--json"),
+    (("claims", "pose_vl"), "did you mean 'pose_vla'"),
+    (("claims", "pose_vla", "--variants", "posse"), "unknown variant 'posse'; did you mean 'poses'"),
+    (("claims", "pose_vla", "--seeds", "0"), "0 training seeds; give at least 1"),
+    (("claims", MICRO), "a claim function returns praxia.stages.claim.Claim"),
 ]
 
 

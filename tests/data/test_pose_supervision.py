@@ -9,7 +9,7 @@ from asking import asked
 
 from praxia.data.collate import Collate
 from praxia.data.sample_transforms import RandomShift
-from praxia.data.supervision import ObjectPoses, Waypoints
+from praxia.data.supervision import ObjectNames, ObjectPoses, Waypoints
 from praxia.errors import ConfigError
 from praxia.geometry.boxes import Boxes, corners
 from praxia.geometry.camera import Camera, project
@@ -115,6 +115,20 @@ def test_an_absent_class_is_answered_with_no_object_in_every_view(tabletop_sourc
     assert 0.15 < share < 0.35
     with pytest.raises(ConfigError, match="negatives needs `classes`"):
         ObjectPoses()
+
+
+def test_the_placebo_says_what_is_there_and_not_where(tabletop_source):
+    """The same objects of the same views, whatever their order and their distance: moving the camera changes nothing that is said."""
+    names = ObjectNames(least_area=0.001)
+    for example, poses in zip(asked(tabletop_source, names), asked(tabletop_source, replace(OBJECTS, names="name")), strict=True):
+        assert example.prompt == "describe the picture" and all(isinstance(part, str) for part in example.target)
+        said = [[name for name, _ in view] for view in sections(example.target)]
+        assert said == [sorted(v.truth.name for v in OBJECTS.visible(example.sample.objects, view)) for view in example.sample.views]
+        assert poses.prompt.removeprefix("detect the ") in {name for view in said for name in view}
+        mirrored = replace(example.sample, objects=example.sample.objects[::-1])
+        assert names(mirrored, np.random.default_rng(0)).target == example.target
+    empty = replace(example.sample, objects=())
+    assert names(empty, np.random.default_rng(0)) is None
 
 
 def test_options_of_the_published_format(tabletop_source):

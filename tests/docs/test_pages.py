@@ -121,6 +121,13 @@ def test_the_page_about_pose_vla_runs_as_printed(capsys):
         assert path[1] in {f.name for f in fields(kind)}, path
 
 
+def test_the_page_about_claims_loads_its_example(desk, capsys):
+    for language, code in blocks("claims.md"):
+        if language == "python":
+            exec(code, {})
+    assert "['shifted', 'still']" in capsys.readouterr().out
+
+
 class Parsed(Exception):
     """A command line was understood."""
 

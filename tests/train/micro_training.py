@@ -1,8 +1,9 @@
 """A real VLA of micro size on synthetic tensors; run as a script it trains one stage (what the resume tests kill and start again).
 
-python micro_training.py ROOT [--steps N] [--minutes M] [--spread replicate|shard] [--frozen PATTERN,...] [--words yes]
+python micro_training.py ROOT [--steps N] [--minutes M] [--spread replicate|shard] [--frozen PATTERN,...] [--words yes] [--low-rank yes] [--bits 8]
 
-words: the model has a readout that nothing scores, with parameters that are single numbers.
+words: the model has a readout that nothing scores, with parameters that are single numbers. low-rank: LoRA, and recomputed activations.
+bits: of the optimiser's moments, of all tensors of a block or more.
 """
 
 import sys
@@ -16,12 +17,14 @@ from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
 from praxia.data.mixture import MicroBatch
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
+from praxia.models.lora import LoRA
 from praxia.models.readouts import PatchWords
 from praxia.models.spec import ModelSpec
 from praxia.models.vla import VLA
 from praxia.objectives import FlowMatching, NextToken
 from praxia.stages.recipe import LinearDecay, Recipe, Stage, Weighted
 from praxia.stages.run_directory import RunDirectory
+from praxia.train import adamw_8bit
 from praxia.train.loop import train
 from praxia.train.optimiser import AdamW
 from praxia.train.parallel import process_group, ranks
@@ -100,6 +103,11 @@ def main() -> None:
     options = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     frozen = tuple(filter(None, options.get("--frozen", "").split(",")))
     stage = micro_stage(steps=int(options.get("--steps", 60)), minutes=float(options.get("--minutes", 0)), frozen=frozen)
+    if "--low-rank" in options:
+        stage = replace(stage, lora=LoRA(("backbone.*_proj",), rank=4), recompute=("*.mlp", "*encoder.layers.*"))
+    if "--bits" in options:
+        adamw_8bit.LEAST = adamw_8bit.BLOCK  # tensors here are small
+        stage = replace(stage, optimiser=replace(stage.optimiser, bits=int(options["--bits"])))
     settings = replace(SETTINGS, spread=options.get("--spread", "replicate"))
     with process_group("cpu"):
         with ranks().main_first():

@@ -217,15 +217,17 @@ def test_a_second_run_takes_the_shared_stage_and_a_restarted_one_trains_it(recip
     assert results[2][0].seconds != results[0][0].seconds
 
 
-def test_pictures_nobody_acts_in_teach_poses_beside_a_robot(recipe, tmp_path):
+def test_pictures_nobody_acts_in_teach_poses_beside_a_robot_even_if_one_is_damaged(recipe, tmp_path):
     K = [[80.0, 0, 32], [0, 80, 32], [0, 0, 1]]
     boxes = [
-        {"id": i, "image_id": 0, "category_name": "box", "valid3D": True, "behind_camera": False, "dimensions": [0.2, 0.2, 0.3],
+        {"id": i, "image_id": i // 2, "category_name": "box", "valid3D": True, "behind_camera": False, "dimensions": [0.2, 0.2, 0.3],
          "center_cam": [0.1 * i, 0.0, 1.0 + i], "R_cam": np.eye(3).tolist()}
-        for i in range(2)
+        for i in range(4)
     ]  # fmt: skip
     Image.new("RGB", (64, 64), "grey").save(tmp_path / "a.png")
-    (tmp_path / "all.json").write_text(json.dumps({"images": [{"id": 0, "file_path": "a.png", "K": K}], "annotations": boxes}))
+    (tmp_path / "damaged.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    pictures = [{"id": i, "file_path": name, "K": K} for i, name in enumerate(("a.png", "damaged.png"))]
+    (tmp_path / "all.json").write_text(json.dumps({"images": pictures, "annotations": boxes}))
     shapes = Omni3D((str(tmp_path / "all.json"),), str(tmp_path), side=64)
     stage = recipe.stages[0]
     objects = Source(shapes, ObjectPoses(negatives=0.0), (PseudoViews(((0.9, 1.0), (0.5, 0.8))),))
@@ -234,6 +236,8 @@ def test_pictures_nobody_acts_in_teach_poses_beside_a_robot(recipe, tmp_path):
     recipe = replace(recipe, model=replace(recipe.model, vocabulary=spec), stages=(poses, replace(recipe.stages[1], init_from=(), steps=2)))
     trained = train_recipe(recipe, tmp_path / "run", TrainSettings(quiet=True))
     assert [r.embodiment for r in trained.assembly.robots] == ["arm7"] and "object_poses/ap15" in trained.results[0].metrics
+    _, held_out = trained.assembly.mixtures(poses, trained.assembly.build(poses))
+    assert held_out.entries[0].transforms == objects.transforms, "held-out pictures are shown in as many views as training ones"
     policy = Policy.load(trained.policy)
     assert dict(policy.config.licences)["all"] == "CC-BY-NC-4.0" and [c.role for c in policy.cameras] == ["head", "wrist"]
 

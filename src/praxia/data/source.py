@@ -6,7 +6,8 @@ from typing import Protocol
 import numpy as np
 
 from praxia.data.sample import Sample
-from praxia.data.supervision.supervision import Needs
+from praxia.data.supervision.supervision import Example, Needs, Supervision
+from praxia.errors import DataError
 from praxia.specs import CameraSpec
 from praxia.specs.dims import ActionSpec, StateSpec
 
@@ -39,6 +40,14 @@ class SampleSource(Protocol):
     def texts(self) -> tuple[str, ...]:
         """All different instructions."""
         ...
+
+
+def example_of(source: SampleSource, index: int, supervision: Supervision, rng: np.random.Generator) -> Example | None:
+    """What a supervision makes of a sample; None if it has nothing to say, or the sample cannot be read (training counts and names those)."""
+    try:
+        return supervision(source.sample(index, supervision.needs), rng)
+    except DataError:
+        return None
 
 
 def spread(count: int, most: int) -> np.ndarray:

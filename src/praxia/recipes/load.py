@@ -1,4 +1,4 @@
-"""Recipes by name (`pose_vla`) or by path (`examples/my_recipe.py:my_recipe`), and `--a.b.c value` overrides of their fields."""
+"""Recipes and claims by name (`pose_vla`) or by path (`examples/my_recipe.py:my_recipe`), and `--a.b.c value` overrides of a recipe's fields."""
 
 import ast
 import dataclasses
@@ -9,10 +9,13 @@ import sys
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from praxia.errors import ConfigError, unknown
+from praxia.stages.claim import Claim
 from praxia.stages.recipe import Recipe
+
+T = TypeVar("T")
 
 NAMES = ("pose_vla",)
 PRESETS = ("tiny", "paper")
@@ -20,10 +23,8 @@ PRESETS = ("tiny", "paper")
 
 def load_recipe(name: str, preset: str = "tiny") -> Recipe:
     """A built-in recipe, or `path.py:function`; a function that takes `preset` gets it."""
-    if ":" in name:
-        return _from_file(name, preset)
-    if name.endswith(".py"):
-        raise ConfigError(f"recipe {name!r} names a file but no function; write {name}:my_recipe")
+    if ":" in name or name.endswith(".py"):
+        return _from_file(name, Recipe, preset)
     if name not in NAMES:
         raise ConfigError(unknown("recipe", name, NAMES) + "; a recipe of your own is given as path.py:function")
     if preset not in PRESETS:
@@ -31,11 +32,24 @@ def load_recipe(name: str, preset: str = "tiny") -> Recipe:
     return getattr(importlib.import_module(f"praxia.recipes.{name}"), preset)()
 
 
-def _from_file(name: str, preset: str) -> Recipe:
-    path, function = name.rsplit(":", 1)
+def load_claim(name: str) -> Claim:
+    """The claim of a built-in recipe, or `path.py:function`."""
+    if ":" in name or name.endswith(".py"):
+        return _from_file(name, Claim)
+    if name not in NAMES:
+        raise ConfigError(unknown("recipe", name, NAMES) + "; a claim of your own is given as path.py:function")
+    return importlib.import_module(f"praxia.recipes.{name}_claim").claim()
+
+
+def _from_file(name: str, kind: type[T], preset: str = "tiny") -> T:
+    """What a function in a file returns; a function that takes `preset` gets it."""
+    path, colon, function = name.rpartition(":")
+    what = kind.__name__.lower()
+    if not colon:
+        raise ConfigError(f"{what} {name!r} names a file but no function; write {name}:my_{what}")
     if not Path(path).is_file():
-        raise ConfigError(f"recipe file {path!r} does not exist (looked in {Path.cwd()})")
-    spec = importlib.util.spec_from_file_location(f"praxia_recipe_{Path(path).stem}", path)
+        raise ConfigError(f"{what} file {path!r} does not exist (looked in {Path.cwd()})")
+    spec = importlib.util.spec_from_file_location(f"praxia_{what}_{Path(path).stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -44,10 +58,10 @@ def _from_file(name: str, preset: str) -> Recipe:
     if function not in functions:
         raise ConfigError(f"{path}: {unknown('function', function, functions)}")
     make = functions[function]
-    recipe = make(preset) if "preset" in inspect.signature(make).parameters else make()
-    if not isinstance(recipe, Recipe):
-        raise ConfigError(f"{name} returned {type(recipe).__name__}; a recipe function returns praxia.stages.recipe.Recipe")
-    return recipe
+    made = make(preset) if "preset" in inspect.signature(make).parameters else make()
+    if not isinstance(made, kind):
+        raise ConfigError(f"{name} returned {type(made).__name__}; a {what} function returns {kind.__module__}.{kind.__name__}")
+    return made
 
 
 def override(recipe: Recipe, arguments: Sequence[str], flags: Sequence[str] = ()) -> Recipe:

@@ -58,7 +58,7 @@ def tiny() -> Recipe:
     pretrain split, then five tasks of the benchmark split. Made for the quickstart: poses take longer than that to be learnt well."""
     scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=200, seed=1, world_args={"split": "base", "size": 64}, depth=True, steps=1)
     robot = Demonstrations(
-        "tabletop", QUICKSTART_TASKS, episodes=400, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=6, depth=True
+        "tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=3, depth=True
     )
     apart: dict[str, Any] = {"world_args": {"split": "pretrain", "size": 64}, "depth": True}
     stills = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=100, seed=3, steps=1, **apart)
@@ -112,7 +112,7 @@ def tiny() -> Recipe:
                 objectives=(Weighted(FlowMatching()), *places, Weighted(Grounding(), Constant(0.1))),
                 init_from=(from_stage("waypoints", asked),),
                 steps=20_000,
-                minutes=4.4,
+                minutes=4.75,
                 batch=16,
                 optimiser=AdamW(lr=1.5e-3, warmup=100),
                 validate_every=1000,

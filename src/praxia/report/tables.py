@@ -37,6 +37,12 @@ class Table:
             table.add_row(*map(rich.table.Text, row), style="bold" if n in self.strong else None)  # type: ignore[attr-defined]
         return table
 
+    def markdown(self) -> str:
+        """For a page that is kept as Markdown."""
+        lines = [self.columns, tuple("--:" if i in self.numbers else "---" for i in range(len(self.columns)))]
+        lines += [tuple(f"**{cell}**" for cell in row) if n in self.strong else row for n, row in enumerate(self.rows)]
+        return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
     def _cells(self, row: Sequence[str]) -> list[Markup]:
         return [tag("th", row[0], scope="row")] + [tag("td", cell, class_=self._class(i)) for i, cell in enumerate(row[1:], 1)]
 

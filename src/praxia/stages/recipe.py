@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from praxia.errors import ConfigError, unknown
+from praxia.models.lora import LoRA
 from praxia.models.precision import Precision
 from praxia.models.spec import ModelSpec
 from praxia.registry import register
@@ -89,6 +90,8 @@ class Stage:
     minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are planned after a short
     measurement, again at each quarter of the budget where that was wrong, and the plan is kept by a resumed run; objective weights shrink with it).
     shared: a run takes the outcome of the same stage from the cache if an earlier run has trained it.
+    lora: linear layers that learn a low-rank update while their weights are frozen; what is handed on is merged. None: all learn whole weights.
+    recompute: patterns of modules whose activations are made again in the backward, for less memory (`train.recompute`).
     """
 
     name: str
@@ -110,6 +113,8 @@ class Stage:
     validation_batches: int = 8
     minutes: float = 0.0
     shared: bool = False
+    lora: LoRA | None = None
+    recompute: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "accumulate", "cycle", "validation_batches"):

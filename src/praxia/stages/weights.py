@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from praxia.errors import CheckpointError
+from praxia.models.lora import merged
 
 MODEL_FILE, EMA_FILE, POLICY_FILE = "model.safetensors", "ema.safetensors", "weights.safetensors"
 
@@ -59,13 +60,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Weights to hand on: those of a checkpoint (averaged ones where an average was kept) or of a policy folder."""
+    """Weights to hand on: those of a checkpoint (averaged where an average was kept, low-rank updates merged) or of a policy folder."""
     for name in (MODEL_FILE, POLICY_FILE):
         if (folder / name).is_file():
             weights = read_tensors(folder / name)
             if (folder / EMA_FILE).is_file():
                 weights |= read_tensors(folder / EMA_FILE)
-            return weights
+            return merged(weights)
     raise CheckpointError(f"{folder} holds neither {MODEL_FILE} (a checkpoint) nor {POLICY_FILE} (a policy); name one of those folders")
 
 

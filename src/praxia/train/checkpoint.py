@@ -18,6 +18,7 @@ from praxia.errors import CheckpointError
 from praxia.files import read_json, write_json
 from praxia.stages.run_directory import Identity
 from praxia.stages.weights import EMA_FILE, MODEL_FILE, disk_errors, load_state, owned_state, read_tensors, shown, size_in_bytes, write_tensors
+from praxia.train.adamw_8bit import AdamW8bit
 from praxia.train.ema import Ema
 from praxia.train.parallel import Shards, local, ranks
 
@@ -167,18 +168,27 @@ def note_if_best(folder: Path, metric: str, value: float) -> bool:
 
 
 def _moments(trainee: Trainee) -> dict[str, Tensor]:
-    state = trainee.optimiser.state
-    return {f"{kind}:{name}": tensor for name, p in trainee.parameters.items() for kind, tensor in state.get(p, {}).items()}
+    optimiser = trainee.optimiser
+
+    def of(parameter: nn.Parameter) -> Mapping[str, Tensor]:
+        return optimiser.moments(parameter) if isinstance(optimiser, AdamW8bit) else optimiser.state.get(parameter, {})
+
+    return {f"{kind}:{name}": tensor for name, p in trainee.parameters.items() for kind, tensor in of(p).items()}
 
 
 def _load_moments(trainee: Trainee, tensors: dict[str, Tensor], path: Path) -> None:
     unknown = sorted({key.partition(":")[2] for key in tensors} - trainee.parameters.keys())
     if unknown:
         raise CheckpointError(f"{path} has moments of parameters that this stage does not train: {shown(unknown)}")
+    by_name: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         kind, _, name = key.partition(":")
-        parameter = trainee.parameters[name]
-        trainee.optimiser.state[parameter][kind] = trainee.part(name, tensor).to(parameter.device)
+        by_name.setdefault(name, {})[kind] = trainee.part(name, tensor).to(trainee.parameters[name].device)
+    for name, moments in by_name.items():
+        if isinstance(trainee.optimiser, AdamW8bit):
+            trainee.optimiser.set_moments(trainee.parameters[name], moments)
+        else:
+            trainee.optimiser.state[trainee.parameters[name]].update(moments)
 
 
 def _flush_folder(folder: Path) -> None:

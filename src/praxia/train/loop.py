@@ -12,6 +12,7 @@ import torch
 
 from praxia.errors import CheckpointError
 from praxia.files import read_json, write_json
+from praxia.models.lora import inject, merge
 from praxia.models.vla import VLA
 from praxia.registry import from_json
 from praxia.stages.recipe import Stage
@@ -25,6 +26,7 @@ from praxia.train.metrics import MetricsLog, open_trackers
 from praxia.train.parallel import ranks, spread_over
 from praxia.train.plan import Plan, PlanClock, fit
 from praxia.train.progress import StageProgress
+from praxia.train.recompute import recompute
 from praxia.train.settings import TrainSettings
 from praxia.train.signals import StopRequest, TrainingStopped
 from praxia.train.stream import Prefetch, Prepared, Stream, prepare
@@ -75,8 +77,10 @@ class _Run:
         self.stage, self.stream, self.folder, self.settings, self.callbacks, self.teachers = stage, stream, folder, settings, callbacks, teachers
         self.device = torch.device(settings.device)
         self.ranks = ranks()
+        frozen_by_lora = inject(model, stage.lora) if stage.lora else ()
+        recompute(model, stage.recompute)
         self.model = model.to(self.device)
-        parameters = apply_trainable(model, stage.trainable, stage.frozen)
+        parameters = apply_trainable(model, stage.trainable, (*stage.frozen, *frozen_by_lora))
         set_training_mode(model)
         whole = frozen_hashes(model) if settings.spread == "shard" else None  # the same for any number of processes
         shards = spread_over(settings.spread, model, self.device, self.ranks)
@@ -268,6 +272,8 @@ class _Run:
         check_frozen(self.frozen, frozen_hashes(self.model))
         if self.ema is not None:
             self.ema.store()
+        if self.trainee.shards is None:
+            merge(self.model)
         last = self.ranks.agreed(checkpoint.folders(self.folder.checkpoints)[-1])
         counters = self.counters
         result = StageResult(

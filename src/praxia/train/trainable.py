@@ -47,9 +47,18 @@ def nearest(pattern: str, names: Sequence[str]) -> list[str]:
 
 
 def set_training_mode(model: nn.Module) -> None:
-    """train() for modules with something trainable, eval() for the rest, so that frozen parts neither drop out nor update running statistics."""
-    for module in model.modules():
-        module.training = any(p.requires_grad for p in module.parameters())
+    """train() for modules with something trainable, eval() for the rest, so that frozen parts neither drop out nor update running statistics.
+
+    A module without parameters (a dropout) follows the one it stands in.
+    """
+    _set_training_mode(model, False)
+
+
+def _set_training_mode(module: nn.Module, outer: bool) -> None:
+    moves = [p.requires_grad for p in module.parameters()]
+    module.training = any(moves) if moves else outer
+    for child in module.children():
+        _set_training_mode(child, module.training)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
 from praxia.data.number_transforms import Numbers
-from praxia.data.source import SampleSource, held_out_split, spread
+from praxia.data.source import SampleSource, example_of, held_out_split, spread
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.models.spec import ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
@@ -59,7 +59,8 @@ class Assembly:
             opened = self.sources[source.data]
             kept, out = held_out_split(opened.episodes, HELD_OUT, self.recipe.seed)
             train.append(Entry(opened, kept, source.supervision, source.transforms, source.weight, depth))
-            held.append(Entry(opened, out if len(out) else kept, source.supervision, (), source.weight, depth))
+            structural = tuple(t for t in source.transforms if getattr(t, "structural", False))  # the others only augment
+            held.append(Entry(opened, out if len(out) else kept, source.supervision, structural, source.weight, depth))
         seed = self.recipe.seed * 1009 + [s.name for s in self.recipe.stages].index(stage.name)
         return Mixture(train, collate, stage.batch, seed, stage.cycle), Mixture(held, collate, stage.batch, seed)
 
@@ -140,7 +141,7 @@ def _said(source: Source, opened: SampleSource) -> list[Quantity]:
     """The numbers in the targets of up to FITTED_ON samples, spread evenly; none of a supervision that speaks in words alone."""
     rng, found = np.random.default_rng(0), []
     for index in spread(len(opened), FITTED_ON):
-        example = source.supervision(opened.sample(int(index), source.supervision.needs), rng)
+        example = example_of(opened, int(index), source.supervision, rng)
         if example is None:
             continue
         if example.target is None or isinstance(example.target, str):

@@ -127,11 +127,14 @@ def said_paths(asked: Sequence[Asked], supervision: Waypoints) -> list[SaidPath]
 
 
 def _readable(entry: Entry, indices: Iterable[int]) -> list[Sample]:
-    """The samples, without those that cannot be read (training counts and names them)."""
+    """The samples as the entry shows them, without those that cannot be read (training counts and names them)."""
     found: list[Sample] = []
     for index in indices:
         with suppress(DataError):
-            found.append(entry.source.sample(int(index), entry.needs))
+            sample, rng = entry.source.sample(int(index), entry.needs), np.random.default_rng(int(index))
+            for transform in entry.transforms:
+                sample = transform(sample, rng)
+            found.append(sample)
     return found
 
 

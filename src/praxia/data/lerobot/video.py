@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
 
 from praxia.errors import DataError
 
@@ -20,6 +21,7 @@ _ENCODER = {
     "threads": "1",
     "x264-params": "keyint=2:min-keyint=1:scenecut=0:bframes=0:threads=1",
 }
+_SMALL = 256 * 256  # pixels: threads that each decode a frame pay off above it
 _CONTAINER = {"fflags": "+bitexact"}  # no version tags and dates in the file
 
 
@@ -132,17 +134,19 @@ class VideoReader:
 
 
 def decode_in_order(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """(number, uint8 [H, W, 3]) of the wanted frames in display order, up to the last of them; converting a frame costs more than decoding it."""
+    """(number, uint8 [H, W, 3]) of the wanted frames in display order, up to the last of them."""
     if not path.is_file():
         raise DataError(f"video {path} is missing; copy or download the dataset's videos/ folder completely")
     try:
         with av.open(str(path)) as file:
             stream = file.streams.video[0]
-            stream.thread_type = "AUTO"
+            small = stream.width * stream.height <= _SMALL
+            stream.thread_type = "SLICE" if small else "AUTO"
+            reformatter = VideoReformatter()  # one for all frames: a frame's own `to_ndarray` sets up a conversion each time
             last = max(wanted, default=-1)
             for number, frame in enumerate(file.decode(stream)):
                 if number in wanted:
-                    yield number, frame.to_ndarray(format="rgb24")
+                    yield number, reformatter.reformat(frame, format="rgb24").to_ndarray()
                 if number >= last:
                     break
     except (FFmpegError, IndexError) as error:

@@ -1,6 +1,7 @@
 """Crops: windows of pictures with cameras of their own, as augmentation and as pseudo views of single pictures (Pose-VLA stages 1a, 1b)."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class PseudoViews:
     areas: smallest and largest share of the picture's area, one pair a view (published: nearly all of it, then two details; BOP 0.15 to 0.65).
     aspect: width / height of the windows; one that would be larger than the picture is as large as the picture.
     """
+
+    structural: ClassVar[bool] = True  # it decides how many views there are: held-out samples go through it too
 
     areas: tuple[tuple[float, float], ...] = ((0.9, 1.0), (0.25, 0.55), (0.25, 0.55))
     aspect: float = 4 / 3

@@ -1,6 +1,7 @@
 """What a sample must say. Importing this package registers every supervision."""
 
 from praxia.data.supervision.action_chunk import ActionChunk
+from praxia.data.supervision.object_names import ObjectNames
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.scene_grounding import SceneGrounding
 from praxia.data.supervision.scene_questions import SceneQuestions
@@ -8,4 +9,15 @@ from praxia.data.supervision.state_action_chunk import StateActionChunk
 from praxia.data.supervision.supervision import Example, Needs, Supervision
 from praxia.data.supervision.waypoints import Waypoints
 
-__all__ = ["ActionChunk", "Example", "Needs", "ObjectPoses", "SceneGrounding", "SceneQuestions", "StateActionChunk", "Supervision", "Waypoints"]
+__all__ = [
+    "ActionChunk",
+    "Example",
+    "Needs",
+    "ObjectNames",
+    "ObjectPoses",
+    "SceneGrounding",
+    "SceneQuestions",
+    "StateActionChunk",
+    "Supervision",
+    "Waypoints",
+]

@@ -1,0 +1,83 @@
+"""The page of a claim, as Markdown: verdict, primary contrast, exploratory rows, budgets, the paper's numbers beside."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from praxia.report.tables import Table
+from praxia.report.words import count, percent, title
+
+
+def claim_page(found: Mapping[str, Any]) -> str:
+    """The page for what `workflows.claims.run_claim` returns."""
+    primary = found["primary"]
+    of_primary = [row for row in found["variants"] if row["name"] in (primary["first"], primary["second"])]
+    others = [row for row in found["variants"] if row not in of_primary]
+    plan = found["plan"]
+    parts = [
+        f"# {found['statement']}",
+        verdict(primary),
+        f"Judged on `{found['benchmark']}`, {plan['episodes']} episodes (plan {plan['hash']}), the same for all. Success by training seed:",
+        success_rows(of_primary).markdown(),
+    ]
+    if others:
+        parts += ["## Exploratory, without a verdict", success_rows(others).markdown()]
+    parts += ["## What each variant was trained on", budget_rows(found["variants"]).markdown()]
+    if found["published"]:
+        parts += [
+            "## What the paper reports, for other data and sizes",
+            Table(("setting", "result"), tuple(map(tuple, found["published"]))).markdown(),
+        ]
+    machine = found["machine"]
+    where = ", ".join(part for part in (machine["cpu"], f"{machine['cores']} cores", machine["gpu"], f"torch {found['versions']['torch']}") if part)
+    parts.append(f"Machine: {where}. Commit {found['git_commit'][:10]}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def verdict(primary: Mapping[str, Any]) -> str:
+    """One paragraph: what the primary contrast says, and from how many seeds."""
+    names, seeds = f"{primary['first']} - {primary['second']}", primary["seeds"]
+    if "verdict" not in primary:
+        return f"**Not decided yet**: {names} needs two training seeds of both, {len(seeds)} of {primary['planned_seeds']} are there."
+    by_seed = ", ".join(f"{100 * d:+.0f}" for d in primary["by_seed"])
+    interval = f"{100 * primary['difference']:+.1f} points ({100 * primary['low']:+.1f} to {100 * primary['high']:+.1f})"
+    warning = "" if len(seeds) >= 5 else " With fewer than five seeds the interval is too narrow: how seeds vary is hardly known."
+    planned = "" if len(seeds) >= primary["planned_seeds"] else f" {primary['planned_seeds']} seeds were planned."
+    return (
+        f"**{primary['verdict'].capitalize()}**: {names} = {interval} over {len(seeds)} training seeds (by seed {by_seed}); bootstrap over seeds and "
+        f"episodes. A difference below {100 * primary['least']:.0f} points would not matter.{planned}{warning}"
+    )
+
+
+def success_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row a variant: mean over seeds, every seed, and the mean of each task."""
+    tasks = list(dict.fromkeys(task for row in rows for run in row["seeds"].values() for task in run["per_task"]))
+
+    def mean(values: Sequence[float]) -> str:
+        return percent(sum(values) / len(values))
+
+    def line(row: Mapping[str, Any]) -> tuple[str, ...]:
+        runs = row["seeds"].values()
+        rates = [run["success"]["rate"] for run in runs]
+        return (
+            row["name"],
+            mean(rates),
+            ", ".join(f"{100 * rate:.0f}" for rate in rates),
+            *(mean([r["per_task"][t]["rate"] for r in runs]) for t in tasks),
+        )
+
+    columns = ("variant", "success", "by seed", *map(title, tasks))
+    return Table(columns, tuple(map(line, rows)), frozenset(range(1, len(columns))))
+
+
+def budget_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row a variant: its stages with their samples and target tokens a sample, and all samples together (of the first seed)."""
+
+    def line(row: Mapping[str, Any]) -> tuple[str, ...]:
+        stages = next(iter(row["seeds"].values()))["stages"]
+        named = "; ".join(
+            f"{title(s['name'])} {count(s['samples'])}" + (f" x {s['target_tokens']:.0f}" if s["target_tokens"] else "") for s in stages
+        )
+        return row["name"], row["about"], named, count(sum(s["samples"] for s in stages))
+
+    columns = ("variant", "what it is", "samples (x target tokens a sample)", "samples in all")
+    return Table(columns, tuple(map(line, rows)), frozenset({3}))

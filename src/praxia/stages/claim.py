@@ -1,0 +1,51 @@
+"""Claim: the central comparison of a paper, written down as data before it is run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from praxia.errors import ConfigError, unknown
+from praxia.stages.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of training. about: what sets it apart, in a line. recipe: training seed -> recipe whose last stage leaves a policy."""
+
+    name: str
+    about: str
+    recipe: Callable[[int], Recipe]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The claim holds if the first variant of the primary contrast succeeds more often than the second; all other variants are exploratory.
+
+    statement: what is claimed, one sentence. benchmark, tasks, episodes (a task), test_seed: what all are judged on. seeds: training seeds of the
+    primary contrast. least: smallest difference of success rates that would matter.
+    published: (setting, result) rows of the paper, printed beside ours.
+    """
+
+    statement: str
+    primary: tuple[str, str]
+    variants: tuple[Variant, ...]
+    tasks: tuple[str, ...]
+    benchmark: str = "tabletop"
+    episodes: int = 20
+    test_seed: int = 0
+    seeds: int = 5
+    least: float = 0.05
+    published: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [v.name for v in self.variants]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"the claim has variants of one name: {names}; a variant's name is its folder, give each its own")
+        for name in self.primary:
+            self.variant(name)
+
+    def variant(self, name: str) -> Variant:
+        """The variant of that name. Raises ConfigError if there is none."""
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise ConfigError(unknown("variant", name, [v.name for v in self.variants]))

@@ -1,0 +1,55 @@
+"""The page of a claim says what was compared, what came out and how sure it is."""
+
+import pytest
+
+from praxia.report.claim_page import budget_rows, claim_page, success_rows, verdict
+from praxia.report.tables import Table
+
+PRIMARY = {"first": "poses", "second": "placebo", "seeds": [0, 1, 2], "planned_seeds": 5, "least": 0.05}
+DECIDED = PRIMARY | {"difference": 0.12, "low": 0.03, "high": 0.21, "by_seed": [0.15, 0.02, 0.19], "verdict": "holds"}
+
+
+def run(rate: float) -> dict:
+    stages = [{"name": "base_vlm", "samples": 8000, "target_tokens": 4.2}, {"name": "robot", "samples": 11200, "target_tokens": 0.0}]
+    return {"success": {"rate": rate}, "per_task": {"reach": {"rate": rate}, "pick_and_place": {"rate": rate / 2}}, "stages": stages}
+
+
+ROWS = [
+    {"name": "poses", "about": "with poses", "seeds": {"0": run(0.4), "1": run(0.5)}},
+    {"name": "placebo", "about": "names | colours", "seeds": {"0": run(0.3)}},
+    {"name": "none", "about": "straight away", "seeds": {"0": run(0.2)}},
+]
+
+
+@pytest.mark.parametrize("word", ["holds", "does not hold", "undecided"])
+def test_the_verdict_stands_first_with_its_interval_and_its_seeds(word):
+    said = verdict(DECIDED | {"verdict": word})
+    assert said.startswith(f"**{word.capitalize()}**: poses - placebo = +12.0 points (+3.0 to +21.0) over 3 training seeds (by seed +15, +2, +19)")
+    assert "5 seeds were planned" in said and "fewer than five seeds" in said
+    assert "fewer than five" not in verdict(DECIDED | {"seeds": [0, 1, 2, 3, 4]})
+
+
+def test_without_two_seeds_nothing_is_decided():
+    assert "needs two training seeds of both, 1 of 5" in verdict(PRIMARY | {"seeds": [0]})
+
+
+def test_exploratory_rows_stand_apart():
+    found = {
+        "statement": "Poses help.", "benchmark": "tabletop", "plan": {"episodes": 100, "hash": "abc"}, "primary": DECIDED, "variants": ROWS,
+        "published": [["theirs", "70 %"]], "machine": {"cpu": "a cpu", "cores": 2, "gpu": ""}, "versions": {"torch": "2.13"}, "git_commit": "f" * 40,
+    }  # fmt: skip
+    page = claim_page(found)
+    parts = page.split("## ")
+    assert "| poses | 45" in parts[0] and "| none" not in parts[0] and "none" in parts[1] and parts[1].startswith("Exploratory, without a verdict")
+    assert "names \\| colours" in page and "a cpu, 2 cores, torch 2.13" in page and "| theirs | 70 % |" in page
+    assert "Exploratory" not in claim_page(found | {"variants": ROWS[:2]})
+
+
+def test_rows_say_seeds_tasks_and_budgets():
+    assert [cell.replace("\u202f", " ") for cell in success_rows(ROWS).rows[0]] == ["poses", "45 %", "40, 50", "45 %", "22 %"]
+    assert budget_rows(ROWS).rows[0][2].replace("\u202f", " ") == "base vlm 8 000 x 4; robot 11 200"
+
+
+def test_markdown_of_a_table_is_read_as_a_table():
+    lines = Table(("a", "b"), (("x", "1"), ("y|z", "2")), frozenset({1}), frozenset({1})).markdown().splitlines()
+    assert lines == ["| a | b |", "| --- | --: |", "| x | 1 |", "| **y\\|z** | **2** |"]

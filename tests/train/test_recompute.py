@@ -1,0 +1,40 @@
+"""Recomputed activations: less is kept, gradients stay the same to the last bit."""
+
+import pytest
+import torch
+from micro_training import micro_batch, micro_model
+
+from praxia.errors import ConfigError
+from praxia.train.recompute import recompute
+
+PATTERNS = ("*.mlp", "*encoder.layers.*")
+
+
+def gradients(patterns):
+    """Gradients by name, and the bytes that the forward keeps for the backward."""
+    model, batch = micro_model(), micro_batch(1)
+    own, kept = {p.data_ptr() for p in model.parameters()}, {}
+    chosen = recompute(model, patterns)
+
+    def keep(tensor):
+        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        outputs = model(batch, model.draw(batch, torch.Generator().manual_seed(0)))
+    size = sum(size for place, size in kept.items() if place not in own)
+    (outputs.heads["action"].prediction - outputs.heads["action"].target).square().mean().backward()
+    return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}, size, chosen
+
+
+def test_less_is_kept_and_gradients_are_the_same():
+    plain, all_kept, none = gradients(())
+    again, fewer_kept, chosen = gradients(PATTERNS)
+    assert none == [] and len(chosen) == 5  # two of the decoder, two of the expert, one block of the tower (its mlp is inside)
+    assert fewer_kept < 0.9 * all_kept
+    assert plain.keys() == again.keys() and all(torch.equal(plain[name], again[name]) for name in plain)
+
+
+def test_a_pattern_that_matches_nothing_is_refused():
+    with pytest.raises(ConfigError, match=r"pattern 'backbone\.blocks\.\*' matches no module; nearest"):
+        recompute(micro_model(), ("backbone.blocks.*",))
