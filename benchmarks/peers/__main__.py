@@ -1,0 +1,103 @@
+"""LeRobot's ACT and diffusion policy beside `pose_vla`: the same files, the same minutes, the same episodes.
+
+    python -m benchmarks.peers DATASET --minutes 5 15 [--tasks reach push ...] [--episodes 20] [--out runs/peers]
+
+Every policy trains from scratch for as many minutes (`pose_vla`: all its stages together); nothing else should run. Writes
+peers.json and peers.png (success against minutes); what is finished is not done again. Ours sees depth and calibration, theirs cannot.
+"""
+
+import argparse
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from praxia.evaluate.benchmarks import benchmark
+from praxia.evaluate.evaluate import evaluate
+from praxia.evaluate.factory import Factory, policy_folder
+from praxia.evaluate.rollout import Rules
+from praxia.files import read_json, write_json
+from praxia.recipes.load import load_recipe
+from praxia.train.settings import TrainSettings
+from praxia.workflows.summary import machine
+from praxia.workflows.train_recipe import train_recipe, with_data
+
+HERE = Path(__file__).parent
+PEERS = {"act": "ACT (LeRobot)", "diffusion": "diffusion policy (LeRobot)"}
+OURS = "pose_vla"
+REPLAN = 4
+
+
+def oracle_python() -> str:
+    made = subprocess.run([HERE.parents[1] / "scripts/oracles", "lerobot"], capture_output=True, text=True, check=True)
+    return made.stdout.strip().splitlines()[-1]
+
+
+def train_peer(kind: str, dataset: Path, minutes: float, out: Path, python: str) -> dict[str, Any]:
+    if not (out / "peer.json").is_file():
+        command = [python, str(HERE / "lerobot_policy.py"), "train", kind, str(dataset.resolve()), str(out), "--minutes", str(minutes)]
+        subprocess.run(command, check=True)
+    return {key: value for key, value in read_json(out / "peer.json").items() if key in ("steps", "samples", "seconds", "parameters")}
+
+
+def train_ours(dataset: Path, minutes: float, out: Path) -> dict[str, Any]:
+    recipe = with_data(load_recipe("pose_vla"), [str(dataset)])
+    share = minutes / sum(stage.minutes for stage in recipe.stages)
+    stages = tuple(replace(stage, minutes=stage.minutes * share, shared=False) for stage in recipe.stages)
+    trained = train_recipe(replace(recipe, stages=stages), out, TrainSettings())
+    assert trained.policy is not None
+    parameters = sum(p.numel() for p in trained.assembly.build(stages[-1]).parameters())
+    return {"samples": trained.results[-1].samples, "seconds": sum(r.seconds for r in trained.results), "parameters": parameters}
+
+
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    figure, axes = plt.subplots(figsize=(6, 4))
+    for name in dict.fromkeys(row["policy"] for row in rows):
+        some = sorted((row for row in rows if row["policy"] == name), key=lambda row: row["minutes"])
+        x, y = [r["minutes"] for r in some], [100 * r["success"]["rate"] for r in some]
+        errors = [
+            [100 * (r["success"]["rate"] - r["success"]["low"]) for r in some],
+            [100 * (r["success"]["high"] - r["success"]["rate"]) for r in some],
+        ]
+        axes.errorbar(x, y, yerr=errors, marker="o", capsize=3, label=name)
+    axes.set(xlabel="minutes of training", ylabel="success, %", ylim=(0, 100))
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[5.0])
+    parser.add_argument("--tasks", nargs="+", default=["reach", "push", "press", "drawer", "pick_and_place"])
+    parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--policies", nargs="+", choices=[*PEERS, OURS], default=[*PEERS, OURS])
+    parser.add_argument("--out", type=Path, default=Path("runs/peers"))
+    options = parser.parse_args()
+    judged = benchmark("tabletop", options.tasks, options.episodes, rules=Rules(replan=REPLAN))
+    python, rows = oracle_python(), []
+    for minutes in options.minutes:
+        for name in options.policies:
+            out = (options.out / f"{name}-{minutes:g}min").resolve()
+            if name == OURS:
+                found, policy = train_ours(options.dataset, minutes, out), policy_folder(out / "policy")
+            else:
+                found = train_peer(name, options.dataset, minutes, out, python)
+                policy = Factory("benchmarks.peers.peer_policy:PeerPolicy", {"folder": str(out), "python": python, "replan": REPLAN})
+            results = evaluate(judged, policy, out / "eval", controls=())
+            row = {"policy": PEERS.get(name, name), "minutes": minutes, **found}
+            rows.append(row | {"success": results["success"], "per_task": results["per_task"], "effort": results["effort"]})
+            write_json(options.out / "peers.json", {"rows": rows, "dataset": str(options.dataset), "plan": judged.plan.hash, "machine": machine()})
+    plot(rows, options.out / "peers.png")
+    print(json.dumps([{k: row[k] for k in ("policy", "minutes", "samples")} | {"success": row["success"]["rate"]} for row in rows], indent=1))
+
+
+if __name__ == "__main__":
+    main()
