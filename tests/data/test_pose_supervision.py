@@ -9,7 +9,7 @@ from asking import asked
 
 from praxia.data.collate import Collate
 from praxia.data.sample_transforms import RandomShift
-from praxia.data.supervision import ObjectNames, ObjectPoses, Waypoints
+from praxia.data.supervision import ObjectPoses, Placebo, Waypoints
 from praxia.errors import ConfigError
 from praxia.geometry.boxes import Boxes, corners
 from praxia.geometry.camera import Camera, project
@@ -117,18 +117,33 @@ def test_an_absent_class_is_answered_with_no_object_in_every_view(tabletop_sourc
         ObjectPoses()
 
 
-def test_the_placebo_says_what_is_there_and_not_where(tabletop_source):
-    """The same objects of the same views, whatever their order and their distance: moving the camera changes nothing that is said."""
-    names = ObjectNames(least_area=0.001)
-    for example, poses in zip(asked(tabletop_source, names), asked(tabletop_source, replace(OBJECTS, names="name")), strict=True):
-        assert example.prompt == "describe the picture" and all(isinstance(part, str) for part in example.target)
-        said = [[name for name, _ in view] for view in sections(example.target)]
-        assert said == [sorted(v.truth.name for v in OBJECTS.visible(example.sample.objects, view)) for view in example.sample.views]
-        assert poses.prompt.removeprefix("detect the ") in {name for view in said for name in view}
-        mirrored = replace(example.sample, objects=example.sample.objects[::-1])
-        assert names(mirrored, np.random.default_rng(0)).target == example.target
-    empty = replace(example.sample, objects=())
-    assert names(empty, np.random.default_rng(0)) is None
+@pytest.mark.parametrize(
+    "of", [OBJECTS, Waypoints(count=3, every=3), replace(OBJECTS, place="centre", positions=2)], ids=["boxes", "waypoints", "centres"]
+)
+def test_the_placebo_asks_the_same_and_answers_with_names_in_place_of_numbers(of, tabletop_source):
+    placebo, lengths = Placebo(of), []
+    for ours, theirs in zip(asked(tabletop_source, placebo), asked(tabletop_source, of), strict=True):
+        assert ours.prompt == theirs.prompt and ours.dense == {} and len(ours.sample.views) == len(theirs.sample.views)
+        text = "".join(ours.target)
+        spoken = " ".join(part for part in theirs.target if isinstance(part, str))
+        assert re.findall(r"</?image\d>|;", text) == re.findall(r"</?image\d>|;", spoken)
+        numbers = sum(len(part.values) for part in theirs.target if isinstance(part, Quantity))
+        lengths.append((len(re.findall(r"[a-z]+", text)) - len(re.findall(r"[a-z]+", spoken)), numbers))
+        known = {w for o in ours.sample.objects for w in o.name.split()} | set(ours.sample.instruction.split())
+        assert set(re.findall(r"[a-z]+", text)) - set(re.findall(r"[a-z]+", spoken)) <= known
+    assert all(words == numbers for words, numbers in lengths) and max(n for _, n in lengths) > 8
+
+
+def test_the_placebo_says_nothing_of_where_things_are(tabletop_source):
+    """Things moved about, within sight: the answer stays."""
+    placebo = Placebo(replace(OBJECTS, names="name"))
+    for example in asked(tabletop_source, placebo):
+        moved = [replace(o, T_base_object=pose(np.eye(3), [0, 0, 0.01]) @ o.T_base_object) for o in example.sample.objects]
+        index = np.random.default_rng(1)
+        words = re.findall(r"[a-z]+", "".join(placebo(replace(example.sample, objects=tuple(moved)), index).target))
+        again = re.findall(r"[a-z]+", "".join(placebo(example.sample, np.random.default_rng(1)).target))
+        if len(words) == len(again):  # nothing went out of sight
+            assert sorted(words) == sorted(again)
 
 
 def test_options_of_the_published_format(tabletop_source):

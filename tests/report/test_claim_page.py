@@ -5,13 +5,14 @@ import pytest
 from praxia.report.claim_page import budget_rows, claim_page, success_rows, verdict
 from praxia.report.tables import Table
 
-PRIMARY = {"first": "poses", "second": "placebo", "seeds": [0, 1, 2], "planned_seeds": 5, "least": 0.05}
+PRIMARY = {"first": "poses", "second": "placebo", "seeds": [0, 1, 2], "not_paired": [], "planned_seeds": 3, "least": 0.05}
 DECIDED = PRIMARY | {"difference": 0.12, "low": 0.03, "high": 0.21, "by_seed": [0.15, 0.02, 0.19], "verdict": "holds"}
 
 
 def run(rate: float) -> dict:
     stages = [{"name": "base_vlm", "samples": 8000, "target_tokens": 4.2}, {"name": "robot", "samples": 11200, "target_tokens": 0.0}]
-    return {"success": {"rate": rate}, "per_task": {"reach": {"rate": rate}, "pick_and_place": {"rate": rate / 2}}, "stages": stages}
+    where = {"machine": {"cpu": "a cpu", "cores": 2, "gpu": ""}, "versions": {"torch": "2.13"}, "git_commit": "f" * 40}
+    return {"success": {"rate": rate}, "per_task": {"reach": {"rate": rate}, "pick_and_place": {"rate": rate / 2}}, "stages": stages} | where
 
 
 ROWS = [
@@ -25,23 +26,24 @@ ROWS = [
 def test_the_verdict_stands_first_with_its_interval_and_its_seeds(word):
     said = verdict(DECIDED | {"verdict": word})
     assert said.startswith(f"**{word.capitalize()}**: poses - placebo = +12.0 points (+3.0 to +21.0) over 3 training seeds (by seed +15, +2, +19)")
-    assert "5 seeds were planned" in said and "fewer than five seeds" in said
-    assert "fewer than five" not in verdict(DECIDED | {"seeds": [0, 1, 2, 3, 4]})
+    assert "Left out" not in said and "seeds 1, 4" in verdict(DECIDED | {"verdict": word, "not_paired": [1, 4]})
 
 
-def test_without_two_seeds_nothing_is_decided():
-    assert "needs two training seeds of both, 1 of 5" in verdict(PRIMARY | {"seeds": [0]})
+def test_before_all_planned_seeds_are_there_nothing_is_decided():
+    assert "needs the 5 planned training seeds of both, 1 are there" in verdict(PRIMARY | {"seeds": [0], "planned_seeds": 5})
+    early = {k: v for k, v in DECIDED.items() if k != "verdict"} | {"planned_seeds": 5}
+    assert verdict(early).startswith("**Not decided yet, 3 of 5 planned seeds**: poses - placebo = +12.0")
 
 
 def test_exploratory_rows_stand_apart():
     found = {
         "statement": "Poses help.", "benchmark": "tabletop", "plan": {"episodes": 100, "hash": "abc"}, "primary": DECIDED, "variants": ROWS,
-        "published": [["theirs", "70 %"]], "machine": {"cpu": "a cpu", "cores": 2, "gpu": ""}, "versions": {"torch": "2.13"}, "git_commit": "f" * 40,
+        "published": [["theirs", "70 %"]],
     }  # fmt: skip
     page = claim_page(found)
     parts = page.split("## ")
     assert "| poses | 45" in parts[0] and "| none" not in parts[0] and "none" in parts[1] and parts[1].startswith("Exploratory, without a verdict")
-    assert "names \\| colours" in page and "a cpu, 2 cores, torch 2.13" in page and "| theirs | 70 % |" in page
+    assert "names \\| colours" in page and "a cpu, 2 cores, torch 2.13, commit ffffffffff." in page and "| theirs | 70 % |" in page
     assert "Exploratory" not in claim_page(found | {"variants": ROWS[:2]})
 
 

@@ -5,7 +5,7 @@ import torch
 from micro_training import micro_batch, micro_model
 
 from praxia.errors import ConfigError
-from praxia.train.recompute import recompute
+from praxia.train.recompute import recompute, restore
 
 PATTERNS = ("*.mlp", "*encoder.layers.*")
 
@@ -30,7 +30,8 @@ def gradients(patterns):
 def test_less_is_kept_and_gradients_are_the_same():
     plain, all_kept, none = gradients(())
     again, fewer_kept, chosen = gradients(PATTERNS)
-    assert none == [] and len(chosen) == 5  # two of the decoder, two of the expert, one block of the tower (its mlp is inside)
+    # two of the decoder, two of the expert, one block of the tower (its mlp is inside)
+    assert none == {} and [calls.count for calls in chosen.values()] == [1] * 5
     assert fewer_kept < 0.9 * all_kept
     assert plain.keys() == again.keys() and all(torch.equal(plain[name], again[name]) for name in plain)
 
@@ -38,3 +39,15 @@ def test_less_is_kept_and_gradients_are_the_same():
 def test_a_pattern_that_matches_nothing_is_refused():
     with pytest.raises(ConfigError, match=r"pattern 'backbone\.blocks\.\*' matches no module; nearest"):
         recompute(micro_model(), ("backbone.blocks.*",))
+
+
+def test_a_layer_that_appends_to_a_cache_is_refused():
+    with pytest.raises(ConfigError, match=r"language_model.layers.0' appends to a cache"):
+        recompute(micro_model(), ("*language_model.layers.*",))
+
+
+def test_a_model_is_as_it_was_when_recomputing_is_undone():
+    model = micro_model()
+    chosen = recompute(model, PATTERNS)
+    restore(model, chosen)
+    assert all("forward" not in vars(module) for module in model.modules())

@@ -1,6 +1,8 @@
 """praxia claims: the central comparison of a recipe's paper, as a controlled experiment."""
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +56,8 @@ def main(arguments: Sequence[str]) -> None:
     out = options.out or Path("runs/claims") / options.recipe.rpartition(":")[2]
     quiet = options.quiet or options.json
     settings = TrainSettings(device=resolve_device(options.device), threads=options.threads, quiet=quiet)
-    found = run_claim(claim, out, settings, options.variants, options.seeds, options.workers, not quiet)
+    with redirect_stdout(sys.stderr if options.json else sys.stdout):
+        found = run_claim(claim, out, settings, options.variants, options.seeds, options.workers, not quiet)
     if options.json:
         print_json(found)
         return

@@ -1,6 +1,6 @@
 """SampleSource: an indexed, map-style source of samples, and what a run gives to open one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -42,12 +42,23 @@ class SampleSource(Protocol):
         ...
 
 
-def example_of(source: SampleSource, index: int, supervision: Supervision, rng: np.random.Generator) -> Example | None:
-    """What a supervision makes of a sample; None if it has nothing to say, or the sample cannot be read (training counts and names those)."""
-    try:
-        return supervision(source.sample(index, supervision.needs), rng)
-    except DataError:
-        return None
+def examples_of(source: SampleSource, indices: Iterable[int], supervision: Supervision) -> Iterator[Example]:
+    """What a supervision makes of samples, without those it has nothing to say of and those that cannot be read (training counts and names them).
+
+    Raises the last sample's DataError if not one can be read.
+    """
+    rng, fault, read = np.random.default_rng(0), None, False
+    for index in indices:
+        try:
+            example = supervision(source.sample(int(index), supervision.needs), rng)
+        except DataError as error:
+            fault = error
+            continue
+        read = True
+        if example is not None:
+            yield example
+    if fault is not None and not read:
+        raise fault
 
 
 def spread(count: int, most: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.stats import t
 
 from praxia.errors import ConfigError
 
@@ -13,7 +14,7 @@ Verdict = Literal["holds", "does not hold", "undecided"]
 
 @dataclass(frozen=True)
 class Contrast:
-    """Success rate of the first way minus the second's, mean over tasks, with a bootstrap interval. by_seed: the difference of each training seed."""
+    """Success rate of the first way minus the second's, mean over tasks, with an interval. by_seed: the difference of each training seed."""
 
     difference: float
     low: float
@@ -29,7 +30,8 @@ def contrast(
 
     Seeds and episodes are both drawn again with replacement, each as a whole (all seeds saw the same episodes, so a hard episode is hard for all
     of them: the crossed bootstrap of Owen 2007; drawing episodes anew for every seed would promise too much). Episodes are drawn within tasks.
-    With fewer than about five seeds the interval is too narrow: nobody knows how seeds vary from three of them.
+    Few seeds make that interval too narrow (with three of them it excludes 0 as soon as all three agree), so it is never narrower than Student's
+    interval over the seeds' own differences.
 
     Verdict: holds if the whole interval is above 0; does not hold if it is below `least`, the smallest difference that would matter; else undecided.
     Raises ConfigError for outcomes of different shapes or without two seeds.
@@ -47,7 +49,9 @@ def contrast(
     for k in range(draws):
         some = apart[rng.integers(len(apart), size=len(apart))].mean(0)
         means[k] = np.mean([some[rng.choice(place, len(place))].mean() for place in places])
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     by_seed = np.mean([apart[:, place].mean(1) for place in places], axis=0)
+    half = float(t.ppf((1 + confidence) / 2, len(by_seed) - 1) * by_seed.std(ddof=1) / np.sqrt(len(by_seed)))
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = min(low, by_seed.mean() - half), max(high, by_seed.mean() + half)
     verdict: Verdict = "holds" if low > 0 else "does not hold" if high < least else "undecided"
     return Contrast(float(by_seed.mean()), float(low), float(high), tuple(map(float, by_seed)), verdict)

@@ -59,10 +59,18 @@ def inject(model: nn.Module, spec: LoRA) -> tuple[str, ...]:
     return (f"*{BASE}*",)
 
 
-def merge(model: nn.Module) -> None:
-    """Add the updates to the weights and put the plain layers back, in place; nothing where there are none."""
+def check_trains(model: nn.Module) -> None:
+    """ConfigError if a pattern froze an update."""
+    if frozen := [name for name, p in model.named_parameters() if name.endswith((DOWN, UP)) and not p.requires_grad]:
+        raise ConfigError(
+            f"Stage.frozen keeps {len(frozen)} low-rank updates from learning, {frozen[0]!r} first; the weights beside an update are frozen anyway: "
+            "name what else must stay, e.g. '*embed_tokens*'"
+        )
+
+
+def remove(model: nn.Module) -> None:
+    """Put the plain layers back, in place, without the updates; nothing where there are none."""
     for name, module in _layers(model).items():
-        module.merge()
         model.set_submodule(name, module.get_base_layer())
 
 

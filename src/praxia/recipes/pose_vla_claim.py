@@ -1,14 +1,18 @@
 """Does learning to say poses save demonstrations? Pose-VLA's central comparison on tabletop, at the size of `tiny`.
 
-The pose stages are the published ones, next-token prediction alone. Their placebo sees the same pictures for the same number of steps and lists
-what is on them, with about as many words and without any place. Every seed draws its own demonstrations.
+The pose stages are next-token prediction alone, as published (but for the bell around the right bin that `tiny` has). Their placebo sees the same
+pictures and prompts for the same number of steps and answers with as many tokens, names in place of numbers. Every seed draws its own demonstrations.
+
+What makes a difference hard to see: `base_vlm` of all variants learns where named things are, and so does their robot stage beside the actions
+(`tiny`'s positions and grounding). "flow alone" leaves the latter out of both. Waypoints are learnt from another split of the world, on a fifth as
+many whole demonstrations as there are scenes: few demonstrations means few of the world that is judged.
 """
 
 from dataclasses import replace
 from functools import partial
 
 from praxia.data.demonstrations import Demonstrations
-from praxia.data.supervision import ObjectNames
+from praxia.data.supervision import Placebo
 from praxia.recipes.pose_vla import QUICKSTART_TASKS, from_stage, tiny
 from praxia.stages.claim import Claim, Variant
 from praxia.stages.recipe import Recipe, Stage
@@ -33,12 +37,14 @@ def claim(base: int = 250, objects: int = 600, waypoints: int = 300, robot: int 
         primary=("poses", "placebo"),
         variants=(
             Variant("poses", "object poses, then waypoints, as tokens; then the robot", partial(arms, pretrained)),
-            Variant("placebo", "the same pictures and steps, names of what they show; then the robot", partial(arms, pretrained, placebo=True)),
+            Variant("placebo", "the same pictures, prompts and steps, names for numbers; then the robot", partial(arms, pretrained, placebo=True)),
             Variant("none", "the robot straight away: as many steps of the robot", partial(arms, ())),
             Variant("none, longer", "the robot straight away: as many samples in all", partial(arms, (), more=objects + waypoints)),
             Variant("object poses alone", "without waypoints", partial(arms, pretrained[:1])),
             Variant("waypoints alone", "without object poses", partial(arms, pretrained[1:])),
             Variant("poses and places", "registers also learn where things are, as in `tiny` (ours)", partial(arms, pretrained, places=True)),
+            Variant("poses, flow alone", "as the first, and the robot stage learns actions alone", partial(arms, pretrained, alone=True)),
+            Variant("placebo, flow alone", "as the second, likewise", partial(arms, pretrained, placebo=True, alone=True)),
             *(variant for count in (5, 20, 50) for variant in fewer_or_more(count)),
         ),
         tasks=QUICKSTART_TASKS,
@@ -63,9 +69,10 @@ def _recipe(
     seed: int,
     placebo: bool = False,
     places: bool = False,
+    alone: bool = False,
     more: int = 0,
 ) -> Recipe:
-    """`tiny` with steps in place of minutes. stages: pose stages it has; more: further steps of the robot."""
+    """`tiny` with steps in place of minutes. stages: pose stages it has; alone: the robot learns actions and nothing beside; more: further steps."""
     recipe = tiny()
     first, *poses, last = recipe.stages
     steps = {"object_poses": objects, "waypoints": waypoints}
@@ -78,18 +85,26 @@ def _recipe(
     assert isinstance(source.data, Demonstrations)
     shown = replace(source.data, episodes=demonstrations, seed=FIRST_SEED + seed)
     start = from_stage(kept[-1].name, kept[-1].parts)
-    steps_in_all = robot + more
-    acting = replace(last, sources=(replace(source, data=shown),), init_from=(start,), steps=steps_in_all, minutes=0.0, validate_every=steps_in_all)
+    taught = replace(source.supervision, positions=False, beside=None) if alone else source.supervision
+    acting = replace(
+        last,
+        sources=(replace(source, data=shown, supervision=taught),),
+        objectives=last.objectives[:1] if alone else last.objectives,
+        init_from=(start,),
+        steps=robot + more,
+        minutes=0.0,
+        validate_every=robot + more,
+    )
     return replace(recipe, stages=(*kept, acting), seed=seed)
 
 
 def _pretraining(stage: Stage, steps: int, scenes: int, before: Stage, placebo: bool, places: bool) -> Stage:
     (source,) = stage.sources
     says = source.supervision
-    if placebo:
-        says = ObjectNames(getattr(says, "roles", ()), least_side=0.01)
-    elif not places:
+    if not places:
         says = replace(says, positions=0)
+    if placebo:
+        says = Placebo(says)
     episodes = scenes if stage.name == "object_poses" else max(1, scenes // 5)
     return replace(
         stage,

@@ -27,25 +27,36 @@ def claim_page(found: Mapping[str, Any]) -> str:
             "## What the paper reports, for other data and sizes",
             Table(("setting", "result"), tuple(map(tuple, found["published"]))).markdown(),
         ]
-    machine = found["machine"]
-    where = ", ".join(part for part in (machine["cpu"], f"{machine['cores']} cores", machine["gpu"], f"torch {found['versions']['torch']}") if part)
-    parts.append(f"Machine: {where}. Commit {found['git_commit'][:10]}.")
+    parts.append("Made on: " + "; ".join(_places(found["variants"])) + ".")
     return "\n\n".join(parts) + "\n"
 
 
 def verdict(primary: Mapping[str, Any]) -> str:
     """One paragraph: what the primary contrast says, and from how many seeds."""
-    names, seeds = f"{primary['first']} - {primary['second']}", primary["seeds"]
-    if "verdict" not in primary:
-        return f"**Not decided yet**: {names} needs two training seeds of both, {len(seeds)} of {primary['planned_seeds']} are there."
+    names, seeds, planned = f"{primary['first']} - {primary['second']}", primary["seeds"], primary["planned_seeds"]
+    left_out = ""
+    if primary["not_paired"]:
+        gone = ", ".join(map(str, primary["not_paired"]))
+        left_out = f" Left out, because their two runs began with other weights or met another world: seeds {gone}."
+    if "difference" not in primary:
+        return f"**Not decided yet**: {names} needs the {planned} planned training seeds of both, {len(seeds)} are there.{left_out}"
     by_seed = ", ".join(f"{100 * d:+.0f}" for d in primary["by_seed"])
     interval = f"{100 * primary['difference']:+.1f} points ({100 * primary['low']:+.1f} to {100 * primary['high']:+.1f})"
-    warning = "" if len(seeds) >= 5 else " With fewer than five seeds the interval is too narrow: how seeds vary is hardly known."
-    planned = "" if len(seeds) >= primary["planned_seeds"] else f" {primary['planned_seeds']} seeds were planned."
+    word = primary["verdict"].capitalize() if "verdict" in primary else f"Not decided yet, {len(seeds)} of {planned} planned seeds"
     return (
-        f"**{primary['verdict'].capitalize()}**: {names} = {interval} over {len(seeds)} training seeds (by seed {by_seed}); bootstrap over seeds and "
-        f"episodes. A difference below {100 * primary['least']:.0f} points would not matter.{planned}{warning}"
+        f"**{word}**: {names} = {interval} over {len(seeds)} training seeds (by seed {by_seed}); 95 % interval by bootstrap over seeds and episodes, "
+        f"at least Student's over seeds. A difference below {100 * primary['least']:.0f} points would not matter.{left_out}"
     )
+
+
+def _places(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every machine, torch and commit that made a run."""
+    found = {}
+    for run in (run for row in rows for run in row["seeds"].values()):
+        machine = run["machine"]
+        where = (machine["cpu"], f"{machine['cores']} cores", machine["gpu"], f"torch {run['versions']['torch']}", f"commit {run['git_commit'][:10]}")
+        found[", ".join(part for part in where if part)] = True
+    return list(found)
 
 
 def success_rows(rows: Sequence[Mapping[str, Any]]) -> Table:

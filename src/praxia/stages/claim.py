@@ -1,5 +1,6 @@
 """Claim: the central comparison of a paper, written down as data before it is run."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,11 +10,21 @@ from praxia.stages.recipe import Recipe
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of training. about: what sets it apart, in a line. recipe: training seed -> recipe whose last stage leaves a policy."""
+    """One way of training. about: what sets it apart, in a line. recipe: training seed -> recipe whose last stage leaves a policy.
+
+    own_tokens: its number tokens are fitted on what it says itself (it says other quantities than the first variant of the primary contrast, whose
+    tokens all others share); it then has a `base_vlm` of its own.
+    """
 
     name: str
     about: str
     recipe: Callable[[int], Recipe]
+    own_tokens: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return re.sub(r"[^\w.-]+", "_", self.name)
 
 
 @dataclass(frozen=True)
@@ -37,9 +48,9 @@ class Claim:
     published: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        names = [v.name for v in self.variants]
-        if len(set(names)) != len(names):
-            raise ConfigError(f"the claim has variants of one name: {names}; a variant's name is its folder, give each its own")
+        folders = [v.folder for v in self.variants]
+        if len(set(folders)) != len(folders):
+            raise ConfigError(f"the claim has variants of one folder: {sorted(folders)}; a variant's name makes its folder, give each its own")
         for name in self.primary:
             self.variant(name)
 

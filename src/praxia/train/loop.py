@@ -12,7 +12,7 @@ import torch
 
 from praxia.errors import CheckpointError
 from praxia.files import read_json, write_json
-from praxia.models.lora import inject, merge
+from praxia.models.lora import check_trains, inject, remove
 from praxia.models.vla import VLA
 from praxia.registry import from_json
 from praxia.stages.recipe import Stage
@@ -26,7 +26,7 @@ from praxia.train.metrics import MetricsLog, open_trackers
 from praxia.train.parallel import ranks, spread_over
 from praxia.train.plan import Plan, PlanClock, fit
 from praxia.train.progress import StageProgress
-from praxia.train.recompute import recompute
+from praxia.train.recompute import recompute, restore
 from praxia.train.settings import TrainSettings
 from praxia.train.signals import StopRequest, TrainingStopped
 from praxia.train.stream import Prefetch, Prepared, Stream, prepare
@@ -78,9 +78,10 @@ class _Run:
         self.device = torch.device(settings.device)
         self.ranks = ranks()
         frozen_by_lora = inject(model, stage.lora) if stage.lora else ()
-        recompute(model, stage.recompute)
+        self.recomputed = recompute(model, stage.recompute)
         self.model = model.to(self.device)
         parameters = apply_trainable(model, stage.trainable, (*stage.frozen, *frozen_by_lora))
+        check_trains(model)
         set_training_mode(model)
         whole = frozen_hashes(model) if settings.spread == "shard" else None  # the same for any number of processes
         shards = spread_over(settings.spread, model, self.device, self.ranks)
@@ -146,6 +147,8 @@ class _Run:
             self.bar.say(
                 f"{len(idle)} trainable tensors get no gradient (in no path to a loss): {', '.join(idle[:4])}{' ...' if len(idle) > 4 else ''}"
             )
+        if step + 1 == self.stage.cycle and (unused := [name for name, calls in self.recomputed.items() if not calls.count]):
+            self.bar.say(f"Stage.recompute: {', '.join(unused[:4])} never ran as a whole, so nothing is saved there; name the modules inside")
         self.bar.update(step + 1, samples)
 
     def _pause(self, batches: Prefetch[list[Prepared]], stop: str) -> None:
@@ -272,8 +275,7 @@ class _Run:
         check_frozen(self.frozen, frozen_hashes(self.model))
         if self.ema is not None:
             self.ema.store()
-        if self.trainee.shards is None:
-            merge(self.model)
+        restore(self.model, self.recomputed)
         last = self.ranks.agreed(checkpoint.folders(self.folder.checkpoints)[-1])
         counters = self.counters
         result = StageResult(
@@ -282,4 +284,7 @@ class _Run:
         self.log.close()
         if self.ranks.main:
             self.folder.finish(result)
+        if self.stage.lora and self.trainee.shards is None:  # what is handed on is made in one place, from the checkpoint
+            remove(self.model)
+            load_state(self.model, read_weights(self.folder.path / result.checkpoint), str(self.folder.path))
         return self.ranks.agreed(result)

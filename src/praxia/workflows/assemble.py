@@ -9,7 +9,7 @@ import numpy as np
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
 from praxia.data.number_transforms import Numbers
-from praxia.data.source import SampleSource, example_of, held_out_split, spread
+from praxia.data.source import SampleSource, examples_of, held_out_split, spread
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.models.spec import ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
@@ -139,11 +139,8 @@ def _quantities(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[dict[
 
 def _said(source: Source, opened: SampleSource) -> list[Quantity]:
     """The numbers in the targets of up to FITTED_ON samples, spread evenly; none of a supervision that speaks in words alone."""
-    rng, found = np.random.default_rng(0), []
-    for index in spread(len(opened), FITTED_ON):
-        example = example_of(opened, int(index), source.supervision, rng)
-        if example is None:
-            continue
+    found: list[Quantity] = []
+    for example in examples_of(opened, spread(len(opened), FITTED_ON), source.supervision):
         if example.target is None or isinstance(example.target, str):
             break
         found += [part for part in example.target if isinstance(part, Quantity)]

@@ -11,12 +11,14 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
+from praxia.models.lora import inject
 from praxia.models.spec import ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
 from praxia.registry import to_json
 from praxia.report.tables import Table
 from praxia.report.words import count
 from praxia.stages.recipe import Recipe, Stage
+from praxia.train.recompute import recompute
 from praxia.train.trainable import apply_trainable, trainable_table
 
 ASSUMED_ACTION, ASSUMED_STATE = 7, 14  # widths where the recipe takes them from the data
@@ -78,9 +80,11 @@ def _ranges(tokens: Sequence[str]) -> list[str]:
 def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
     with torch.device("meta"):
         model = VLA(spec, stage.parts or PARTS, dict.fromkeys([t.token for t in spec.tokens if isinstance(t, SpecialToken)], 0))
-    apply_trainable(model, stage.trainable, stage.frozen)
+    apply_trainable(model, stage.trainable, (*stage.frozen, *(inject(model, stage.lora) if stage.lora else ())))
+    recompute(model, stage.recompute)
     trainable = _size(p for p in model.parameters() if p.requires_grad)
     total = _size(model.parameters())
+    state = (8 + 2 * getattr(stage.optimiser, "bits", 32) / 8) * trainable + 4 * (total - trainable)
     kinds = _kinds(stage, acts=model.head is not None)
     looks = {kind: _look(model, _batch(spec, kind)) for kind in kinds}
     flops = sum(share * looks[kind][0] for kind, share in kinds.items())
@@ -96,11 +100,11 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
         "init_from": [i.stage or i.checkpoint for i in stage.init_from],
         "layout": layout,
         "flops": flops,
-        # fp32 master, two AdamW moments and the gradient for what is trained; fp32 weights for what is frozen; activations in the compute dtype
+        # fp32 master and gradient and two moments for what is trained; fp32 weights for what is frozen; activations in the compute dtype
         "memory": {
-            "state": (16 * trainable + 4 * (total - trainable)) / 1e9,
+            "state": state / 1e9,
             "activations_per_sample_fp32": activations / 1e9,
-            "at_batch": (16 * trainable + 4 * (total - trainable) + activations * stage.batch) / 1e9,
+            "at_batch": (state + activations * stage.batch) / 1e9,
         },
         "by_module": [to_json(row) for row in trainable_table(model)],
     }

@@ -1,8 +1,8 @@
 """What a sample must say. Importing this package registers every supervision."""
 
 from praxia.data.supervision.action_chunk import ActionChunk
-from praxia.data.supervision.object_names import ObjectNames
 from praxia.data.supervision.object_poses import ObjectPoses
+from praxia.data.supervision.placebo import Placebo
 from praxia.data.supervision.scene_grounding import SceneGrounding
 from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.state_action_chunk import StateActionChunk
@@ -13,8 +13,8 @@ __all__ = [
     "ActionChunk",
     "Example",
     "Needs",
-    "ObjectNames",
     "ObjectPoses",
+    "Placebo",
     "SceneGrounding",
     "SceneQuestions",
     "StateActionChunk",
