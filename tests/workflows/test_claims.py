@@ -87,6 +87,7 @@ def test_a_claim_names_its_variants(claim, tmp_path):
 
 def test_poses_and_their_placebo_differ_in_what_they_say_and_start_from_the_same_stage_0(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("praxia.workflows.train_recipe.SCORED_ON", 1)
+    monkeypatch.setattr("praxia.workflows.pose_answers._LIMIT", 40)  # an untrained model's answers are as long as they may be
     claim = pose_vla_claim(Budget(base=2, objects=2, waypoints=2, robot=2, demonstrations=1, scenes=2, tasks=("reach", "press")))
     claim = replace(claim, episodes=1)
     found = run_claim(claim, tmp_path, SETTINGS, seeds=1, workers=0, show=False)

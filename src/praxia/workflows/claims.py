@@ -100,8 +100,8 @@ def _primary(claim: Claim, judged: Benchmark, first: dict[int, Outcome], second:
     found |= {"seeds": paired, "not_paired": apart}
     if len(paired) > 1:
         tasks = [episode.task for episode in judged.plan.episodes]
-        outcomes = (np.stack([side[seed][0] for seed in paired]) for side in (first, second))
-        found |= asdict(contrast(*outcomes, tasks, claim.least))
+        ours, theirs = (np.stack([side[seed][0] for seed in paired]) for side in (first, second))
+        found |= asdict(contrast(ours, theirs, tasks, claim.least))
     if len(paired) < claim.seeds:
         found.pop("verdict", None)  # said once, from what was planned: a look after every seed would find something sooner or later
     return found
