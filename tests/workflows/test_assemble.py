@@ -222,11 +222,13 @@ def test_pictures_nobody_acts_in_teach_poses_beside_a_robot_even_if_one_is_damag
     boxes = [
         {"id": i, "image_id": i // 2, "category_name": "box", "valid3D": True, "behind_camera": False, "dimensions": [0.2, 0.2, 0.3],
          "center_cam": [0.1 * i, 0.0, 1.0 + i], "R_cam": np.eye(3).tolist()}
-        for i in range(8)
+        for i in range(10)
     ]  # fmt: skip
-    Image.new("RGB", (64, 64), "grey").save(tmp_path / "a.png")
+    names = ("a.png", "b.png", "damaged.png", "c.png", "d.png")
+    for name in names:
+        Image.new("RGB", (64, 64), "grey").save(tmp_path / name)
     (tmp_path / "damaged.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
-    pictures = [{"id": i, "file_path": name, "K": K} for i, name in enumerate(("a.png", "damaged.png", "a.png", "a.png"))]
+    pictures = [{"id": i, "file_path": name, "K": K} for i, name in enumerate(names)]
     (tmp_path / "all.json").write_text(json.dumps({"images": pictures, "annotations": boxes}))
     shapes = Omni3D((str(tmp_path / "all.json"),), str(tmp_path), side=64)
     stage = recipe.stages[0]
