@@ -221,7 +221,7 @@ def test_pictures_nobody_acts_in_teach_poses_beside_a_robot_even_if_one_is_damag
     K = [[80.0, 0, 32], [0, 80, 32], [0, 0, 1]]
     boxes = [
         {"id": i, "image_id": i // 2, "category_name": "box", "valid3D": True, "behind_camera": False, "dimensions": [0.2, 0.2, 0.3],
-         "center_cam": [0.1 * i, 0.0, 1.0 + i], "R_cam": np.eye(3).tolist()}
+         "center_cam": [0.1 * (i % 2), 0.0, 1.0 + i % 2], "R_cam": np.eye(3).tolist()}
         for i in range(10)
     ]  # fmt: skip
     names = ("a.png", "b.png", "damaged.png", "c.png", "d.png")
