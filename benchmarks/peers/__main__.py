@@ -81,7 +81,9 @@ def main() -> None:
     parser.add_argument("--policies", nargs="+", choices=[*PEERS, OURS], default=[*PEERS, OURS])
     parser.add_argument("--out", type=Path, default=Path("runs/peers"))
     options = parser.parse_args()
-    judged = benchmark("tabletop", options.tasks, options.episodes, rules=Rules(replan=REPLAN))
+    shapes = [f["shape"] for key, f in read_json(options.dataset / "meta/info.json")["features"].items() if key.startswith("observation.images.")]
+    # pictures as they were trained on: the peers do not resize
+    judged = benchmark("tabletop", options.tasks, options.episodes, world={"size": shapes[0][0]}, rules=Rules(replan=REPLAN))
     python, rows = oracle_python(), []
     for minutes in options.minutes:
         for name in options.policies:

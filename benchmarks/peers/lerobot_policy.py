@@ -26,6 +26,7 @@ from lerobot.policies.act.modeling_act import ACTPolicy
 from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
 from lerobot.policies.factory import make_pre_post_processors
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 HORIZON = 16
@@ -49,11 +50,12 @@ def pictures_of(dataset: LeRobotDataset, key: str, rows: np.ndarray) -> np.ndarr
     """uint8 [len(rows), H, W, 3]: every video is decoded once, from front to back."""
     episode = np.asarray(dataset.hf_dataset["episode_index"])
     within = np.asarray(dataset.hf_dataset["frame_index"])
+    starts = np.asarray(dataset.meta.episodes[f"videos/{key}/from_timestamp"])
+    paths = [dataset.root / dataset.meta.get_video_file_path(number, key) for number in range(dataset.num_episodes)]
     places: dict[Path, dict[int, int]] = {}
     for slot, row in enumerate(rows):
-        start = dataset.meta.episodes[int(episode[row])][f"videos/{key}/from_timestamp"]
-        path = dataset.root / dataset.meta.get_video_file_path(int(episode[row]), key)
-        places.setdefault(path, {})[round(start * dataset.fps) + int(within[row])] = slot
+        number = int(episode[row])
+        places.setdefault(paths[number], {})[round(starts[number] * dataset.fps) + int(within[row])] = slot
     out = None
     for path, wanted in places.items():
         with av.open(str(path)) as file:
@@ -88,7 +90,7 @@ def train(options: argparse.Namespace) -> None:
     table = dataset.hf_dataset
     fresh = np.asarray(table["observation.fresh"], bool).ravel() if "observation.fresh" in table.column_names else np.ones(len(table), bool)
     rows = np.flatnonzero(fresh)
-    last = np.asarray([dataset.meta.episodes[int(e)]["dataset_to_index"] - 1 for e in np.asarray(table["episode_index"])])[rows]
+    last = np.asarray(dataset.meta.episodes["dataset_to_index"])[np.asarray(table["episode_index"])[rows]] - 1
     actions, states = (torch.as_tensor(np.asarray(table[key], np.float32)) for key in (ACTION, STATE))
     texts = [dataset.meta.tasks.index[int(i)] for i in np.asarray(table["task_index"])[rows]]
     vocabulary = sorted({word for text in set(texts) for word in words_of(text)})
@@ -133,7 +135,8 @@ def train(options: argparse.Namespace) -> None:
                 file=sys.stderr,
             )
     out = Path(options.out)
-    policy.save_pretrained(out)
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(policy.state_dict(), out / "weights.safetensors")
     before.save_pretrained(out)
     after.save_pretrained(out)
     samples = steps * options.batch
@@ -148,7 +151,8 @@ def answer(options: argparse.Namespace) -> None:
     """Observation in, chunk float32 [16, Da] out, until the other side closes."""
     out = Path(options.out)
     known = json.loads((out / "peer.json").read_text())
-    policy = (ACTPolicy if known["kind"] == "act" else DiffusionPolicy).from_pretrained(out).eval()
+    policy = policy_of(known["kind"], known["sizes"]).eval()
+    policy.load_state_dict(load_file(out / "weights.safetensors"))
     before, after = make_pre_post_processors(policy.config, pretrained_path=str(out))
     torch.set_num_threads(1)
     with Listener(options.socket, "AF_UNIX") as listener, listener.accept() as connection:

@@ -25,6 +25,7 @@ class PeerSession:
     """One episode. Neither policy keeps a memory here: each chunk starts from one observation."""
 
     connection: Connection
+    process: subprocess.Popen[str]
     roles: tuple[str, ...]
     seed: int
     looks: int = 0
@@ -37,8 +38,11 @@ class PeerSession:
         self.looks += 1
         images = {role: np.ascontiguousarray(observation["images"][role]) for role in self.roles}
         seen = {"images": images, "state": observation["state"], "instruction": observation["instruction"], "seed": (self.seed + self.looks) % 2**31}
-        self.connection.send(seen)
-        return {"actions": self.connection.recv()}
+        try:
+            self.connection.send(seen)
+            return {"actions": self.connection.recv()}
+        except (EOFError, OSError) as error:
+            raise EvaluationError(f"lerobot's process ended: {_last_words(self.process)}") from error
 
 
 class PeerPolicy:
@@ -62,8 +66,7 @@ class PeerPolicy:
         until = time.monotonic() + START
         while time.monotonic() < until:
             if self._process.poll() is not None:
-                assert self._process.stderr is not None
-                raise EvaluationError(f"lerobot's process ended: {self._process.stderr.read()[-2000:]}")
+                raise EvaluationError(f"lerobot's process ended: {_last_words(self._process)}")
             try:
                 return Client(socket, "AF_UNIX")
             except OSError:
@@ -72,4 +75,9 @@ class PeerPolicy:
 
     def session(self, seed: int = 0) -> PeerSession:
         """A fresh session."""
-        return PeerSession(self._connection, tuple(c.role for c in self.cameras), seed)
+        return PeerSession(self._connection, self._process, tuple(c.role for c in self.cameras), seed)
+
+
+def _last_words(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.read()[-2000:]
