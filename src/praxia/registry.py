@@ -4,12 +4,15 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from praxia.errors import ConfigError, unknown
 
 T = TypeVar("T")
 _KINDS: dict[str, type] = {}
+_PLAIN = (bool, int, float, str)
+_hints = cache(typing.get_type_hints)  # of a class; slow, and asked for once a value
 
 
 def register(kind: str) -> Callable[[type[T]], type[T]]:
@@ -34,7 +37,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(v) for v in value]
+        return [v if type(v) in _PLAIN else to_json(v) for v in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "tolist"):  # numpy scalars and arrays
@@ -57,7 +60,7 @@ def from_json(value: Any, cls: type | None = None) -> Any:
         cls = _KINDS[kind]
     if cls is None:
         return {k: from_json(v) for k, v in fields.items()}
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     names = {f.name for f in dataclasses.fields(cls)}
     for name in fields:
         if name not in names:
@@ -73,6 +76,8 @@ def _typed(value: Any, hint: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         inner = [a for a in args if a is not type(None)]
         return _typed(value, inner[0]) if len(inner) == 1 else from_json(value)
+    if origin in (tuple, list) and args[0] in _PLAIN and args[1:] in ((), (Ellipsis,)) and isinstance(value, list):
+        return origin(value)
     if origin is tuple:
         kinds = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else list(args)
         return tuple(_typed(v, h) for v, h in zip(value, kinds, strict=True))

@@ -52,6 +52,17 @@ def test_a_dropped_prior_is_the_same_as_one_that_was_never_there():
         assert not torch.equal(masked[0], full[0])
 
 
+@pytest.mark.parametrize("name", ["rays", "depth"])
+def test_a_prior_that_was_always_dropped_is_never_looked_at(name):
+    model, batch = case("pose_vla")
+    adapter = model.adapters[0]
+    without = tokens(model, batch, {name: torch.ones(3, dtype=torch.bool)})
+    assert not torch.equal(tokens(model, batch), without)
+    adapter.spec = replace(adapter.spec, **{f"drop_{name}": 1.0})
+    assert torch.equal(tokens(model, batch), without)
+    assert adapter.spec.reads_depth == (name == "rays") and name not in {n.replace("cameras", "rays") for n in adapter.spec.relies_on}
+
+
 def test_masks_are_drawn_independently_at_the_declared_rates():
     model, batch = case("pose_vla")
     masks = model.adapters[0].draw_masks(4000, torch.Generator().manual_seed(0))

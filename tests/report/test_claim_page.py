@@ -2,7 +2,7 @@
 
 import pytest
 
-from praxia.report.claim_page import budget_rows, claim_page, success_rows, verdict
+from praxia.report.claim_page import budget_rows, claim_page, pose_rows, success_rows, verdict
 from praxia.report.tables import Table
 
 PRIMARY = {"first": "poses", "second": "placebo", "seeds": [0, 1, 2], "not_paired": [], "planned_seeds": 3, "least": 0.05}
@@ -50,6 +50,15 @@ def test_exploratory_rows_stand_apart():
 def test_rows_say_seeds_tasks_and_budgets():
     assert [cell.replace("\u202f", " ") for cell in success_rows(ROWS).rows[0]] == ["poses", "45 %", "40, 50", "45 %", "22 %"]
     assert budget_rows(ROWS).rows[0][2].replace("\u202f", " ") == "base vlm 8 000 x 4; robot 11 200"
+
+
+def test_what_poses_were_learnt_stands_beside_their_trivial_answers():
+    stages = [[{"name": "waypoints", "metrics": {"waypoints/outside_last_cm": cm, "waypoints/outside_still_cm": 12.0}}] for cm in (5.0, 7.0)]
+    rows = [ROWS[0] | {"seeds": {str(i): run(0.4) | {"stages": some} for i, some in enumerate(stages)}}, ROWS[2]]
+    table = pose_rows(rows)
+    assert [dict(zip(table.columns, line, strict=True)) for line in table.rows] == [
+        dict.fromkeys(table.columns, "") | {"variant": "poses", "last waypoint, cm": "6", "standing still, cm": "12"}
+    ]
 
 
 def test_markdown_of_a_table_is_read_as_a_table():

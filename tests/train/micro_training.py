@@ -76,6 +76,7 @@ class MicroStream:
 
     def __init__(self, distinct: int = 1000):
         self.distinct = distinct
+        self.bad: dict[str, str] = {}
 
     def step(self, step: int) -> list[MicroBatch]:
         seed = step % self.distinct

@@ -55,6 +55,13 @@ def alone(tmp_path_factory):
 def test_two_processes_give_the_losses_and_weights_of_one(spread, alone, tmp_path):
     start(tmp_path, 2, "--steps", str(STEPS), "--spread", spread)
     assert_alike(tmp_path, alone)
+    last = checkpoint.folders(tmp_path / "stages/robot/checkpoints")[-1]
+    kinds = ("ema", "model", "optimiser")
+    parts = [f"{kind}-0000{i}-of-00002.safetensors" for kind in kinds for i in (1, 2)]
+    assert sorted(f.name for f in last.glob("*.safetensors")) == (parts if spread == "shard" else [f"{kind}.safetensors" for kind in kinds])
+    if spread == "shard":
+        sizes = [(last / name).stat().st_size for name in parts]
+        assert max(sizes[4:]) < 0.6 * sum(sizes[4:]), "each process writes about half of the moments"
 
 
 @pytest.mark.parametrize(("before", "after"), [((2, "shard"), (1, "replicate")), ((1, "replicate"), (2, "shard"))])

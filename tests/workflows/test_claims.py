@@ -100,17 +100,35 @@ def test_poses_and_their_placebo_differ_in_what_they_say_and_start_from_the_same
     assert found["primary"]["not_paired"] == [] and found["primary"]["seeds"] == [0]
 
 
+def test_variants_act_in_joint_angles_and_are_judged_in_other_worlds(tmp_path, monkeypatch):
+    monkeypatch.setattr("praxia.workflows.pose_answers._LIMIT", 40)
+    claim = pose_vla_claim(Budget(base=2, objects=2, waypoints=2, robot=2, demonstrations=1, scenes=2, tasks=("reach", "press")))
+    names = ("none, joint actions", "moved camera")
+    found = run_claim(replace(claim, episodes=1), tmp_path, SETTINGS, names=names, seeds=1, workers=0, show=False)
+    assert sorted(row["name"] for row in found["variants"]) == sorted(names)
+    worlds = {row["name"]: row["seeds"]["0"]["world"] for row in found["variants"]}
+    assert worlds["none, joint actions"] != worlds["moved camera"]
+    assert read_json(tmp_path / "moved_camera/seed0/eval/eval.json")["fingerprint"]
+    assert "What the pose stages learnt" in (tmp_path / "claim.md").read_text()
+
+
 def test_the_variants_of_pose_vla_spend_what_their_names_say():
     claim = pose_vla_claim()
     stages = {v.name: {s.name: s for s in v.recipe(7).stages} for v in claim.variants}
     samples = {name: sum(s.steps * s.batch for s in kept.values()) for name, kept in stages.items()}
     assert samples["poses"] == samples["placebo"] == samples["none, longer"] == samples["poses and places"] > samples["none"]
     assert len({kept["robot"].steps for name, kept in stages.items() if name != "none, longer"}) == 1
-    assert len({kept["base_vlm"] for kept in stages.values()}) == 1, "every variant has the same stage 0"
+    joint = {name for name in stages if "joint" in name}
+    assert len({kept["base_vlm"] for name, kept in stages.items() if name not in joint}) == 1, "every variant of one robot has the same stage 0"
     for name in ("object_poses", "waypoints"):
         a, b = (stages[v][name].sources[0] for v in claim.primary)
         assert a.data == b.data and a.supervision != b.supervision and a.transforms == b.transforms
     assert list(stages["object poses alone"]) == ["base_vlm", "object_poses", "robot"]
     assert stages["poses, 50 demonstrations"]["robot"].sources[0].data.episodes == 50
+    adapters = {v.name: v.recipe(0).model.adapters[0] for v in claim.variants}
+    assert [(a.drop_rays, a.drop_depth) for n, a in adapters.items() if n.startswith("pictures")] == [(1, 1), (0, 1), (1, 0)]
+    assert {n for n, a in adapters.items() if a.drop_rays + a.drop_depth == 0} == {n for n in stages if not n.startswith("pictures")}
+    frames = {n: kept["waypoints"].sources[0].supervision.frame for n, kept in stages.items() if "waypoints" in kept and "placebo" not in n}
+    assert {n for n, frame in frames.items() if frame == "base"} == {"waypoints in the base frame", "base frame, moved camera"}
     first, second = (claim.variant("poses").recipe(seed).stages[-1].sources[0].data.seed for seed in (0, 1))
     assert first != second, "every training seed has demonstrations of its own"

@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from praxia.errors import ConfigError
 from praxia.worlds.tabletop import Tabletop
 from praxia.worlds.tabletop.objects import CATEGORIES, MAX_PARTS, template
 from praxia.worlds.tabletop.palette import COLOUR_NAMES
@@ -43,6 +44,22 @@ def test_head_cameras_stand_inside_the_range_of_their_split():
             assert head.azimuth[0] - 0.04 < np.arctan2(back[1], back[0]) < head.azimuth[1] + 0.04
             assert head.distance[0] - 0.02 < np.linalg.norm(back) < head.distance[1] + 0.02
         world.close()
+
+
+def test_the_head_camera_can_be_moved_and_nothing_else_moves_with_it():
+    usual, moved = (Tabletop(split="benchmark", size=32, cameras=("head",), head_azimuth=a) for a in (None, (14.0, 15.0)))
+    said = [world.reset(Episode("press", 3)) for world in (usual, moved)]
+    (near,), (far,) = usual.render(), moved.render()
+    target = np.mean(split("benchmark").head.target, axis=1)
+    back = far.camera.T_base_cam[:3, 3] - target
+    assert 13.5 < np.rad2deg(np.arctan2(back[1], back[0])) < 15.5 and not np.array_equal(near.image, far.image)
+    assert said[0] == said[1] and np.array_equal(usual.state(), moved.state())
+    assert [o.T_base_object.tolist() for o in usual.truth().objects] == [o.T_base_object.tolist() for o in moved.truth().objects]
+    assert set(moved.fingerprint().items()) - set(usual.fingerprint().items()) == {("head_azimuth", "(14.0, 15.0)")}
+    usual.close(), moved.close()
+    for wrong in ((3.0, 1.0), (0.0, 60.0)):
+        with pytest.raises(ConfigError, match="head_azimuth"):
+            Tabletop(size=32, head_azimuth=wrong)
 
 
 @pytest.mark.parametrize("name", list(CATEGORIES))

@@ -5,7 +5,6 @@ import importlib
 import json
 import os
 import shutil
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from praxia.data.recording import Recording, card_of, features_of, record_succes
 from praxia.data.recovery_noise import RecoveryNoise
 from praxia.errors import ConfigError, DataError, unknown
 from praxia.files import read_json, write_json
+from praxia.processes import end_with
 from praxia.registry import to_json
 from praxia.specs import DatasetCard
 from praxia.worlds.world import Episode, World
@@ -257,17 +257,6 @@ def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
     write_json(_failure(job), {"attempts": attempts})
 
 
-def _end_with(parent: int) -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 @contextmanager
 def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes with one thread each: the work is split by episode, threads inside would only fight."""
@@ -276,7 +265,7 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     os.environ.setdefault("MUJOCO_GL", "egl")
     try:
-        with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)) as pool:
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)) as pool:
             yield pool
     finally:
         for name, value in before.items():

@@ -4,7 +4,6 @@ Within a source samples come as permutations (one per epoch), so every sample is
 sample without loader state. A draw's own randomness is Philox of (seed, source, number of the draw, attempt).
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
@@ -70,7 +69,6 @@ class Mixture:
         self.collate, self.batch, self.seed, self.cycle = collate, batch, seed, cycle
         self.bad_records, self.attempts = bad_records, attempts
         self.bad: dict[str, str] = {}
-        self.drawn: Counter[str] = Counter()
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 
     def step(self, step: int) -> list[MicroBatch]:
@@ -80,7 +78,6 @@ class Mixture:
             entry = self.entries[number]
             index, example = self._example(number, position)
             groups.setdefault((entry.supervision.name, *_shapes(example)), []).append((index, example))
-            self.drawn[_title(entry)] += 1
         return [MicroBatch(self.collate([e for _, e in rows], [i for i, _ in rows]), key[0]) for key, rows in groups.items()]
 
     def fixed(self, batches: int) -> list[MicroBatch]:
@@ -88,9 +85,9 @@ class Mixture:
         once = max(len(e.indices) / share for e, share in zip(self.entries, self.shares, strict=True)) / self.batch
         return [micro for step in range(min(batches, ceil(once))) for micro in self.step(step)]
 
-    def table(self) -> list[tuple[str, int, float, int]]:
-        """(source:supervision, samples it has, share, samples drawn so far) per entry."""
-        return [(_title(e), len(e.indices), share, self.drawn[_title(e)]) for e, share in zip(self.entries, self.shares, strict=True)]
+    def table(self) -> list[tuple[str, int, float]]:
+        """(source:supervision, samples it has, share) per entry."""
+        return [(f"{e.source.name}:{e.supervision.name}", len(e.indices), share) for e, share in zip(self.entries, self.shares, strict=True)]
 
     def _draws(self, step: int) -> list[tuple[int, int]]:
         """(entry, position) of a step's samples: those of its cycle, supervision after supervision, cut into steps."""
@@ -151,10 +148,6 @@ class Mixture:
         if len(self.bad) > self.bad_records:
             shown = "\n  ".join(f"{k}: {v}" for k, v in list(self.bad.items())[:5])
             raise DataError(f"more than {self.bad_records} bad records; the first ones:\n  {shown}\n  fix: run `praxia data verify`")
-
-
-def _title(entry: Entry) -> str:
-    return f"{entry.source.name}:{entry.supervision.name}"
 
 
 def _shapes(example: Example) -> tuple:

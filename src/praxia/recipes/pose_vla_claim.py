@@ -10,14 +10,18 @@ many whole demonstrations as there are scenes: few demonstrations means few of t
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, Literal
 
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.supervision import Placebo
+from praxia.models.vision.ray_depth import RayDepth
 from praxia.recipes.pose_vla import QUICKSTART_TASKS, from_stage, tiny
 from praxia.stages.claim import Claim, Variant
-from praxia.stages.recipe import Recipe, Stage
+from praxia.stages.recipe import Recipe, Source, Stage
 
 FIRST_SEED = 100  # of the demonstrations of training seed 0: apart from those of the quickstart
+POSES = ("object_poses", "waypoints")
+MOVED = {"head_azimuth": (12.0, 16.0)}  # degrees; the robot's demonstrations have -4 to 4, waypoints 5 to 12
 
 
 @dataclass(frozen=True)
@@ -36,32 +40,60 @@ class Budget:
     tasks: tuple[str, ...] = QUICKSTART_TASKS
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a variant is trained. The defaults are the first variant of the primary contrast.
+
+    stages: pose stages it has. placebo: they say names in place of numbers. places: registers learn where things are beside them.
+    alone: the robot learns actions and nothing beside. more: further steps of the robot. action: of the robot. frame: of waypoints.
+    rays, depth: whether any stage, and the policy, sees them.
+    """
+
+    stages: tuple[str, ...] = POSES
+    placebo: bool = False
+    places: bool = False
+    alone: bool = False
+    more: int = 0
+    action: Literal["end_effector", "joint"] = "end_effector"
+    frame: Literal["camera", "base"] = "camera"
+    rays: bool = True
+    depth: bool = True
+
+
 def claim(budget: Budget | None = None) -> Claim:
     """The claim at a budget, the planned one if None."""
     budget = budget or Budget()
-    given, poses, longer = partial(_recipe, budget), ("object_poses", "waypoints"), budget.objects + budget.waypoints
 
-    def with_demonstrations(count: int) -> tuple[Variant, Variant]:
-        some = partial(_recipe, replace(budget, demonstrations=count))
-        return (
-            Variant(f"poses, {count} demonstrations", "the first of the primary contrast", partial(some, poses)),
-            Variant(f"placebo, {count} demonstrations", "the second of the primary contrast", partial(some, poses, placebo=True)),
-        )
+    def variant(name: str, about: str, way: Way, demonstrations: int = budget.demonstrations, **options: Any) -> Variant:
+        return Variant(name, about, partial(_recipe, replace(budget, demonstrations=demonstrations), way), **options)
 
+    longer = budget.objects + budget.waypoints
     return Claim(
         statement="From the same base_vlm, learning to say object poses and waypoints makes a policy of few demonstrations succeed more often.",
         primary=("poses", "placebo"),
         variants=(
-            Variant("poses", "object poses, then waypoints, as tokens; then the robot", partial(given, poses)),
-            Variant("placebo", "the same pictures, prompts and steps, names for numbers; then the robot", partial(given, poses, placebo=True)),
-            Variant("none", "the robot straight away: as many steps of the robot", partial(given, ())),
-            Variant("none, longer", "the robot straight away: as many samples in all", partial(given, (), more=longer)),
-            Variant("object poses alone", "without waypoints", partial(given, poses[:1])),
-            Variant("waypoints alone", "without object poses", partial(given, poses[1:])),
-            Variant("poses and places", "registers also learn where things are, as in `tiny` (ours)", partial(given, poses, places=True)),
-            Variant("poses, flow alone", "as the first, and the robot stage learns actions alone", partial(given, poses, alone=True)),
-            Variant("placebo, flow alone", "as the second, likewise", partial(given, poses, placebo=True, alone=True)),
-            *(variant for count in (5, 20, 50) for variant in with_demonstrations(count)),
+            variant("poses", "object poses, then waypoints, as tokens; then the robot", Way()),
+            variant("placebo", "the same pictures, prompts and steps, names for numbers; then the robot", Way(placebo=True)),
+            variant("none", "the robot straight away: as many steps of the robot", Way(())),
+            variant("none, longer", "the robot straight away: as many samples in all", Way((), more=longer)),
+            variant("object poses alone", "without waypoints", Way(POSES[:1])),
+            variant("waypoints alone", "without object poses", Way(POSES[1:])),
+            variant("poses and places", "registers also learn where things are, as in `tiny` (ours)", Way(places=True)),
+            variant("poses, flow alone", "as the first, and the robot stage learns actions alone", Way(alone=True)),
+            variant("placebo, flow alone", "as the second, likewise", Way(placebo=True, alone=True)),
+            variant("joint actions", "as the first, and the robot's actions are joint angles", Way(action="joint"), world={"action": "joint"}),
+            variant("none, joint actions", "as `none`, likewise", Way((), action="joint"), world={"action": "joint"}),
+            variant("waypoints in the base frame", "as the first otherwise", Way(frame="base"), own_tokens=True),
+            variant("moved camera", "as the first, judged with the head camera where it never stood", Way(), world=MOVED),
+            variant("base frame, moved camera", "waypoints in the base frame, likewise", Way(frame="base"), own_tokens=True, world=MOVED),
+            variant("pictures alone", "as the first, without rays and depth in any stage", Way(rays=False, depth=False)),
+            variant("pictures and rays", "as the first, without depth", Way(depth=False)),
+            variant("pictures and depth", "as the first, without rays", Way(rays=False)),
+            *(
+                variant(f"{name}, {count} demonstrations", f"the {place} of the primary contrast", Way(placebo=name == "placebo"), count)
+                for count in (5, 20, 50)
+                for name, place in (("poses", "first"), ("placebo", "second"))
+            ),
         ),
         tasks=budget.tasks,
         test_seed=3,
@@ -74,47 +106,52 @@ def claim(budget: Budget | None = None) -> Claim:
     )
 
 
-def _recipe(
-    budget: Budget, stages: tuple[str, ...], seed: int, placebo: bool = False, places: bool = False, alone: bool = False, more: int = 0
-) -> Recipe:
-    """`tiny` with steps in place of minutes. stages: pose stages it has; alone: the robot learns actions and nothing beside; more: further steps."""
+def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
+    """`tiny` with steps in place of minutes."""
     recipe = tiny()
     first, *poses, last = recipe.stages
-    tasks = budget.tasks
-    seen = tuple(replace(source, data=replace(source.data, tasks=tasks, episodes=budget.scenes)) for source in first.sources)
+    seen = tuple(_source(source, budget, way, budget.scenes) for source in first.sources)
     kept = [replace(first, sources=seen, steps=budget.base, minutes=0.0)]
     for stage in poses:
-        if stage.name in stages:
-            kept.append(_pretraining(stage, budget, kept[-1], placebo, places))
-    (source,) = last.sources
-    assert isinstance(source.data, Demonstrations)
-    shown = replace(source.data, tasks=tasks, episodes=budget.demonstrations, seed=FIRST_SEED + seed)
-    start = from_stage(kept[-1].name, kept[-1].parts)
-    taught = replace(source.supervision, positions=False, beside=None) if alone else source.supervision
+        if stage.name in way.stages:
+            kept.append(_pretraining(stage, budget, way, kept[-1]))
+    source = _source(last.sources[0], budget, way, budget.demonstrations)
+    source = replace(source, data=replace(source.data, seed=FIRST_SEED + seed))
+    if way.alone:
+        source = replace(source, supervision=replace(source.supervision, positions=False, beside=None))
+    steps = budget.robot + way.more
     acting = replace(
         last,
-        sources=(replace(source, data=shown, supervision=taught),),
-        objectives=last.objectives[:1] if alone else last.objectives,
-        init_from=(start,),
-        steps=budget.robot + more,
+        sources=(source,),
+        objectives=last.objectives[:1] if way.alone else last.objectives,
+        init_from=(from_stage(kept[-1].name, kept[-1].parts),),
+        steps=steps,
         minutes=0.0,
-        validate_every=budget.robot + more,
+        validate_every=steps,
     )
-    return replace(recipe, stages=(*kept, acting), seed=seed)
+    (adapter,) = recipe.model.adapters
+    assert isinstance(adapter, RayDepth)
+    adapter = replace(adapter, drop_rays=float(not way.rays), drop_depth=float(not way.depth))
+    return replace(recipe, model=replace(recipe.model, adapters=(adapter,)), stages=(*kept, acting), seed=seed)
 
 
-def _pretraining(stage: Stage, budget: Budget, before: Stage, placebo: bool, places: bool) -> Stage:
-    (source,) = stage.sources
-    says, objects = source.supervision, stage.name == "object_poses"
+def _source(source: Source, budget: Budget, way: Way, episodes: int) -> Source:
+    """Its data with the claim's tasks and the variant's robot."""
+    assert isinstance(source.data, Demonstrations)
+    world = source.data.world_args | ({"action": way.action} if way.action != "end_effector" else {})
+    return replace(source, data=replace(source.data, tasks=budget.tasks, episodes=episodes, world_args=world))
+
+
+def _pretraining(stage: Stage, budget: Budget, way: Way, before: Stage) -> Stage:
+    objects = stage.name == "object_poses"
     steps, episodes = (budget.objects, budget.scenes) if objects else (budget.waypoints, max(1, budget.scenes // 5))
-    if not places:
-        says = replace(says, positions=0)
-    if placebo:
-        says = Placebo(says)
+    source = _source(stage.sources[0], budget, way, episodes)
+    says = source.supervision if objects else replace(source.supervision, frame=way.frame)
+    says = says if way.places else replace(says, positions=0)
     return replace(
         stage,
-        sources=(replace(source, data=replace(source.data, tasks=budget.tasks, episodes=episodes), supervision=says),),
-        objectives=stage.objectives if places else stage.objectives[:1],
+        sources=(replace(source, supervision=Placebo(says) if way.placebo else says),),
+        objectives=stage.objectives if way.places else stage.objectives[:1],
         init_from=(from_stage(before.name, before.parts),),
         steps=steps,
         minutes=0.0,

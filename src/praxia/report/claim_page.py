@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from praxia.report.tables import Table
-from praxia.report.words import count, percent, title
+from praxia.report.words import count, percent, title, value
 
 
 def claim_page(found: Mapping[str, Any]) -> str:
@@ -22,6 +22,8 @@ def claim_page(found: Mapping[str, Any]) -> str:
     if others:
         parts += ["## Exploratory, without a verdict", success_rows(others).markdown()]
     parts += ["## What each variant was trained on", budget_rows(found["variants"]).markdown()]
+    if (learnt := pose_rows(found["variants"])).rows:
+        parts += ["## What the pose stages learnt, on held-out samples", learnt.markdown()]
     if found["published"]:
         parts += [
             "## What the paper reports, for other data and sizes",
@@ -78,6 +80,32 @@ def success_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
 
     columns = ("variant", "success", "by seed", *map(title, tasks))
     return Table(columns, tuple(map(line, rows)), frozenset(range(1, len(columns))))
+
+
+POSE_SCORES = {  # metric of a pose stage -> column
+    "object_poses/ap15": "AP15",
+    "object_poses/translation_cm": "objects, cm",
+    "object_poses/mean_pose_cm": "mean place, cm",
+    "object_poses/rotation_deg": "objects, degrees",
+    "waypoints/outside_first_cm": "first waypoint, cm",
+    "waypoints/outside_last_cm": "last waypoint, cm",
+    "waypoints/outside_still_cm": "standing still, cm",
+}
+
+
+def pose_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row a variant with a pose stage: the scores of what it says, means over seeds; waypoints as seen from outside."""
+
+    def scores(run: Mapping[str, Any]) -> dict[str, float]:
+        return {name: metric for stage in run["stages"] for name, metric in stage.get("metrics", {}).items() if name in POSE_SCORES}
+
+    lines = []
+    for row in rows:
+        found = [scores(run) for run in row["seeds"].values()]
+        if any(found):
+            means = ([run[name] for run in found if name in run] for name in POSE_SCORES)
+            lines.append((row["name"], *(value(sum(some) / len(some)) if some else "" for some in means)))
+    return Table(("variant", *POSE_SCORES.values()), tuple(lines), frozenset(range(1, len(POSE_SCORES) + 1)))
 
 
 def budget_rows(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,8 +1,9 @@
 """Claim: the central comparison of a paper, written down as data before it is run."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from praxia.errors import ConfigError, unknown
 from praxia.stages.recipe import Recipe
@@ -14,12 +15,14 @@ class Variant:
 
     own_tokens: its number tokens are fitted on what it says itself (it says other quantities than the first variant of the primary contrast, whose
     tokens all others share); it then has a `base_vlm` of its own.
+    world: further keywords of the world it is judged in. The primary contrast is judged in one world.
     """
 
     name: str
     about: str
     recipe: Callable[[int], Recipe]
     own_tokens: bool = False
+    world: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:

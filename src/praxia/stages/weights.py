@@ -1,4 +1,8 @@
-"""Weights on disk: safetensors, every tensor once (tied names are left out), written whole and flushed."""
+"""Weights on disk: safetensors, every tensor once (tied names are left out), written whole and flushed.
+
+What is spread over several processes is written by all of them: `model.safetensors` is then `model-00001-of-00004.safetensors` and so on, each with
+the rows its process holds.
+"""
 
 import errno
 import os
@@ -6,10 +10,11 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
@@ -51,10 +56,63 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str, pa
                 tensor.copy_(tensors[name])
 
 
+class StoredTensors(Mapping[str, Tensor]):
+    """Tensors of a safetensors file, or of all its parts, on the CPU, each read when it is asked for.
+
+    A tensor that several parts have is their rows, one part's under the other's. Raises CheckpointError for a missing or truncated file.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._files: dict[str, list[Any]] = {}
+        with _readable(path):
+            for part in _parts_of(path):
+                file = safe_open(part, framework="pt")
+                for name in file.keys():  # noqa: SIM118 (no mapping)
+                    self._files.setdefault(name, []).append(file)
+
+    def __getitem__(self, name: str) -> Tensor:
+        with _readable(self._path):
+            rows = [file.get_tensor(name) for file in self._files[name]]
+        return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file, on the CPU; a missing or truncated file is a CheckpointError."""
+    """All tensors of a safetensors file or its parts; see `StoredTensors`."""
+    return dict(StoredTensors(path))
+
+
+def is_stored(path: Path) -> bool:
+    """Whether there is such a safetensors file, or parts of one."""
+    return path.is_file() or any(path.parent.glob(_parts(path)))
+
+
+def part_path(path: Path, part: int, parts: int) -> Path:
+    """Where process `part` (from 0) of `parts` writes its rows of a safetensors file; the file itself if there is one process."""
+    return path if parts == 1 else path.with_stem(f"{path.stem}-{part + 1:05d}-of-{parts:05d}")
+
+
+def _parts(path: Path) -> str:
+    return f"{path.stem}-?????-of-?????{path.suffix}"
+
+
+def _parts_of(path: Path) -> list[Path]:
+    if path.is_file() or not (found := sorted(path.parent.glob(_parts(path)))):
+        return [path]
+    count = int(found[0].stem.rpartition("-")[2])
+    return [part_path(path, part, count) for part in range(count)]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        return load_file(path)
+        yield
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot read {path}: {error}\n  fix: the file is missing or truncated; use an older checkpoint") from error
 
@@ -62,9 +120,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """Weights to hand on: those of a checkpoint (averaged where an average was kept, low-rank updates merged) or of a policy folder."""
     for name in (MODEL_FILE, POLICY_FILE):
-        if (folder / name).is_file():
+        if is_stored(folder / name):
             weights = read_tensors(folder / name)
-            if (folder / EMA_FILE).is_file():
+            if is_stored(folder / EMA_FILE):
                 weights |= read_tensors(folder / EMA_FILE)
             return merged(weights)
     raise CheckpointError(f"{folder} holds neither {MODEL_FILE} (a checkpoint) nor {POLICY_FILE} (a policy); name one of those folders")

@@ -1,6 +1,7 @@
 """Checkpoints: a folder that is there whole or not at all; safetensors and JSON, no pickle; refused when it belongs to something else.
 
-step_<n>/ model.safetensors (all weights), ema.safetensors (averages of the trainable ones), optimiser.safetensors, state.json.
+step_<n>/ model.safetensors (all weights), ema.safetensors (averages of the trainable ones), optimiser.safetensors, state.json. Processes that share
+a model write their rows side by side (`stages.weights`); any other number of processes reads them.
 """
 
 import os
@@ -17,7 +18,18 @@ from torch.distributed.tensor import DTensor
 from praxia.errors import CheckpointError
 from praxia.files import read_json, write_json
 from praxia.stages.run_directory import Identity
-from praxia.stages.weights import EMA_FILE, MODEL_FILE, disk_errors, load_state, owned_state, read_tensors, shown, size_in_bytes, write_tensors
+from praxia.stages.weights import (
+    EMA_FILE,
+    MODEL_FILE,
+    StoredTensors,
+    disk_errors,
+    load_state,
+    owned_state,
+    part_path,
+    shown,
+    size_in_bytes,
+    write_tensors,
+)
 from praxia.train.adamw_8bit import AdamW8bit
 from praxia.train.ema import Ema
 from praxia.train.parallel import Shards, local, ranks
@@ -53,25 +65,24 @@ class Trainee:
     shards: Shards | None = None
 
     def files(self) -> dict[str, dict[str, Tensor]]:
-        """Whole tensors by file and name; {} in a process that does not write. All processes must call it."""
+        """What this process writes, tensors by file and name: its rows of what is spread; of all else everything if it is the main one."""
         kinds: dict[str, dict[str, Tensor]] = {MODEL_FILE: owned_state(self.model), OPTIMISER_FILE: _moments(self)}
         if self.ema is not None:
             kinds[EMA_FILE] = self.ema.averages
         if self.shards is None:
             return kinds if ranks().main else {}
-        return {file: found for file, tensors in kinds.items() if (found := self._gathered(tensors))}
+        return {file: self._rows(tensors) for file, tensors in kinds.items()}
 
-    def _gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Whole tensors, in the main process's memory alone."""
+    def _rows(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         assert self.shards is not None
-        found: dict[str, Tensor] = {}
+        rows: dict[str, Tensor] = {}
         for key, tensor in tensors.items():
-            name = key.rpartition(":")[2]
-            spread = isinstance(tensor, DTensor) or (name in self.shards and tensor.ndim > 0)
-            whole = self.shards.whole(name, local(tensor)) if spread else tensor
-            if ranks().main:
-                found[key] = whole.detach().cpu()
-        return found
+            if isinstance(tensor, DTensor) or (key.rpartition(":")[2] in self.shards and tensor.ndim > 0):
+                if (here := local(tensor)).numel():
+                    rows[key] = here
+            elif ranks().main:
+                rows[key] = tensor
+        return rows
 
     def part(self, name: str, whole: Tensor) -> Tensor:
         """What this process keeps of a whole tensor that belongs to a parameter."""
@@ -88,27 +99,30 @@ def folders(directory: Path) -> list[Path]:
 def save(directory: Path, trainee: Trainee, counters: Counters, identity: Identity) -> Path:
     """Write a checkpoint beside its final name, flush it, then rename. CheckpointError if the disk is full (nothing is left behind).
 
-    All processes must call it, the main one writes.
+    All processes must call it, and see the same folder. A process that fails ends the others: `torchrun` stops them.
     """
     target = directory / f"step_{counters.step:08d}"
-    files = trainee.files()
-    if not ranks().main:
-        return target
-    directory.mkdir(parents=True, exist_ok=True)
-    for leftover in directory.glob(".partial_*"):  # of a process that was killed while writing
-        shutil.rmtree(leftover)
     partial = directory / f".partial_{target.name}"
-    with disk_errors(directory, size_in_bytes(*files.values())):
+    group, files = ranks(), trainee.files()
+    parts = 1 if trainee.shards is None else group.world
+    with disk_errors(directory, size_in_bytes(*files.values()) * parts):
         try:
-            partial.mkdir()
+            if group.main:
+                directory.mkdir(parents=True, exist_ok=True)
+                for leftover in directory.glob(".partial_*"):  # of a process that was killed while writing
+                    shutil.rmtree(leftover)
+                partial.mkdir()
+            group.wait()
             for name, tensors in files.items():
-                write_tensors(partial / name, tensors)
-            write_json(partial / STATE_FILE, {"identity": asdict(identity), "counters": asdict(counters)})
-            _flush_folder(partial)
-            if target.exists():  # the same step again, after a resume
-                shutil.rmtree(target)
-            os.rename(partial, target)
-            _flush_folder(directory)
+                write_tensors(part_path(partial / name, group.rank, parts), tensors)
+            group.wait()
+            if group.main:
+                write_json(partial / STATE_FILE, {"identity": asdict(identity), "counters": asdict(counters)})
+                _flush_folder(partial)
+                if target.exists():  # the same step again, after a resume
+                    shutil.rmtree(target)
+                os.rename(partial, target)
+                _flush_folder(directory)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -122,10 +136,10 @@ def load(folder: Path, trainee: Trainee, identity: Identity) -> Counters:
         raise CheckpointError(f"{folder} is no training checkpoint: {STATE_FILE} is missing")
     state = read_json(path)
     check_identity(folder, Identity(**state["identity"]), identity)
-    load_state(trainee.model, read_tensors(folder / MODEL_FILE), str(folder / MODEL_FILE), trainee.part if trainee.shards else None)
-    _load_moments(trainee, read_tensors(folder / OPTIMISER_FILE), folder / OPTIMISER_FILE)
+    load_state(trainee.model, StoredTensors(folder / MODEL_FILE), str(folder / MODEL_FILE), trainee.part if trainee.shards else None)
+    _load_moments(trainee, StoredTensors(folder / OPTIMISER_FILE), folder / OPTIMISER_FILE)
     if trainee.ema is not None:
-        averages = read_tensors(folder / EMA_FILE)
+        averages = StoredTensors(folder / EMA_FILE)
         for name, average in trainee.ema.averages.items():
             average.copy_(trainee.part(name, averages[name]))
     return Counters(**state["counters"])
@@ -176,14 +190,14 @@ def _moments(trainee: Trainee) -> dict[str, Tensor]:
     return {f"{kind}:{name}": tensor for name, p in trainee.parameters.items() for kind, tensor in of(p).items()}
 
 
-def _load_moments(trainee: Trainee, tensors: dict[str, Tensor], path: Path) -> None:
+def _load_moments(trainee: Trainee, tensors: Mapping[str, Tensor], path: Path) -> None:
     unknown = sorted({key.partition(":")[2] for key in tensors} - trainee.parameters.keys())
     if unknown:
         raise CheckpointError(f"{path} has moments of parameters that this stage does not train: {shown(unknown)}")
     by_name: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
+    for key, whole in tensors.items():
         kind, _, name = key.partition(":")
-        by_name.setdefault(name, {})[kind] = trainee.part(name, tensor).to(trainee.parameters[name].device)
+        by_name.setdefault(name, {})[kind] = trainee.part(name, whole).to(trainee.parameters[name].device)
     for name, moments in by_name.items():
         if isinstance(trainee.optimiser, AdamW8bit):
             trainee.optimiser.set_moments(trainee.parameters[name], moments)

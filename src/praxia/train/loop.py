@@ -22,6 +22,7 @@ from praxia.train import checkpoint
 from praxia.train.checkpoint import Counters, Trainee
 from praxia.train.ema import Ema
 from praxia.train.guard import NanGuard, NumericalError
+from praxia.train.loaders import Loaders
 from praxia.train.metrics import MetricsLog, open_trackers
 from praxia.train.parallel import ranks, spread_over
 from praxia.train.plan import Plan, PlanClock, fit
@@ -113,6 +114,7 @@ class _Run:
         stage, counters = self.stage, self.counters
         with (
             StopRequest() as stop,
+            Loaders(self.stream, self.settings.loaders, self.settings.prefetch) as self.loaders,
             Prefetch(self._prepared, counters.step, self.settings.prefetch) as batches,
             StageProgress(stage.name, self._end, counters.step, self.settings.quiet or not self.ranks.main) as self.bar,
         ):
@@ -178,7 +180,7 @@ class _Run:
 
     def _prepared(self, step: int) -> list[Prepared]:
         parts = self.stage.accumulate * self.update.workers * self.ranks.world
-        return prepare(self.model, self.stream.step(step), parts, self.device.type == "cuda", self.settings.seed, self.stage.name, step)
+        return prepare(self.model, self.loaders.step(step), parts, self.device.type == "cuda", self.settings.seed, self.stage.name, step)
 
     def _schedule_step(self, step: int) -> int:
         return self.plan.schedule_step(step) if self.plan else step

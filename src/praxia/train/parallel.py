@@ -163,11 +163,6 @@ class Shards:
         like = self._parameters[name]
         return distribute_tensor(whole.to(like.device), self.mesh, like.placements, src_data_rank=None).to_local()
 
-    def whole(self, name: str, part: Tensor) -> Tensor:
-        """The whole tensor of local parts, spread like the parameter. All processes must call it."""
-        like = self._parameters[name]
-        return DTensor.from_local(part, self.mesh, like.placements, shape=like.shape, stride=like.stride()).full_tensor()
-
     def settle(self) -> None:
         """Forget whole parameters that a forward without backward left behind."""
         for module in self._model.modules():

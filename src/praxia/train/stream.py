@@ -22,6 +22,11 @@ T = TypeVar("T")
 class Stream(Protocol):
     """Where a stage's data comes from. Random access by step: exact resume needs no loader state."""
 
+    @property
+    def bad(self) -> dict[str, str]:
+        """Records that were skipped so far, and why; those that loaders met are added."""
+        ...
+
     def step(self, step: int) -> list[MicroBatch]:
         """Micro-batches of a step; the same at any time, in any order of calls."""
         ...

@@ -216,6 +216,11 @@ class HeldOut:
     held_out: Mixture
     batches: int
 
+    @property
+    def bad(self) -> dict[str, str]:
+        """Training records that were skipped, and why."""
+        return self.training.bad
+
     def step(self, step: int) -> list[MicroBatch]:
         """Micro-batches of a training step."""
         return self.training.step(step)

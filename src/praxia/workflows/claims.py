@@ -51,6 +51,7 @@ def run_claim(
         raise ConfigError(f"{seeds} training seeds; give at least 1, and at least 2 for a contrast")
     root, variants = Path(root), [claim.variant(name) for name in names or claim.primary]
     judged = benchmark(claim.benchmark, claim.tasks, claim.episodes, claim.test_seed)
+    worlds = {v.name: benchmark(claim.benchmark, claim.tasks, claim.episodes, claim.test_seed, v.world) for v in variants}  # faults are said now
     # The number tokens of the first variant are in the others' models, said or not: so all can start from the very same first stage.
     vocabulary = assemble(claim.variant(claim.primary[0]).recipe(0)).model.vocabulary
     found: dict[str, Any] = {}
@@ -59,7 +60,7 @@ def run_claim(
             recipe = variant.recipe(seed)
             if vocabulary is not None and not variant.own_tokens:
                 recipe = replace(recipe, model=replace(recipe.model, vocabulary=vocabulary))
-            _run(recipe, root / variant.folder / f"{SEED}{seed}", judged, settings or TrainSettings(), workers, show)
+            _run(recipe, root / variant.folder / f"{SEED}{seed}", worlds[variant.name], settings or TrainSettings(), workers, show)
             found = finished(claim, root, judged)
             write_json(root / "claim.json", found)
             write_text(root / "claim.md", claim_page(found))

@@ -113,7 +113,7 @@ def _train_stage(
             say(str(hand_off(model, init, source_folder(init, run), vocabulary)))
     training, held_out = assembly.mixtures(stage, model)
     if folder.result() is None and not settings.quiet:
-        for source, samples, share, _ in training.table():
+        for source, samples, share in training.table():
             say(f"{share:.0%} from {source}, {samples} samples")
     result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings)
     if settings.spread == "shard":  # a whole model again

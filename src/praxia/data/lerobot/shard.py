@@ -1,5 +1,6 @@
 """One episode on disk before assembly: a folder that is there whole or not at all, so that making can be killed and resumed."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +17,8 @@ from praxia.data.lerobot.features import BOOKKEEPING, OBJECT_POSES, Feature
 from praxia.data.lerobot.pictures import decode_codes
 from praxia.data.statistics import Statistics, statistics_of
 from praxia.errors import DataError, unknown
-from praxia.files import read_json, write_json
-from praxia.registry import from_json
+from praxia.files import read_json, write_text
+from praxia.registry import from_json, to_json
 
 STATISTICS_FRAMES = 8  # pictures of an episode that are looked at for its statistics
 STATISTICS_PIXELS = 32  # and about this many pixels along each side
@@ -107,7 +108,7 @@ def write_shard(path: Path, episode: EpisodeData, features: Mapping[str, Feature
             "objects": [dict(row) for row in episode.objects],
             "statistics": statistics,
         }
-        write_json(work / "shard.json", record)
+        write_text(work / "shard.json", json.dumps(to_json(record)))  # thousands of numbers: without indents it is written in C
         shutil.rmtree(path, ignore_errors=True)
         os.rename(work, path)
     except BaseException:

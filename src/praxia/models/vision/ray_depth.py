@@ -5,7 +5,6 @@ Linear -> GELU -> Linear. A missing prior is zeros through the same encoder: its
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,6 @@ class RayDepth:
     expansion: hidden width of both encoders, in vision widths.
     """
 
-    reads_depth: ClassVar[bool] = True
     drop_rays: float = 0.5
     drop_depth: float = 0.5
     sparse_depth: float = 0.0
@@ -42,6 +40,11 @@ class RayDepth:
                 raise ConfigError(f"RayDepth.{name} is {getattr(self, name)}; expected a probability from 0 to 1")
         if self.unit <= 0 or self.expansion < 1:
             raise ConfigError(f"RayDepth.unit is {self.unit} and expansion {self.expansion}; expected metres above 0 and at least 1")
+
+    @property
+    def reads_depth(self) -> bool:
+        """Whether depth is needed at all."""
+        return self.drop_depth < 1
 
     @property
     def relies_on(self) -> frozenset[str]:
@@ -89,6 +92,9 @@ class RayDepthAdapter(nn.Module):
         """patches [B, V, P, D] -> the same shape."""
         assert batch.views is not None
         rays, depth = canvas_rays(batch.views, self.image_spec), canvas_depth(batch.views, self.image_spec, self.spec.unit)
+        # what was never learnt from is not looked at, in training or later
+        rays = rays if self.spec.drop_rays < 1 else torch.zeros_like(rays)
+        depth = depth if self.spec.drop_depth < 1 else torch.zeros_like(depth)
         if "rays" in draws.masks:
             rays = rays.masked_fill(draws.masks["rays"][:, None, None, None, None], 0)
         if "depth" in draws.masks:

@@ -4,7 +4,7 @@
 categories. Table tops share no texture and no colour; head cameras share no azimuth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import radians
 
 from praxia.errors import ConfigError, unknown
@@ -80,3 +80,11 @@ def split(name: str) -> Split:
         (category, colour) for i, category in enumerate(CATEGORIES) for j, colour in enumerate(COLOUR_NAMES) if (i + j) % len(NAMES) == index
     )
     return Split(name, pairs, _TABLES[name], _HEADS[name])
+
+
+def with_head_azimuth(split: Split, degrees: Range) -> Split:
+    """The split with the head camera's azimuth in another range. Raises ConfigError beyond +-30 degrees: the table leaves the picture there."""
+    low, high = degrees
+    if not -30 <= low <= high <= 30:
+        raise ConfigError(f"tabletop head_azimuth is {degrees}: expected (low, high) in degrees from -30 to 30")
+    return replace(split, head=replace(split.head, azimuth=(radians(low), radians(high))))

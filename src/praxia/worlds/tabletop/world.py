@@ -18,6 +18,7 @@ from praxia.worlds.tabletop.phrasings import PhrasingSplit, check_split, say
 from praxia.worlds.tabletop.renderer import Renderer
 from praxia.worlds.tabletop.scene import Scene
 from praxia.worlds.tabletop.splits import split as split_of
+from praxia.worlds.tabletop.splits import with_head_azimuth
 from praxia.worlds.tabletop.surroundings import vary
 from praxia.worlds.tabletop.tasks import TASKS, Plan
 from praxia.worlds.world import Episode, Step, Truth
@@ -45,10 +46,12 @@ class Tabletop:
         cameras: tuple[str, ...] = ROLES,
         tasks: tuple[str, ...] | None = None,
         phrasing: PhrasingSplit = "train",
+        head_azimuth: tuple[float, float] | None = None,
     ) -> None:
         """Compile the model; no GL is touched before the first `render`.
 
-        size: pixels a side of every picture. tasks: the tasks offered, all if None. Raises ConfigError for unknown names.
+        size: pixels a side of every picture. tasks: the tasks offered, all if None. head_azimuth: range of the head camera's azimuth in degrees
+        (0 = facing the robot) in place of the split's. Raises ConfigError for unknown names and for numbers out of range.
         """
         _known("tabletop robot", (robot,), ("arm7",))
         _known("tabletop action", (action,), tuple(arm7.ACTION_SPECS))
@@ -62,7 +65,8 @@ class Tabletop:
         self._tasks = tasks or tuple(TASKS)
         self._phrasing: PhrasingSplit = check_split(phrasing)
         self._joint = action == "joint"
-        self._scene = Scene(split_of(split), size)
+        self._head_azimuth = head_azimuth
+        self._scene = Scene(split_of(split) if head_azimuth is None else with_head_azimuth(split_of(split), head_azimuth), size)
         self._control = Control(self._scene)
         self._renderer: Renderer | None = None
         self._plan: Plan | None = None
@@ -156,7 +160,7 @@ class Tabletop:
             "numpy": version("numpy"),
             "praxia": version("praxia"),
             "gl": backend(),
-        }
+        } | ({} if self._head_azimuth is None else {"head_azimuth": str(tuple(self._head_azimuth))})
 
     def close(self) -> None:
         """Free the renderer. The world can render again afterwards; it opens a new one."""
