@@ -8,7 +8,7 @@ import pytest
 import torch
 from micro_training import MicroStream
 
-from praxia.errors import DataError
+from praxia.errors import ConfigError, DataError
 from praxia.train.loaders import Loaders
 
 
@@ -59,6 +59,11 @@ def test_steps_are_made_elsewhere_and_errors_and_bad_records_come_back():
                 loaders.step(step)
     with pytest.raises(ProcessLookupError):
         os.kill(maker, 0)
+
+
+def test_fewer_than_none_is_refused():
+    with pytest.raises(ConfigError, match="loaders is -1"):
+        Loaders(MicroStream(), -1, 3)
 
 
 def test_without_loaders_every_step_is_made_here():

@@ -43,6 +43,8 @@ class Train:
     """auto, cpu, cuda, cuda:1 ..."""
     threads: int = 0
     """CPU threads; 0 = all cores (one each behind torchrun). A resumed run gives equal losses only with equal threads."""
+    loaders: int = 1
+    """Processes that make batches beside the training (Linux); more if it waits for data (`waited` in metrics.jsonl), 0 = none."""
     spread: Spread = "replicate"
     """What each of several processes (torchrun) holds of the model: all of it (replicate), or a share (shard, FSDP2)."""
     dry_run: bool = False
@@ -69,7 +71,7 @@ def _train(options: Train, rest: Sequence[str], device: str) -> None:
         if group.main:
             Console().print(stage_table(recipe).rich(f"{recipe.name} ({recipe.preset})"))
         return
-    settings = TrainSettings(device=device, threads=options.threads, spread=options.spread, quiet=options.quiet)
+    settings = TrainSettings(device=device, threads=options.threads, loaders=options.loaders, spread=options.spread, quiet=options.quiet)
     root = options.runs / (options.name or recipe.name)
     trained = train_recipe(recipe, root, settings, options.stage, options.restart)
     if group.main:

@@ -25,11 +25,8 @@ def canvas_transform(size: Tensor, spec: ImageSpec) -> Tensor:
         scale = scale.amin(dim=1, keepdim=True).expand(-1, 2)
     # 1e-6: a bar of exactly n pixels must not become n - 1 by rounding
     bar = torch.floor((spec.size - size * scale) / 2 + 1e-6)
-    out = torch.zeros(len(size), 2, 3, dtype=torch.float64)
-    for axis in range(2):  # u is the second of (height, width)
-        out[:, axis, axis] = scale[:, 1 - axis]
-        out[:, axis, 2] = 0.5 * scale[:, 1 - axis] - 0.5 + bar[:, 1 - axis]
-    return out
+    start = 0.5 * scale - 0.5 + bar
+    return torch.cat((torch.diag_embed(scale.flip(1)), start.flip(1)[:, :, None]), dim=2)  # u is the second of (height, width)
 
 
 def canvas_K(K: Tensor, size: Tensor, spec: ImageSpec) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from praxia.data.mixture import MicroBatch
-from praxia.errors import DataError
+from praxia.errors import ConfigError, DataError
 from praxia.processes import end_with
 from praxia.train.stream import Stream
 
@@ -24,9 +24,12 @@ class Loaders:
 
     The processes are forked (nothing is opened twice), where the system forks safely: on Linux. Elsewhere, and with count 0, every step is made
     where it is asked for. An error is raised by the `step` that it belongs to.
+    Raises ConfigError for a count below 0.
     """
 
     def __init__(self, stream: Stream, count: int, depth: int):
+        if count < 0:
+            raise ConfigError(f"TrainSettings.loaders is {count}; expected a number of processes, 0 for none")
         self._stream, self._depth = stream, depth
         self._count = count if sys.platform == "linux" else 0
         self._pool: ProcessPoolExecutor | None = None
