@@ -12,13 +12,18 @@ DECIDED = PRIMARY | {"difference": 0.12, "low": 0.03, "high": 0.21, "by_seed": [
 def run(rate: float) -> dict:
     stages = [{"name": "base_vlm", "samples": 8000, "target_tokens": 4.2}, {"name": "robot", "samples": 11200, "target_tokens": 0.0}]
     where = {"machine": {"cpu": "a cpu", "cores": 2, "gpu": ""}, "versions": {"torch": "2.13"}, "git_commit": "f" * 40}
-    return {"success": {"rate": rate}, "per_task": {"reach": {"rate": rate}, "pick_and_place": {"rate": rate / 2}}, "stages": stages} | where
+    return {
+        "success": {"rate": rate},
+        "per_task": {"reach": {"rate": rate}, "pick_and_place": {"rate": rate / 2}},
+        "stages": stages,
+        "first_stage": "a",
+    } | where
 
 
 ROWS = [
-    {"name": "poses", "about": "with poses", "seeds": {"0": run(0.4), "1": run(0.5)}},
-    {"name": "placebo", "about": "names | colours", "seeds": {"0": run(0.3)}},
-    {"name": "none", "about": "straight away", "seeds": {"0": run(0.2)}},
+    {"name": "poses", "about": "with poses", "world": {}, "seeds": {"0": run(0.4), "1": run(0.5)}},
+    {"name": "placebo", "about": "names | colours", "world": {}, "seeds": {"0": run(0.3)}},
+    {"name": "none", "about": "straight away", "world": {"head_azimuth": [12.0, 16.0]}, "seeds": {"0": run(0.2)}},
 ]
 
 
@@ -44,6 +49,9 @@ def test_exploratory_rows_stand_apart():
     parts = page.split("## ")
     assert "| poses | 45" in parts[0] and "| none" not in parts[0] and "none" in parts[1] and parts[1].startswith("Exploratory, without a verdict")
     assert "names \\| colours" in page and "a cpu, 2 cores, torch 2.13, commit ffffffffff." in page and "| theirs | 70 % |" in page
+    assert "`none` is judged in another world: head_azimuth = [12.0, 16.0]." in parts[1] and "another first stage" not in page
+    apart = ROWS[2] | {"seeds": {"0": run(0.2) | {"first_stage": "b"}}}
+    assert "other inputs" not in page and "inputs): none." in claim_page(found | {"variants": [*ROWS[:2], apart]})
     assert "Exploratory" not in claim_page(found | {"variants": ROWS[:2]})
 
 
@@ -54,10 +62,11 @@ def test_rows_say_seeds_tasks_and_budgets():
 
 def test_what_poses_were_learnt_stands_beside_their_trivial_answers():
     stages = [[{"name": "waypoints", "metrics": {"waypoints/outside_last_cm": cm, "waypoints/outside_still_cm": 12.0}}] for cm in (5.0, 7.0)]
+    stages[0][0]["metrics"]["object_poses/ap15"] = 80.0  # the other seed said nothing
     rows = [ROWS[0] | {"seeds": {str(i): run(0.4) | {"stages": some} for i, some in enumerate(stages)}}, ROWS[2]]
     table = pose_rows(rows)
     assert [dict(zip(table.columns, line, strict=True)) for line in table.rows] == [
-        dict.fromkeys(table.columns, "") | {"variant": "poses", "last waypoint, cm": "6", "standing still, cm": "12"}
+        dict.fromkeys(table.columns, "–") | {"variant": "poses", "last waypoint, cm": "6", "standing still, cm": "12"}
     ]
 
 

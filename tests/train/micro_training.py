@@ -83,6 +83,9 @@ class MicroStream:
         answers = replace(micro_batch(5000 + seed, 4), future=None, state=None)
         return [MicroBatch(replace(micro_batch(seed), target=None), "action_chunk"), MicroBatch(answers, "questions")]
 
+    def met(self, bad) -> None:
+        self.bad.update(bad)
+
     def validation(self) -> list[MicroBatch]:
         return self.step(999_999)
 

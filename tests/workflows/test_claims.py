@@ -8,12 +8,13 @@ from tests.recipes.micro_recipe import micro
 
 from praxia.errors import ConfigError
 from praxia.files import read_json, write_json
-from praxia.recipes.pose_vla_claim import Budget
+from praxia.recipes.pose_vla_claim import JOINTS_OF_STATE, Budget
 from praxia.recipes.pose_vla_claim import claim as pose_vla_claim
 from praxia.registry import to_json
 from praxia.stages.claim import Claim, Variant
 from praxia.train.settings import TrainSettings
 from praxia.workflows.claims import run_claim
+from praxia.worlds.tabletop import robot as arm7
 
 SETTINGS = TrainSettings(threads=1, quiet=True)
 
@@ -83,6 +84,8 @@ def test_a_claim_names_its_variants(claim, tmp_path):
         replace(claim, variants=(*claim.variants, replace(claim.variants[0], name="2, steps")))
     with pytest.raises(ConfigError, match="unknown variant"):
         replace(claim, primary=("3 steps", "none"))
+    with pytest.raises(ConfigError, match="judged in two worlds"):
+        replace(claim, variants=(replace(claim.variants[0], world={"size": 32}), *claim.variants[1:]))
 
 
 def test_poses_and_their_placebo_differ_in_what_they_say_and_start_from_the_same_stage_0(tmp_path, monkeypatch, capsys):
@@ -100,16 +103,23 @@ def test_poses_and_their_placebo_differ_in_what_they_say_and_start_from_the_same
     assert found["primary"]["not_paired"] == [] and found["primary"]["seeds"] == [0]
 
 
-def test_variants_act_in_joint_angles_and_are_judged_in_other_worlds(tmp_path, monkeypatch):
+def test_variants_act_in_joint_angles_and_a_policy_is_judged_in_another_world(tmp_path, monkeypatch):
     monkeypatch.setattr("praxia.workflows.pose_answers._LIMIT", 40)
     claim = pose_vla_claim(Budget(base=2, objects=2, waypoints=2, robot=2, demonstrations=1, scenes=2, tasks=("reach", "press")))
-    names = ("none, joint actions", "moved camera")
+    names = ("none, joint actions", "poses, moved camera")
     found = run_claim(replace(claim, episodes=1), tmp_path, SETTINGS, names=names, seeds=1, workers=0, show=False)
     assert sorted(row["name"] for row in found["variants"]) == sorted(names)
-    worlds = {row["name"]: row["seeds"]["0"]["world"] for row in found["variants"]}
-    assert worlds["none, joint actions"] != worlds["moved camera"]
-    assert read_json(tmp_path / "moved_camera/seed0/eval/eval.json")["fingerprint"]
-    assert "What the pose stages learnt" in (tmp_path / "claim.md").read_text()
+    joint, moved = (read_json(tmp_path / name / "seed0/eval/results.json")["fingerprint"] for name in ("none_joint_actions", "poses_moved_camera"))
+    assert joint["action"] == "joint" and "head_azimuth" not in joint
+    assert moved["action"] == "end_effector" and moved["head_azimuth"] == "(12.0, 16.0)"
+    assert (tmp_path / "poses/seed0/policy").is_dir() and not (tmp_path / "poses_moved_camera/seed0/policy").exists()
+    page = (tmp_path / "claim.md").read_text()
+    assert "What the pose stages learnt" in page and "`none, joint actions` is judged in another world: action = joint" in page
+
+
+def test_joints_of_an_action_are_those_of_the_state():
+    for action, state in JOINTS_OF_STATE:
+        assert arm7.ACTION_SPECS["joint"].dims[action].name == arm7.STATE.dims[state].name
 
 
 def test_the_variants_of_pose_vla_spend_what_their_names_say():
@@ -118,17 +128,20 @@ def test_the_variants_of_pose_vla_spend_what_their_names_say():
     samples = {name: sum(s.steps * s.batch for s in kept.values()) for name, kept in stages.items()}
     assert samples["poses"] == samples["placebo"] == samples["none, longer"] == samples["poses and places"] > samples["none"]
     assert len({kept["robot"].steps for name, kept in stages.items() if name != "none, longer"}) == 1
-    joint = {name for name in stages if "joint" in name}
-    assert len({kept["base_vlm"] for name, kept in stages.items() if name not in joint}) == 1, "every variant of one robot has the same stage 0"
+    alike = [name for name in stages if not any(word in name for word in ("joint", "base frame", "pictures"))]
+    models = {name: claim.variant(name).recipe(7).model for name in stages}
+    assert all(stages[name]["base_vlm"] == stages["poses"]["base_vlm"] and models[name] == models["poses"] for name in alike), "they share stage 0"
     for name in ("object_poses", "waypoints"):
         a, b = (stages[v][name].sources[0] for v in claim.primary)
         assert a.data == b.data and a.supervision != b.supervision and a.transforms == b.transforms
     assert list(stages["object poses alone"]) == ["base_vlm", "object_poses", "robot"]
     assert stages["poses, 50 demonstrations"]["robot"].sources[0].data.episodes == 50
     adapters = {v.name: v.recipe(0).model.adapters[0] for v in claim.variants}
-    assert [(a.drop_rays, a.drop_depth) for n, a in adapters.items() if n.startswith("pictures")] == [(1, 1), (0, 1), (1, 0)]
-    assert {n for n, a in adapters.items() if a.drop_rays + a.drop_depth == 0} == {n for n in stages if not n.startswith("pictures")}
+    assert [(a.drop_rays, a.drop_depth) for n, a in adapters.items() if "pictures" in n] == [(1, 1), (1, 1), (0, 1), (1, 0)]
+    assert {n for n, a in adapters.items() if a.drop_rays + a.drop_depth == 0} == {n for n in stages if "pictures" not in n}
     frames = {n: kept["waypoints"].sources[0].supervision.frame for n, kept in stages.items() if "waypoints" in kept and "placebo" not in n}
     assert {n for n, frame in frames.items() if frame == "base"} == {"waypoints in the base frame", "base frame, moved camera"}
+    for variant in (v for v in claim.variants if v.of):
+        assert variant.recipe(3) == claim.variant(variant.of).recipe(3)
     first, second = (claim.variant("poses").recipe(seed).stages[-1].sources[0].data.seed for seed in (0, 1))
     assert first != second, "every training seed has demonstrations of its own"

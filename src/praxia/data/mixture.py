@@ -4,7 +4,7 @@ Within a source samples come as permutations (one per epoch), so every sample is
 sample without loader state. A draw's own randomness is Philox of (seed, source, number of the draw, attempt).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
 from typing import Any
@@ -71,6 +71,16 @@ class Mixture:
         self.bad: dict[str, str] = {}
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 
+    def open(self) -> None:
+        """Read one sample of every source as a step will: what that decodes for later is then there, for all processes."""
+        for entry in self.entries:
+            for index in entry.indices[: self.attempts]:
+                try:
+                    entry.source.sample(int(index), entry.needs)
+                    break
+                except DataError:
+                    continue  # a bad record is counted when it is drawn
+
     def step(self, step: int) -> list[MicroBatch]:
         """Micro-batches of a step, `batch` samples in all, grouped by supervision and by the shapes of their parts."""
         groups: dict[tuple, list[tuple[int, Example]]] = {}
@@ -130,7 +140,7 @@ class Mixture:
                 example = entry.supervision(sample, rng)
             except DataError as error:
                 fault = f"; the last one: {error}"
-                self._count_bad(f"{entry.source.name}[{index}]", str(error))
+                self.met({f"{entry.source.name}[{index}]": str(error)})
                 example = None
             if example is not None:
                 return index, example
@@ -143,8 +153,9 @@ class Mixture:
     def _random(self, *key: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox([self.seed, *key]))
 
-    def _count_bad(self, record: str, message: str) -> None:
-        self.bad[record] = message
+    def met(self, bad: Mapping[str, str]) -> None:
+        """Count bad records. Raises DataError if they are more than `bad_records` by now."""
+        self.bad.update(bad)
         if len(self.bad) > self.bad_records:
             shown = "\n  ".join(f"{k}: {v}" for k, v in list(self.bad.items())[:5])
             raise DataError(f"more than {self.bad_records} bad records; the first ones:\n  {shown}\n  fix: run `praxia data verify`")

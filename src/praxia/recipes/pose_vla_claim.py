@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from praxia.data.demonstrations import Demonstrations
+from praxia.data.number_transforms import Numbers, RelativeToState
 from praxia.data.supervision import Placebo
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.recipes.pose_vla import QUICKSTART_TASKS, from_stage, tiny
@@ -21,7 +22,9 @@ from praxia.stages.recipe import Recipe, Source, Stage
 
 FIRST_SEED = 100  # of the demonstrations of training seed 0: apart from those of the quickstart
 POSES = ("object_poses", "waypoints")
-MOVED = {"head_azimuth": (12.0, 16.0)}  # degrees; the robot's demonstrations have -4 to 4, waypoints 5 to 12
+MOVED = {"head_azimuth": (12.0, 16.0)}  # degrees; the robot's demonstrations have -4 to 4, the pose stages 5 to 12, `base_vlm` -12 to -5
+JOINT = {"action": "joint"}
+JOINTS_OF_STATE = tuple((joint, 10 + joint) for joint in range(7))  # (action dim, state dim) of arm7
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,18 @@ def claim(budget: Budget | None = None) -> Claim:
             variant("poses and places", "registers also learn where things are, as in `tiny` (ours)", Way(places=True)),
             variant("poses, flow alone", "as the first, and the robot stage learns actions alone", Way(alone=True)),
             variant("placebo, flow alone", "as the second, likewise", Way(placebo=True, alone=True)),
-            variant("joint actions", "as the first, and the robot's actions are joint angles", Way(action="joint"), world={"action": "joint"}),
-            variant("none, joint actions", "as `none`, likewise", Way((), action="joint"), world={"action": "joint"}),
-            variant("waypoints in the base frame", "as the first otherwise", Way(frame="base"), own_tokens=True),
-            variant("moved camera", "as the first, judged with the head camera where it never stood", Way(), world=MOVED),
-            variant("base frame, moved camera", "waypoints in the base frame, likewise", Way(frame="base"), own_tokens=True, world=MOVED),
-            variant("pictures alone", "as the first, without rays and depth in any stage", Way(rays=False, depth=False)),
-            variant("pictures and rays", "as the first, without depth", Way(depth=False)),
-            variant("pictures and depth", "as the first, without rays", Way(rays=False)),
+            variant("joint actions", "as the first, and the robot's actions are offsets of joint angles", Way(action="joint"), world=JOINT),
+            variant("none, joint actions", "as `none`, likewise", Way((), action="joint"), world=JOINT),
+            variant(
+                "waypoints in the base frame", "every view says the robot's frame; number tokens fitted anew", Way(frame="base"), own_tokens=True
+            ),
+            variant("poses, moved camera", "the first, judged with the head camera where it never stood", Way(), world=MOVED, of="poses"),
+            variant("placebo, moved camera", "the second, likewise", Way(placebo=True), world=MOVED, of="placebo"),
+            variant("base frame, moved camera", "likewise", Way(frame="base"), own_tokens=True, world=MOVED, of="waypoints in the base frame"),
+            variant("pictures alone", "as the first, without rays and depth in any stage and in the policy", Way(rays=False, depth=False)),
+            variant("none, pictures alone", "as `none`, likewise", Way((), rays=False, depth=False)),
+            variant("pictures and rays", "as the first, without depth in any stage and in the policy", Way(depth=False)),
+            variant("pictures and depth", "as the first, without rays in any stage and in the policy", Way(rays=False)),
             *(
                 variant(f"{name}, {count} demonstrations", f"the {place} of the primary contrast", Way(placebo=name == "placebo"), count)
                 for count in (5, 20, 50)
@@ -132,13 +139,16 @@ def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
     (adapter,) = recipe.model.adapters
     assert isinstance(adapter, RayDepth)
     adapter = replace(adapter, drop_rays=float(not way.rays), drop_depth=float(not way.depth))
-    return replace(recipe, model=replace(recipe.model, adapters=(adapter,)), stages=(*kept, acting), seed=seed)
+    numbers = recipe.numbers or Numbers()
+    if way.action == "joint":  # absolute targets would differ from end-effector deltas in more than the joints
+        numbers = replace(numbers, action=(RelativeToState(JOINTS_OF_STATE), *numbers.action))
+    return replace(recipe, model=replace(recipe.model, adapters=(adapter,)), numbers=numbers, stages=(*kept, acting), seed=seed)
 
 
 def _source(source: Source, budget: Budget, way: Way, episodes: int) -> Source:
     """Its data with the claim's tasks and the variant's robot."""
     assert isinstance(source.data, Demonstrations)
-    world = source.data.world_args | ({"action": way.action} if way.action != "end_effector" else {})
+    world = source.data.world_args | (JOINT if way.action == "joint" else {})
     return replace(source, data=replace(source.data, tasks=budget.tasks, episodes=episodes, world_args=world))
 
 

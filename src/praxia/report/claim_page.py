@@ -16,11 +16,11 @@ def claim_page(found: Mapping[str, Any]) -> str:
     parts = [
         f"# {found['statement']}",
         verdict(primary),
-        f"Judged on `{found['benchmark']}`, {plan['episodes']} episodes (plan {plan['hash']}), the same for all. Success by training seed:",
+        f"Judged on `{found['benchmark']}`, {plan['episodes']} episodes (plan {plan['hash']}). Success by training seed:",
         success_rows(of_primary).markdown(),
     ]
     if others:
-        parts += ["## Exploratory, without a verdict", success_rows(others).markdown()]
+        parts += ["## Exploratory, without a verdict", success_rows(others).markdown(), *_apart(others, of_primary)]
     parts += ["## What each variant was trained on", budget_rows(found["variants"]).markdown()]
     if (learnt := pose_rows(found["variants"])).rows:
         parts += ["## What the pose stages learnt, on held-out samples", learnt.markdown()]
@@ -49,6 +49,19 @@ def verdict(primary: Mapping[str, Any]) -> str:
         f"**{word}**: {names} = {interval} over {len(seeds)} training seeds (by seed {by_seed}); 95 % interval by bootstrap over seeds and episodes, "
         f"at least Student's over seeds. A difference below {100 * primary['least']:.0f} points would not matter.{left_out}"
     )
+
+
+def _apart(rows: Sequence[Mapping[str, Any]], primary: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What sets exploratory rows apart from the primary ones besides their training."""
+    notes = []
+    for row in rows:
+        if row["world"]:
+            notes.append(f"`{row['name']}` is judged in another world: {', '.join(f'{k} = {v}' for k, v in row['world'].items())}.")
+    first = {seed: run["first_stage"] for row in primary for seed, run in row["seeds"].items()}
+    others = [row["name"] for row in rows if any(run["first_stage"] != first.get(seed, run["first_stage"]) for seed, run in row["seeds"].items())]
+    if others:
+        notes.append(f"Began with another first stage (other data, number tokens or inputs): {', '.join(others)}.")
+    return notes
 
 
 def _places(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -83,10 +96,12 @@ def success_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 POSE_SCORES = {  # metric of a pose stage -> column
+    "object_poses/listed": "objects said",
     "object_poses/ap15": "AP15",
     "object_poses/translation_cm": "objects, cm",
     "object_poses/mean_pose_cm": "mean place, cm",
     "object_poses/rotation_deg": "objects, degrees",
+    "waypoints/outside_said": "paths said",
     "waypoints/outside_first_cm": "first waypoint, cm",
     "waypoints/outside_last_cm": "last waypoint, cm",
     "waypoints/outside_still_cm": "standing still, cm",
@@ -94,7 +109,10 @@ POSE_SCORES = {  # metric of a pose stage -> column
 
 
 def pose_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One row a variant with a pose stage: the scores of what it says, means over seeds; waypoints as seen from outside."""
+    """One row a variant with a pose stage: the scores of what it says, means over seeds; waypoints as seen from outside.
+
+    A dash stands where a seed has no such score (it said nothing): a mean of the others would flatter.
+    """
 
     def scores(run: Mapping[str, Any]) -> dict[str, float]:
         return {name: metric for stage in run["stages"] for name, metric in stage.get("metrics", {}).items() if name in POSE_SCORES}
@@ -103,8 +121,8 @@ def pose_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         found = [scores(run) for run in row["seeds"].values()]
         if any(found):
-            means = ([run[name] for run in found if name in run] for name in POSE_SCORES)
-            lines.append((row["name"], *(value(sum(some) / len(some)) if some else "" for some in means)))
+            of_all = ([run[name] for run in found if name in run] for name in POSE_SCORES)
+            lines.append((row["name"], *(value(sum(some) / len(some) if len(some) == len(found) else None) for some in of_all)))
     return Table(("variant", *POSE_SCORES.values()), tuple(lines), frozenset(range(1, len(POSE_SCORES) + 1)))
 
 

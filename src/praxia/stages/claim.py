@@ -15,7 +15,8 @@ class Variant:
 
     own_tokens: its number tokens are fitted on what it says itself (it says other quantities than the first variant of the primary contrast, whose
     tokens all others share); it then has a `base_vlm` of its own.
-    world: further keywords of the world it is judged in. The primary contrast is judged in one world.
+    world: further keywords of the world it is judged in; those of the primary contrast are judged in one. of: name of the variant whose policy is
+    judged ("" = its own; `recipe` is then that variant's).
     """
 
     name: str
@@ -23,6 +24,7 @@ class Variant:
     recipe: Callable[[int], Recipe]
     own_tokens: bool = False
     world: Mapping[str, Any] = field(default_factory=dict)
+    of: str = ""
 
     @property
     def folder(self) -> str:
@@ -54,8 +56,12 @@ class Claim:
         folders = [v.folder for v in self.variants]
         if len(set(folders)) != len(folders):
             raise ConfigError(f"the claim has variants of one folder: {sorted(folders)}; a variant's name makes its folder, give each its own")
-        for name in self.primary:
-            self.variant(name)
+        first, second = map(self.variant, self.primary)
+        if dict(first.world) != dict(second.world):
+            raise ConfigError(f"the primary contrast is judged in two worlds, {first.world} and {second.world}; give both variants the same")
+        for variant in self.variants:
+            if variant.of:
+                self.variant(variant.of)
 
     def variant(self, name: str) -> Variant:
         """The variant of that name. Raises ConfigError if there is none."""

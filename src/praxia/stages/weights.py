@@ -42,7 +42,8 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str, pa
     """
     own = owned_state(module)
     missing, unexpected = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    shapes = [f"{n}: {tuple(tensors[n].shape)} there, {tuple(t.shape)} here" for n, t in own.items() if n in tensors and tensors[n].shape != t.shape]
+    theirs = {n: tensors.shape(n) if isinstance(tensors, StoredTensors) else tuple(tensors[n].shape) for n in own if n in tensors}
+    shapes = [f"{n}: {shape} there, {tuple(own[n].shape)} here" for n, shape in theirs.items() if shape != tuple(own[n].shape)]
     if missing or unexpected or shapes:
         raise CheckpointError(
             f"{origin} does not fit the model: missing {shown(missing)}; unexpected {shown(unexpected)}; other shape {shown(shapes)}\n"
@@ -65,8 +66,8 @@ class StoredTensors(Mapping[str, Tensor]):
     def __init__(self, path: Path):
         self._path = path
         self._files: dict[str, list[Any]] = {}
-        with _readable(path):
-            for part in _parts_of(path):
+        for part in _parts_of(path):
+            with _readable(part):
                 file = safe_open(part, framework="pt")
                 for name in file.keys():  # noqa: SIM118 (no mapping)
                     self._files.setdefault(name, []).append(file)
@@ -75,6 +76,14 @@ class StoredTensors(Mapping[str, Tensor]):
         with _readable(self._path):
             rows = [file.get_tensor(name) for file in self._files[name]]
         return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of a tensor, without reading it."""
+        shapes = [tuple(file.get_slice(name).get_shape()) for file in self._files[name]]
+        return shapes[0] if len(shapes) == 1 else (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)

@@ -124,7 +124,8 @@ def save(directory: Path, trainee: Trainee, counters: Counters, identity: Identi
                 os.rename(partial, target)
                 _flush_folder(directory)
         except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
+            if group.main:  # another process would take it away from those that still write; the next checkpoint clears it
+                shutil.rmtree(partial, ignore_errors=True)
             raise
     return target
 

@@ -5,9 +5,12 @@ import os
 import pickle
 import signal
 import sys
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import traceback
+from collections import deque
+from dataclasses import dataclass, field
 from io import BytesIO
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -19,69 +22,102 @@ from praxia.processes import end_with
 from praxia.train.stream import Stream
 
 
-class Loaders:
-    """A stream whose steps are made by `count` processes, up to `depth` of them ahead of the one asked for. `with Loaders(...) as loaders:`.
+@dataclass
+class _Loader:
+    process: BaseProcess
+    pipe: Connection
+    asked: deque[int] = field(default_factory=deque)  # steps it has not given yet, in the order it makes them
 
-    The processes are forked (nothing is opened twice), where the system forks safely: on Linux. Elsewhere, and with count 0, every step is made
-    where it is asked for. An error is raised by the `step` that it belongs to.
-    Raises ConfigError for a count below 0.
+
+class Loaders:
+    """A stream whose steps are made by `count` processes, each at most one step ahead of what was taken. `with Loaders(stream, 1) as loaders:`.
+
+    The processes are forked (no dataset is opened twice), where the system forks safely: on Linux. Elsewhere, and with count 0, every step is made
+    where it is asked for. An error is raised by the `step` that it belongs to. Raises ConfigError for a count below 0.
     """
 
-    def __init__(self, stream: Stream, count: int, depth: int):
+    def __init__(self, stream: Stream, count: int):
         if count < 0:
             raise ConfigError(f"TrainSettings.loaders is {count}; expected a number of processes, 0 for none")
-        self._stream, self._depth = stream, depth
-        self._count = count if sys.platform == "linux" else 0
-        self._pool: ProcessPoolExecutor | None = None
-        self._asked: dict[int, Future[tuple[bytes, dict[str, str]]]] = {}
+        self._stream, self._count = stream, count if sys.platform == "linux" else 0
+        self._loaders: list[_Loader] = []
 
     def __enter__(self) -> "Loaders":
-        if self._count:
-            setup = (self._stream, os.getpid())
-            self._pool = ProcessPoolExecutor(self._count, multiprocessing.get_context("fork"), initializer=_begin, initargs=setup)
-            self._pool.submit(os.getpid).result()  # all are forked now, before the loop starts threads
+        context = multiprocessing.get_context("fork")
+        for _ in range(self._count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(self._stream, theirs, os.getpid()), name="loader", daemon=True)
+            process.start()
+            theirs.close()  # its end is then open in the loader alone: when it dies, we notice
+            self._loaders.append(_Loader(process, ours))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        for loader in self._loaders:
+            loader.process.kill()  # it holds nothing that could be lost
+            loader.process.join()
+            loader.pipe.close()
+        self._loaders = []
 
     def step(self, step: int) -> list[MicroBatch]:
-        """Micro-batches of a step. Raises DataError if a process died."""
-        if self._pool is None:
+        """Micro-batches of a step; fastest when asked for in order. Raises DataError if a loader died."""
+        if not self._loaders:
             return self._stream.step(step)
         try:
-            for ahead in range(step, step + self._depth + 1):
-                if ahead not in self._asked:
-                    self._asked[ahead] = self._pool.submit(_made, ahead)
-            packed, bad = self._asked.pop(step).result()
-        except BrokenProcessPool as error:
+            for ahead in range(step, step + self._count + 1):
+                self._ask(ahead)
+            made, bad = pickle.loads(self._take(step))
+        except (EOFError, OSError) as error:
             raise DataError(
                 "a process that makes batches died, perhaps for want of memory\n"
-                "  fix: run the same command again to go on; smaller pictures (Recorded.size) or batches need less"
+                "  fix: run the same command again to go on; smaller pictures (--size) or batches need less"
             ) from error
-        self._stream.bad.update(bad)
-        return pickle.loads(packed)
+        if isinstance(made, Exception):
+            raise made
+        self._stream.met(bad)
+        return made
+
+    def _ask(self, step: int) -> None:
+        loader = self._loaders[step % self._count]
+        if step not in loader.asked:
+            loader.pipe.send(step)
+            loader.asked.append(step)
+
+    def _take(self, step: int) -> bytes:
+        """What the loader gives for a step; what it was asked for before is thrown away."""
+        loader = self._loaders[step % self._count]
+        while True:
+            given = loader.pipe.recv_bytes()
+            if loader.asked.popleft() == step:
+                return given
 
 
-_stream: Stream  # in a loader
-
-
-def _begin(stream: Stream, parent: int) -> None:
+def _serve(stream: Stream, pipe: Connection, parent: int) -> None:
     """In a loader: alone on one thread, deaf to the signals that stop the loop, which saves first and then ends its loaders."""
-    global _stream
-    _stream = stream
-    torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    torch.set_num_threads(1)
     end_with(parent)
+    while True:
+        step = pipe.recv()
+        try:
+            made: Any = stream.step(step)
+        except Exception as error:  # whatever it is: it belongs to who asks for the step
+            made = _sendable(error)
+        packed = BytesIO()
+        _Packer(packed, pickle.HIGHEST_PROTOCOL).dump((made, stream.bad))
+        pipe.send_bytes(packed.getbuffer())
 
 
-def _made(step: int) -> tuple[bytes, dict[str, str]]:
-    """In a loader: a step, packed, and the bad records so far."""
-    packed = BytesIO()
-    _Packer(packed, pickle.HIGHEST_PROTOCOL).dump(_stream.step(step))
-    return packed.getvalue(), _stream.bad
+def _sendable(error: Exception) -> Exception:
+    """The error with the traceback it has here; a RuntimeError that says both where it cannot be sent."""
+    said = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its class does to itself
+        return RuntimeError(said)
+    error.add_note(f"in a loader:\n{said}")
+    return error
 
 
 class _Packer(pickle.Pickler):

@@ -114,7 +114,7 @@ class _Run:
         stage, counters = self.stage, self.counters
         with (
             StopRequest() as stop,
-            Loaders(self.stream, self.settings.loaders, self.settings.prefetch) as self.loaders,
+            Loaders(self.stream, self.settings.loaders) as self.loaders,
             Prefetch(self._prepared, counters.step, self.settings.prefetch) as batches,
             StageProgress(stage.name, self._end, counters.step, self.settings.quiet or not self.ranks.main) as self.bar,
         ):

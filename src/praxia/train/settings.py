@@ -16,7 +16,8 @@ class TrainSettings:
     (0 = one a thread while each gets 16 samples; 1 off the CPU). Losses are equal to the last bit for equal threads and workers.
     log_every: steps between two looks at the device (metrics are kept for every step). checkpoint_every: steps between checkpoints besides
     those at each validation and at the end (0 = none besides). keep_last, keep_best: checkpoints kept.
-    loaders: processes that make batches beside the training (on Linux; 0 = a thread of this one). prefetch: steps made ahead.
+    loaders: processes that make batches beside the training (on Linux; 0 = a thread of this one). prefetch: steps kept ready, besides
+    one or two a loader.
     nan_patience: skipped updates in a row after which the run stops.
     spread: what several processes (`torchrun`) hold of the model: all of it each, or a share (FSDP2). Losses do not depend on it.
     trackers: of "tensorboard", "wandb". quiet: no progress and no tables on the terminal.

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
@@ -24,7 +24,11 @@ class Stream(Protocol):
 
     @property
     def bad(self) -> dict[str, str]:
-        """Records that were skipped so far, and why; those that loaders met are added."""
+        """Records that were skipped so far, and why."""
+        ...
+
+    def met(self, bad: Mapping[str, str]) -> None:
+        """Add records that were skipped elsewhere. Raises DataError beyond what is bearable."""
         ...
 
     def step(self, step: int) -> list[MicroBatch]:

@@ -1,6 +1,6 @@
 """From a recipe to opened data and buildable models: sources, robots, tokenizer, vocabulary, collate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -220,6 +220,10 @@ class HeldOut:
     def bad(self) -> dict[str, str]:
         """Training records that were skipped, and why."""
         return self.training.bad
+
+    def met(self, bad: Mapping[str, str]) -> None:
+        """Add training records that were skipped in another process."""
+        self.training.met(bad)
 
     def step(self, step: int) -> list[MicroBatch]:
         """Micro-batches of a training step."""

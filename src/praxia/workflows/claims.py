@@ -57,10 +57,12 @@ def run_claim(
     found: dict[str, Any] = {}
     for seed in range(seeds):
         for variant in variants:
-            recipe = variant.recipe(seed)
-            if vocabulary is not None and not variant.own_tokens:
+            trained = claim.variant(variant.of) if variant.of else variant
+            recipe = trained.recipe(seed)
+            if vocabulary is not None and not trained.own_tokens:
                 recipe = replace(recipe, model=replace(recipe.model, vocabulary=vocabulary))
-            _run(recipe, root / variant.folder / f"{SEED}{seed}", worlds[variant.name], settings or TrainSettings(), workers, show)
+            place, own = (root / v.folder / f"{SEED}{seed}" for v in (trained, variant))
+            _run(recipe, place, own, worlds[variant.name], settings or TrainSettings(), workers, show)
             found = finished(claim, root, judged)
             write_json(root / "claim.json", found)
             write_text(root / "claim.md", claim_page(found))
@@ -78,7 +80,8 @@ def finished(claim: Claim, root: Path, judged: Benchmark) -> dict[str, Any]:
         done = {seed: found for seed in seeds if (found := _outcome(root / variant.folder / f"{SEED}{seed}", judged)) is not None}
         if done:
             runs[variant.name] = done
-            rows.append({"name": variant.name, "about": variant.about, "seeds": {str(seed): run for seed, (_, run) in done.items()}})
+            head = {"name": variant.name, "about": variant.about, "world": dict(variant.world)}
+            rows.append(head | {"seeds": {str(seed): run for seed, (_, run) in done.items()}})
     return {
         "statement": claim.statement,
         "benchmark": judged.name,
@@ -108,17 +111,18 @@ def _primary(claim: Claim, judged: Benchmark, first: dict[int, Outcome], second:
     return found
 
 
-def _run(recipe: Recipe, folder: Path, judged: Benchmark, settings: TrainSettings, workers: int | None, show: bool) -> None:
+def _run(recipe: Recipe, place: Path, folder: Path, judged: Benchmark, settings: TrainSettings, workers: int | None, show: bool) -> None:
+    """Train in `place`, judge in `folder` (the same, but for a variant that judges another one's policy)."""
     try:
-        trained = train_recipe(recipe, folder, settings)
+        trained = train_recipe(recipe, place, settings)
         if trained.policy is None:
             raise ConfigError(f"recipe {recipe.name!r} of a claim leaves no policy; its last stage must have a head")
         results = evaluate(judged, policy_folder(trained.policy), folder / "eval", controls=(), workers=workers, show=show)
     except ConfigError as error:
-        raise ConfigError(f"{error}\n  in a claim: give another --out, or delete {folder} to train it anew") from error
-    known = read_json(folder / summary.NAME)
-    if known.get(CLAIM, {}).get("plan") == judged.plan.hash:
+        raise ConfigError(f"{error}\n  in a claim: give another --out, or delete {place} to train it anew") from error
+    if _outcome(folder, judged) is not None:
         return
+    known = read_json(place / summary.NAME)
     tokens = _target_tokens(trained)
     found = {name: results[name] for name in ("success", "per_task")} | {name: known[name] for name in ("machine", "versions")}
     found |= {"stages": [stage | {"target_tokens": tokens[stage["name"]]} for stage in known["stages"]]}

@@ -112,6 +112,9 @@ def _train_stage(
         for init in stage.init_from:
             say(str(hand_off(model, init, source_folder(init, run), vocabulary)))
     training, held_out = assembly.mixtures(stage, model)
+    if folder.result() is None:
+        with group.main_first():
+            training.open()
     if folder.result() is None and not settings.quiet:
         for source, samples, share in training.table():
             say(f"{share:.0%} from {source}, {samples} samples")

@@ -1,5 +1,6 @@
 """Pictures of one feature by dataset row, decoded when asked for."""
 
+import os
 from collections import OrderedDict
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class LazyFrames:
         self._tables, self.key, self._codes = tables, key, codes
         self._feature = tables.info.features[key]
         self._videos: OrderedDict[Path, VideoReader] = OrderedDict()
+        self._process = os.getpid()
         self._files: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
         if self._feature.dtype == "video":
             if codes:
@@ -66,6 +68,9 @@ class LazyFrames:
         return decode_codes(data, where) if self._codes else decode_colour(data, where)
 
     def _video(self, path: Path) -> VideoReader:
+        if self._process != os.getpid():
+            # A forked process shares the position in each open file and has none of the decoders' threads. Closing would wait for those.
+            self._inherited, self._videos, self._process = self._videos, OrderedDict(), os.getpid()
         if path not in self._videos:
             while len(self._videos) >= _OPEN_VIDEOS:
                 self._videos.popitem(last=False)[1].close()
