@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from praxia.data.lerobot.tables import read_parquet
+from praxia.data.lerobot.meta import read_parquet
 from praxia.errors import DataError
 from praxia.geometry.rotations import matrix_to_quaternion
 from praxia.geometry.scene import ObjectTruth

@@ -10,9 +10,10 @@ from praxia.data.card import check_card_against, read_card
 from praxia.data.lerobot.cameras import CameraTrack
 from praxia.data.lerobot.features import EXECUTED, FRESH, GOAL, OBJECT_POSES, Info
 from praxia.data.lerobot.frame_store import DEFAULT_CAP_GB, Frames, open_frames
+from praxia.data.lerobot.meta import EpisodeEntry
 from praxia.data.lerobot.objects import ObjectEntry, read_objects, truths_at
 from praxia.data.lerobot.pictures import METRES_PER_UNIT, check_depth
-from praxia.data.lerobot.tables import EpisodeEntry, Tables
+from praxia.data.lerobot.tables import Tables
 from praxia.data.sample import Provenance, Sample, Window
 from praxia.data.statistics import Statistics, dataset_statistics
 from praxia.errors import DataError, unknown

@@ -1,81 +1,21 @@
 """The numeric side of a LeRobotDataset of any version: episodes, tasks and parquet columns as numpy arrays."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from praxia.data.lerobot import v21, v30
 from praxia.data.lerobot.features import V30, Info, read_info
+from praxia.data.lerobot.meta import EpisodeEntry, Meta, read_parquet, row_count
 from praxia.errors import DataError, unknown
-
-
-@dataclass(frozen=True)
-class VideoSpan:
-    """Where an episode's pictures are in a video file: the first frame's number is from_seconds * fps, to the nearest."""
-
-    path: Path
-    from_seconds: float
-
-
-@dataclass(frozen=True)
-class EpisodeEntry:
-    """One episode: rows [start, stop) of the dataset, its tasks, its videos by feature key and any further fields kept with it."""
-
-    index: int
-    start: int
-    stop: int
-    tasks: tuple[str, ...]
-    videos: dict[str, VideoSpan]
-    fields: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Meta:
-    """What the meta folder says, the same for every version on disk."""
-
-    info: Info
-    episodes: tuple[EpisodeEntry, ...]
-    tasks: dict[int, str]  # task_index -> instruction
-    files: tuple[Path, ...]  # data parquet files in row order
 
 
 def read_meta(root: Path | str) -> Meta:
     """Read the meta folder of a v3.0, v2.1 or v2.0 dataset; the version is detected."""
-    from praxia.data.lerobot import v21, v30
-
     info = read_info(root)
     return (v30 if info.version == V30 else v21).read_meta(Path(root), info)
-
-
-def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """A parquet file (some columns of it) with errors a user can act on."""
-    with _readable(path):
-        return pq.ParquetFile(path, memory_map=True).read(columns)
-
-
-def column_names(path: Path) -> list[str]:
-    """Columns of a parquet file, from its footer."""
-    with _readable(path):
-        return pq.read_schema(path).names
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    if not path.is_file():
-        raise DataError(f"data file {path} is missing; copy or download the dataset completely")
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"data file {path} cannot be read ({error}); it is truncated or corrupt (a writer that did not finalize leaves no footer): "
-            f"copy it again, or record again"
-        ) from error
 
 
 def as_array(column: pa.ChunkedArray, shape: tuple[int, ...], where: str) -> np.ndarray:
@@ -136,10 +76,7 @@ class Tables:
     @cached_property
     def file_rows(self) -> np.ndarray:
         """int64 [files + 1]: first row of each file; checked against the episodes."""
-        counts = []
-        for path in self.files:
-            with _readable(path):
-                counts.append(pq.read_metadata(path).num_rows)
+        counts = [row_count(path) for path in self.files]
         starts = np.concatenate([[0], np.cumsum(counts)])
         if starts[-1] != len(self):
             raise DataError(

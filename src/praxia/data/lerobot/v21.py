@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from praxia.data.lerobot.features import Info
-from praxia.data.lerobot.tables import EpisodeEntry, Meta, VideoSpan
+from praxia.data.lerobot.meta import EpisodeEntry, Meta, VideoSpan
 from praxia.errors import DataError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from praxia.data.lerobot.features import Info
-from praxia.data.lerobot.tables import EpisodeEntry, Meta, VideoSpan, column_names, read_parquet
+from praxia.data.lerobot.meta import EpisodeEntry, Meta, VideoSpan, column_names, read_parquet
 from praxia.errors import DataError
 
 _OWN_COLUMNS = ("episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index")
