@@ -14,7 +14,7 @@ from praxia.registry import to_json
 from praxia.stages.claim import Claim, Variant
 from praxia.train.settings import TrainSettings
 from praxia.workflows.claims import run_claim
-from praxia.worlds.tabletop import robot as arm7
+from praxia.worlds.tabletop.robots import ROBOTS
 
 SETTINGS = TrainSettings(threads=1, quiet=True)
 
@@ -119,7 +119,7 @@ def test_variants_act_in_joint_angles_and_a_policy_is_judged_in_another_world(tm
 
 def test_joints_of_an_action_are_those_of_the_state():
     for action, state in JOINTS_OF_STATE:
-        assert arm7.ACTION_SPECS["joint"].dims[action].name == arm7.STATE.dims[state].name
+        assert ROBOTS["arm7"].action_spec("joint").dims[action].name == ROBOTS["arm7"].state_spec.dims[state].name
 
 
 def test_the_variants_of_pose_vla_spend_what_their_names_say():

@@ -11,7 +11,7 @@ from praxia.worlds.tabletop.objects import CATEGORIES, MAX_PARTS, template
 from praxia.worlds.tabletop.palette import COLOUR_NAMES
 from praxia.worlds.tabletop.parts import bounds, box, capsule, cylinder, ellipsoid, wheel
 from praxia.worlds.tabletop.phrasings import PHRASINGS
-from praxia.worlds.tabletop.robot import MAX_OPENING
+from praxia.worlds.tabletop.robots.gripper import MAX_OPENING
 from praxia.worlds.tabletop.splits import NAMES, split
 from praxia.worlds.tabletop.tasks import TASKS
 from praxia.worlds.world import Episode

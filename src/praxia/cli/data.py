@@ -11,9 +11,10 @@ from rich.table import Table
 
 from praxia.cli.arguments import parse, print_json
 from praxia.data.card import read_card
-from praxia.data.demonstrations import RECOVERY, WORLDS
+from praxia.data.demonstrations import WORLDS
 from praxia.data.inspect import inspect, write_draft
-from praxia.data.making import make_dataset
+from praxia.data.making import make_dataset, resolve
+from praxia.data.recovery_noise import recovery_for
 from praxia.data.statistics import dataset_statistics
 from praxia.data.verify import verify
 from praxia.errors import ConfigError, DataError, unknown
@@ -35,6 +36,8 @@ class Make:
     """Use episode seeds 0..n-1, one episode a task each, instead of --episodes (Meta-World's benchmark conditions: 50)."""
     seed: int = 0
     """What the episode seeds are drawn from."""
+    robot: str = "arm7"
+    """tabletop: arm7, arm6 or bimanual."""
     split: str = "benchmark"
     """tabletop: base, pretrain or benchmark."""
     size: int = 96
@@ -109,10 +112,11 @@ def main(arguments: Sequence[str]) -> None:
 def _make(options: Make) -> None:
     if options.world not in WORLDS:
         raise ConfigError(unknown("world", options.world, WORLDS))
-    kwargs = {"size": options.size} | ({"split": options.split} if options.world == "tabletop" else {})
+    kwargs = {"size": options.size} | ({"split": options.split, "robot": options.robot} if options.world == "tabletop" else {})
+    noise = recovery_for(resolve(WORLDS[options.world])(**kwargs).action_spec) if options.noise else None
     made = make_dataset(
         WORLDS[options.world], kwargs, root=options.out, tasks=options.tasks or None, episodes=options.episodes, seed=options.seed,
-        seeds=range(options.seeds) if options.seeds else None, noise=RECOVERY[options.world] if options.noise else None,
+        seeds=range(options.seeds) if options.seeds else None, noise=noise,
         picture_every=options.picture_every, depth=options.depth, masks=options.masks, steps=options.steps, workers=options.workers,
     )  # fmt: skip
     table = Table("task", "kept", "attempts")

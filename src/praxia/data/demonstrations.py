@@ -11,12 +11,11 @@ from typing import Any
 from praxia.data.cache import cache_folder, code_digest
 from praxia.data.making import Made, make_dataset
 from praxia.data.recorded import Recorded, RecordedSource
-from praxia.data.recovery_noise import STRAY, RecoveryNoise
+from praxia.data.recovery_noise import RecoveryNoise
 from praxia.errors import ConfigError, unknown
 from praxia.registry import register, to_json
 
 WORLDS = {"tabletop": "praxia.worlds.tabletop:Tabletop", "metaworld": "praxia.worlds.metaworld.world:MetaWorld"}
-RECOVERY = {"tabletop": STRAY, "metaworld": RecoveryNoise()}  # noise that suits a world's actions and experts
 
 
 @cache

@@ -1,6 +1,6 @@
 """Fixed furniture: cabinet with two drawers, buttons, trays and zones. MJCF text and the numbers of their geometry (metres)."""
 
-from praxia.worlds.tabletop.robot import MAX_OPENING
+from praxia.worlds.tabletop.robots.gripper import MAX_OPENING
 
 DRAWERS, BUTTONS, TRAYS, ZONES, SLOTS = 2, 4, 3, 3, 4
 

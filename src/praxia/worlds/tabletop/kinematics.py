@@ -1,11 +1,11 @@
-"""Forward and inverse kinematics of arm7 on a model of the arm alone."""
+"""Forward and inverse kinematics of one arm, on a model of the arm alone."""
 
 from dataclasses import dataclass, field
 
 import mujoco
 import numpy as np
 
-from praxia.worlds.tabletop.robot import HOME, LIMITS, arm_xml
+from praxia.worlds.tabletop.robots import Mount
 
 
 def rotation_error(goal: np.ndarray, now: np.ndarray) -> np.ndarray:
@@ -16,28 +16,32 @@ def rotation_error(goal: np.ndarray, now: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Kinematics:
-    """Damped least squares towards a tool pose; the spare degree of freedom drifts to the home posture."""
+    """Damped least squares towards a tool pose in the base frame; a spare degree of freedom drifts to the home posture."""
 
+    mount: Mount
     damping: float = 0.02
     posture: float = 0.05
     _model: mujoco.MjModel = field(init=False, repr=False)
     _data: mujoco.MjData = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        xml = f'<mujoco><compiler angle="radian" autolimits="true"/><worldbody>{arm_xml()}</worldbody></mujoco>'
+        arm = self.mount.arm
+        body = arm.body_xml(base=(0.0, self.mount.y, 0.0))
+        xml = f'<mujoco><compiler angle="radian" autolimits="true"/><worldbody>{body}</worldbody></mujoco>'
         self._model = mujoco.MjModel.from_xml_string(xml)
         self._data = mujoco.MjData(self._model)
         self._site = self._model.site("tool").id
         self._jac = np.zeros((6, self._model.nv))
+        self._count, self._home, self._limits = len(arm.joints), arm.home, arm.limits
 
     def forward(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Tool position [3] and rotation [3, 3] in the base frame at joint angles q [7]."""
-        self._data.qpos[:7] = q
+        """Tool position [3] and rotation [3, 3] in the base frame at joint angles q [n]."""
+        self._data.qpos[: self._count] = q
         mujoco.mj_kinematics(self._model, self._data)
         return self._data.site_xpos[self._site].copy(), self._data.site_xmat[self._site].reshape(3, 3).copy()
 
     def inverse(self, pos: np.ndarray, R: np.ndarray, start: np.ndarray, iterations: int = 6, tolerance: float = 2e-4) -> np.ndarray:
-        """Joint angles [7] near `start` whose tool pose is closest to (pos [3], R [3, 3]), within the joint limits."""
+        """Joint angles [n] near `start` whose tool pose is closest to (pos [3], R [3, 3]), within the joint limits."""
         q = start.copy()
         for _ in range(iterations):
             at, turn = self.forward(q)
@@ -46,9 +50,9 @@ class Kinematics:
                 break
             mujoco.mj_comPos(self._model, self._data)
             mujoco.mj_jacSite(self._model, self._data, self._jac[:3], self._jac[3:], self._site)
-            J = self._jac[:, :7]
+            J = self._jac[:, : self._count]
             pinv = J.T @ np.linalg.inv(J @ J.T + self.damping**2 * np.eye(6))
             step = pinv @ error
-            rest = self.posture * (HOME - q)
-            q = np.clip(q + np.clip(step + rest - pinv @ (J @ rest), -0.4, 0.4), LIMITS[:, 0], LIMITS[:, 1])
+            rest = self.posture * (self._home - q)
+            q = np.clip(q + np.clip(step + rest - pinv @ (J @ rest), -0.4, 0.4), self._limits[:, 0], self._limits[:, 1])
         return q

@@ -1,20 +1,34 @@
-"""The one MuJoCo model of a split: table, arm7, furniture, object slots, cameras, light; and the ids of its parts."""
+"""The one MuJoCo model of a split: table, robot, furniture, object slots, cameras, light; and the ids of its parts."""
 
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
-from praxia.worlds.tabletop import fixtures, robot
+from praxia.worlds.tabletop import fixtures
 from praxia.worlds.tabletop.objects import MAX_PARTS
+from praxia.worlds.tabletop.robots import Mount, Robot
+from praxia.worlds.tabletop.robots.gripper import FINGERS
 from praxia.worlds.tabletop.splits import Split
 from praxia.worlds.tabletop.textures import SIZE, paint
 
 TIMESTEP = 0.005
-SUBSTEPS = round(1 / (robot.RATE_HZ * TIMESTEP))
 
 # Instance ids in masks: 0 = table. Composed geoms of one thing share one id.
 ARM, GRIPPER, CABINET, DRAWER, BUTTON, TRAY, ZONE, OBJECT = 1, 2, 3, 4, 10, 20, 30, 40
+
+
+@dataclass(frozen=True)
+class ArmIds:
+    """Where one arm is in the model."""
+
+    qpos: np.ndarray  # int [n], of the joints
+    ctrl: np.ndarray  # int [n]
+    hand: frozenset[int]  # geom ids of palm and fingers
+    fingers: tuple[int, int]  # geom ids, left and right
+    finger_qpos: np.ndarray  # int [2]
+    finger_ctrl: np.ndarray  # int [2]
+    tool: int  # site
 
 
 @dataclass(frozen=True)
@@ -22,11 +36,7 @@ class Ids:
     """Where things are in the model."""
 
     instance: np.ndarray  # int32 [ngeom] mask id of each geom
-    arm_dofs: np.ndarray  # int [7]
-    fingers: tuple[int, int]  # geom ids, left and right
-    finger_qpos: tuple[int, int]
-    hand: frozenset[int]  # geom ids of palm and fingers
-    tool: int  # site
+    arms: tuple[ArmIds, ...]
     slot_body: tuple[int, ...]
     slot_qpos: tuple[int, ...]
     slot_dof: tuple[int, ...]
@@ -34,12 +44,12 @@ class Ids:
     drawer_qpos: tuple[int, ...]
     button_qpos: tuple[int, ...]
     head: int
-    wrist: int
+    cameras: dict[str, int]  # by role
 
 
-def compile_model(split: Split, size: int) -> mujoco.MjModel:
-    """The model for one split; pictures up to `size` pixels a side."""
-    spec = mujoco.MjSpec.from_string(_xml(size))
+def compile_model(robot: Robot, split: Split, size: int) -> mujoco.MjModel:
+    """The model of a robot for one split; pictures up to `size` pixels a side."""
+    spec = mujoco.MjSpec.from_string(_xml(robot, size))
     for i in range(len(split.tables)):
         spec.add_texture(
             name=f"table_{i}",
@@ -57,7 +67,9 @@ def compile_model(split: Split, size: int) -> mujoco.MjModel:
     return model
 
 
-def _xml(size: int) -> str:
+def _xml(robot: Robot, size: int) -> str:
+    arms = "".join(m.arm.body_xml(m.prefix, (0.0, m.y, 0.0)) for m in robot.mounts)
+    actuators = "".join(m.arm.actuators_xml(m.prefix) for m in robot.mounts)
     rooms = "".join(
         [fixtures.cabinet_xml()]
         + [fixtures.button_xml(i) for i in range(fixtures.BUTTONS)]
@@ -83,20 +95,22 @@ def _xml(size: int) -> str:
     <light name="lamp" type="directional" dir="0 0 -1" diffuse="0.5 0.5 0.5" specular="0 0 0" ambient="0 0 0" castshadow="false"/>
     <camera name="head" pos="1 0 0.8" fovy="25"/>
     <geom name="table" type="plane" size="1.6 1.6 0.1" friction="0.7 0.01 0.0005"/>
-    {robot.arm_xml()}{rooms}
+    {arms}{rooms}
   </worldbody>
   <contact>{fixtures.excludes_xml()}</contact>
-  <actuator>{robot.actuator_xml()}</actuator>
+  <actuator>{actuators}</actuator>
 </mujoco>"""
 
 
-def find_ids(model: mujoco.MjModel) -> Ids:
+def find_ids(model: mujoco.MjModel, robot: Robot) -> Ids:
     """Read the ids of all parts out of a compiled model."""
     body = lambda name: int(model.body(name).id)  # noqa: E731
     root = np.asarray(model.body_rootid)
     instance = np.zeros(model.ngeom, np.int32)
-    by_body = {int(root[body("base")]): ARM, body("cabinet"): CABINET}
-    by_body |= {body(b): GRIPPER for b in ("link_7", "finger_left", "finger_right")}
+    by_body = {body("cabinet"): CABINET}
+    for m in robot.mounts:
+        by_body |= {int(root[body(f"{m.prefix}base")]): ARM}
+        by_body |= {body(f"{m.prefix}{b}"): GRIPPER for b in (f"link_{len(m.arm.joints)}", *FINGERS)}
     for prefix, first, count in (
         ("drawer", DRAWER, fixtures.DRAWERS),
         ("button", BUTTON, fixtures.BUTTONS),
@@ -110,14 +124,9 @@ def find_ids(model: mujoco.MjModel) -> Ids:
         instance[g] = 0 if b == 0 else by_body.get(int(b), by_body.get(int(root[b]), 0))
     geoms = tuple(tuple(model.geom(f"slot_{i}_{k}").id for k in range(MAX_PARTS)) for i in range(fixtures.SLOTS))
     qpos = lambda name: int(model.joint(name).qposadr[0])  # noqa: E731
-    fingers = (model.geom("finger_left").id, model.geom("finger_right").id)
     return Ids(
         instance=instance,
-        arm_dofs=np.array([model.joint(j).dofadr[0] for j in robot.JOINTS]),
-        fingers=fingers,
-        finger_qpos=(qpos("finger_left"), qpos("finger_right")),
-        hand=frozenset((*fingers, model.geom("palm").id)),
-        tool=model.site("tool").id,
+        arms=tuple(_arm_ids(model, m) for m in robot.mounts),
         slot_body=tuple(body(f"slot_{i}") for i in range(fixtures.SLOTS)),
         slot_qpos=tuple(qpos(f"slot_{i}") for i in range(fixtures.SLOTS)),
         slot_dof=tuple(int(model.joint(f"slot_{i}").dofadr[0]) for i in range(fixtures.SLOTS)),
@@ -125,5 +134,21 @@ def find_ids(model: mujoco.MjModel) -> Ids:
         drawer_qpos=tuple(qpos(f"drawer_{i}") for i in range(fixtures.DRAWERS)),
         button_qpos=tuple(qpos(f"button_{i}") for i in range(fixtures.BUTTONS)),
         head=model.camera("head").id,
-        wrist=model.camera("wrist").id,
+        cameras={role: model.camera(role).id for role in robot.cameras},
+    )
+
+
+def _arm_ids(model: mujoco.MjModel, mount: Mount) -> ArmIds:
+    of_joint = {int(joint): actuator for actuator, (joint, _) in enumerate(model.actuator_trnid)}
+    joints = [model.joint(f"{mount.prefix}{name}") for name in mount.arm.names]
+    slides = [model.joint(f"{mount.prefix}{name}") for name in FINGERS]
+    left, right = (model.geom(f"{mount.prefix}{name}").id for name in FINGERS)
+    return ArmIds(
+        qpos=np.array([int(j.qposadr[0]) for j in joints]),
+        ctrl=np.array([of_joint[j.id] for j in joints]),
+        hand=frozenset((left, right, model.geom(f"{mount.prefix}palm").id)),
+        fingers=(left, right),
+        finger_qpos=np.array([int(j.qposadr[0]) for j in slides]),
+        finger_ctrl=np.array([of_joint[j.id] for j in slides]),
+        tool=model.site(f"{mount.prefix}tool").id,
     )

@@ -1,12 +1,13 @@
-"""How experts move: bounded straight moves of the tool with the hand pointing down, and safe approaches from above.
+"""How experts move: bounded straight moves of a tool with the hand pointing down, and safe approaches from above.
 
 Everything is a function of the present scene: no memory, no waiting, so an expert recovers from any disturbance.
 """
 
+from typing import Protocol
+
 import numpy as np
 
 from praxia.worlds.tabletop.kinematics import rotation_error
-from praxia.worlds.tabletop.scene import Scene
 
 SPEED = 0.026  # metres a control step
 TURN = 0.20  # radians a control step
@@ -15,12 +16,21 @@ CARRY = 0.15  # the same with an object in the gripper
 OPEN, CLOSED = 1.0, 0.0
 
 
-def towards(scene: Scene, target: np.ndarray, yaw: float = 0.0, gripper: float = CLOSED, hold: float = 0.0) -> np.ndarray:
+class Moved(Protocol):
+    """A hand, or a scene with one."""
+
+    @property
+    def tool(self) -> np.ndarray:
+        """T_base_tool float64 [4, 4]."""
+        ...
+
+
+def towards(hand: Moved, target: np.ndarray, yaw: float = 0.0, gripper: float = CLOSED, hold: float = 0.0) -> np.ndarray:
     """Action float32 [7] (end-effector delta) one bounded step towards `target` [3], hand down, tool x at `yaw`.
 
     hold in [0, 1] slows the sideways part: 1 = straight up or down only.
     """
-    T = scene.tool
+    T = hand.tool
     step = target - T[:3, 3]
     step[:2] *= 1.0 - hold
     step *= min(1.0, SPEED / max(float(np.linalg.norm(step)), 1e-9))
@@ -31,18 +41,18 @@ def towards(scene: Scene, target: np.ndarray, yaw: float = 0.0, gripper: float =
 
 
 def from_above(
-    scene: Scene, target: np.ndarray, yaw: float = 0.0, gripper: float = CLOSED, travel: float = TRAVEL, reach: float = 0.05
+    hand: Moved, target: np.ndarray, yaw: float = 0.0, gripper: float = CLOSED, travel: float = TRAVEL, reach: float = 0.05
 ) -> np.ndarray:
     """One step towards `target` [3] through a funnel: high while far aside, low only right above it.
 
     reach: sideways distance in metres from which on the tool keeps the travel height.
     """
-    position = scene.tool[:3, 3]
+    position = hand.tool[:3, 3]
     aside = float(np.linalg.norm(target[:2] - position[:2]))
     share = np.clip((aside - 0.004) / (reach - 0.004), 0.0, 1.0)
     height = target[2] + share * max(travel - target[2], 0.0)
     too_low = float(np.clip((height - position[2] - 0.012) / 0.03, 0.0, 1.0))
-    return towards(scene, np.array([target[0], target[1], height]), yaw, gripper, hold=too_low)
+    return towards(hand, np.array([target[0], target[1], height]), yaw, gripper, hold=too_low)
 
 
 def yaw_of(R: np.ndarray) -> float:

@@ -186,6 +186,35 @@ CATEGORIES: dict[str, Category] = {
     )
 }
 
+# Taken by two hands; grasps are the business of `skills/two_hands.py`. They stand apart: no task for one arm draws them.
+BAR_HALF = (0.014, 0.115, 0.014)  # lies along y
+TRAY_HALF, HANDLE_Y, HANDLE_HALF = (0.055, 0.105), 0.118, (0.028, 0.006, 0.026)  # half plate (x, y); middle and half sizes of the handles
+PLATE = 0.008  # metres, thickness
+_HANDLE_Z = PLATE + HANDLE_HALF[2]
+TWO_HANDED: dict[str, Category] = {
+    c.name: c
+    for c in (
+        Category(
+            "bar",
+            (box(BAR_HALF, (0, 0, BAR_HALF[2])), *(box((0.0145, 0.012, 0.0145), (0, s * 0.103, BAR_HALF[2]), shade="white", solid=False) for s in (-1, 1))),
+            2 * BAR_HALF[0],
+            BAR_HALF[2],
+        ),
+        Category(
+            "tray",
+            (
+                box((*TRAY_HALF, PLATE / 2), (0, 0, PLATE / 2)),
+                *(box((TRAY_HALF[0], 0.003, 0.008), (0, s * (TRAY_HALF[1] - 0.003), 0.008), shade="light") for s in (-1, 1)),
+                *(box((0.003, TRAY_HALF[1], 0.008), (s * (TRAY_HALF[0] - 0.003), 0, 0.008), shade="light") for s in (-1, 1)),
+                *(box((HANDLE_HALF[0], HANDLE_Y - TRAY_HALF[1] + HANDLE_HALF[1], PLATE / 2), (0, s * HANDLE_Y, PLATE / 2)) for s in (-1, 1)),
+                *(box(HANDLE_HALF, (0, s * HANDLE_Y, _HANDLE_Z), shade="dark") for s in (-1, 1)),
+            ),
+            2 * HANDLE_HALF[1],
+            _HANDLE_Z + 0.008,
+        ),
+    )
+}
+
 
 @dataclass(frozen=True)
 class Template:
@@ -205,7 +234,7 @@ class Template:
 @cache
 def template(name: str) -> Template:
     """The template of a category, compiled once a process."""
-    category = CATEGORIES[name]
+    category = (CATEGORIES | TWO_HANDED)[name]
     centre, size = bounds(category.parts)
     parts = tuple(p.moved(-centre) for p in category.parts)
     spec = mujoco.MjSpec()

@@ -1,4 +1,4 @@
-"""How tasks are said. Each verb has phrasings for training and others that are held out; slots: {object}, {base}, {colour}, {first}, {second}."""
+"""How tasks are said. Each verb has phrasings for training and others that are held out; slots: {object}, {base}, {colour}, {first}, {second}, {giver}, {receiver}."""
 
 from typing import Literal
 
@@ -52,6 +52,18 @@ PHRASINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "press": {
         "train": ("press the {colour} button", "push the {colour} button", "push down the {colour} button"),
         "held_out": ("hit the {colour} button", "press down on the {colour} button"),
+    },
+    "lift": {
+        "train": ("lift the {colour} tray", "pick up the {colour} tray with both hands", "raise the {colour} tray"),
+        "held_out": ("hold the {colour} tray up", "take the {colour} tray off the table"),
+    },
+    "hand_over": {
+        "train": (
+            "hand the {colour} bar from the {giver} hand to the {receiver} hand",
+            "pass the {colour} bar from {giver} to {receiver}",
+            "take the {colour} bar with the {giver} hand and give it to the {receiver} hand",
+        ),
+        "held_out": ("move the {colour} bar over from the {giver} hand to the {receiver} one", "give the {receiver} hand the {colour} bar from the {giver}"),
     },
     "two_step": {
         "train": ("{first}, then {second}", "first {first}, then {second}", "{first} and then {second}"),

@@ -1,5 +1,6 @@
 """Scene: one MuJoCo model and its state. Arranges an episode in place (no recompilation) and answers questions about what is where."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import mujoco
@@ -12,26 +13,72 @@ from praxia.worlds.tabletop import model as parts
 from praxia.worlds.tabletop.arrangement import Arrangement, PlacedCabinet, PlacedMark, PlacedObject
 from praxia.worlds.tabletop.objects import Template, template
 from praxia.worlds.tabletop.palette import rgba
-from praxia.worlds.tabletop.robot import MAX_OPENING
+from praxia.worlds.tabletop.robots import Mount, Robot
+from praxia.worlds.tabletop.robots.gripper import MAX_OPENING
 from praxia.worlds.tabletop.splits import Split
 
 _AWAY = np.array([-3.0, 0.0, 1.0])  # parked furniture and objects: in the air far behind the robot, touching nothing, out of every view
 _HIDDEN = 4  # geom group that no picture shows
 
 
+@dataclass(frozen=True)
+class Hand:
+    """The end of one arm in a scene: where it is and what it holds."""
+
+    scene: "Scene"
+    mount: Mount
+    ids: parts.ArmIds
+
+    @property
+    def tool(self) -> np.ndarray:
+        """T_base_tool float64 [4, 4]."""
+        data = self.scene.data
+        return se3.pose(data.site_xmat[self.ids.tool].reshape(3, 3), data.site_xpos[self.ids.tool])
+
+    @property
+    def opening(self) -> float:
+        """Gripper opening, 0 closed .. 1 = MAX_OPENING."""
+        left, right = self.scene.data.qpos[self.ids.finger_qpos]
+        return float(left + right) / MAX_OPENING
+
+    @property
+    def joints(self) -> np.ndarray:
+        """Joint angles float64 [n]."""
+        return self.scene.data.qpos[self.ids.qpos]
+
+    def holds(self, slot: int) -> bool:
+        """Both fingers touch the object in the slot."""
+        return len(self._touching(slot) & set(self.ids.fingers)) == 2
+
+    def touches(self, slot: int) -> bool:
+        """A finger or the palm touches the object in the slot."""
+        return bool(self._touching(slot))
+
+    def _touching(self, slot: int) -> set[int]:
+        """Geoms of the hand in contact with the object."""
+        instance, found = self.scene.ids.instance, set()
+        for a, b in self.scene.data.contact.geom:
+            for part, other in ((int(a), int(b)), (int(b), int(a))):
+                if part in self.ids.hand and instance[other] == parts.OBJECT + slot:
+                    found.add(part)
+        return found
+
+
 @dataclass
 class Scene:
     """The physical side of the world: the model, its data, what was arranged, which buttons have latched."""
 
+    robot: Robot
     split: Split
     size: int
     arrangement: Arrangement = field(default_factory=Arrangement)
     latched: list[bool] = field(default_factory=lambda: [False] * fixtures.BUTTONS)
 
     def __post_init__(self) -> None:
-        self.model = parts.compile_model(self.split, self.size)
+        self.model = parts.compile_model(self.robot, self.split, self.size)
         self.data = mujoco.MjData(self.model)
-        self.ids = parts.find_ids(self.model)
+        self.ids = parts.find_ids(self.model, self.robot)
+        self.hands = tuple(Hand(self, m, ids) for m, ids in zip(self.robot.mounts, self.ids.arms, strict=True))
         self._spring = self.model.qpos_spring.copy()
         names = ("body_mass", "body_inertia", "body_ipos", "body_iquat")
         self._inertial = {name: getattr(self.model, name).copy() for name in names}
@@ -42,8 +89,8 @@ class Scene:
 
     # --- arranging -------------------------------------------------------------------------------------------------
 
-    def arrange(self, arrangement: Arrangement, q: np.ndarray, opening: float) -> None:
-        """Put everything in place, the arm at joint angles q [7] and the gripper at `opening` (0..1), at rest."""
+    def arrange(self, arrangement: Arrangement, joints: Sequence[np.ndarray], opening: float) -> None:
+        """Put everything in place, every arm at its joint angles [n] and the grippers at `opening` (0..1), at rest."""
         m, d, ids = self.model, self.data, self.ids
         self.arrangement = arrangement
         self.latched = [False] * fixtures.BUTTONS
@@ -57,10 +104,9 @@ class Scene:
         self._place_cabinet(arrangement.cabinet)
         mujoco.mj_setConst(m, d)
         mujoco.mj_resetData(m, d)
-        d.qpos[:7] = d.ctrl[:7] = q
-        for adr in ids.finger_qpos:
-            d.qpos[adr] = opening * MAX_OPENING / 2
-        d.ctrl[7:9] = opening * MAX_OPENING / 2
+        for arm, q in zip(ids.arms, joints, strict=True):
+            d.qpos[arm.qpos] = d.ctrl[arm.ctrl] = q
+            d.qpos[arm.finger_qpos] = d.ctrl[arm.finger_ctrl] = opening * MAX_OPENING / 2
         for i in range(fixtures.SLOTS):
             adr = ids.slot_qpos[i]
             d.qpos[adr : adr + 3], d.qpos[adr + 3 : adr + 7] = _AWAY + np.array([0.3 * i, 0, 0]), (1, 0, 0, 0)
@@ -145,14 +191,13 @@ class Scene:
 
     @property
     def tool(self) -> np.ndarray:
-        """T_base_tool float64 [4, 4]."""
-        return se3.pose(self.data.site_xmat[self.ids.tool].reshape(3, 3), self.data.site_xpos[self.ids.tool])
+        """T_base_tool float64 [4, 4] of the only, or first, arm."""
+        return self.hands[0].tool
 
     @property
     def opening(self) -> float:
-        """Gripper opening, 0 closed .. 1 = MAX_OPENING."""
-        left, right = (self.data.qpos[a] for a in self.ids.finger_qpos)
-        return float(left + right) / MAX_OPENING
+        """Gripper opening of the only, or first, arm."""
+        return self.hands[0].opening
 
     def template(self, slot: int) -> Template:
         """What stands in a slot."""
@@ -179,14 +224,8 @@ class Scene:
         return pairs | {(b, a) for a, b in pairs}
 
     def held(self, slot: int) -> bool:
-        """Both fingers touch the object in the slot."""
-        left, right = self.ids.fingers
-        found = set()
-        for a, b in self.data.contact.geom:
-            for finger, other in ((a, b), (b, a)):
-                if finger in (left, right) and self.ids.instance[other] == parts.OBJECT + slot:
-                    found.add(int(finger))
-        return len(found) == 2
+        """Both fingers of the only, or first, arm touch the object in the slot."""
+        return self.hands[0].holds(slot)
 
     def truths(self) -> tuple[ObjectTruth, ...]:
         """Every thing that can be named: objects, then drawers, buttons, trays, zones; each with its exact box."""

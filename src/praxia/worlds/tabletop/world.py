@@ -1,7 +1,7 @@
-"""Tabletop: the embedded world. One arm at a table, tasks in which the instruction decides, scripted experts, truth for free."""
+"""Tabletop: the embedded world. A robot at a table, tasks in which the instruction decides, scripted experts, truth for free."""
 
 from importlib.metadata import version
-from typing import Literal
+from typing import get_args
 
 import mujoco
 import numpy as np
@@ -11,24 +11,24 @@ from praxia.geometry.rotations import matrix_to_rotation_6d
 from praxia.geometry.scene import View
 from praxia.specs import CameraSpec
 from praxia.worlds.tabletop import model as parts
-from praxia.worlds.tabletop import robot as arm7
-from praxia.worlds.tabletop.control import Control
+from praxia.worlds.tabletop.control import ArmControl, Control
 from praxia.worlds.tabletop.headless import backend
 from praxia.worlds.tabletop.phrasings import PhrasingSplit, check_split, say
 from praxia.worlds.tabletop.renderer import Renderer
-from praxia.worlds.tabletop.scene import Scene
+from praxia.worlds.tabletop.robots import ROBOTS, ActionForm, StatePart
+from praxia.worlds.tabletop.robots.arm import DOWN
+from praxia.worlds.tabletop.scene import Hand, Scene
 from praxia.worlds.tabletop.splits import split as split_of
 from praxia.worlds.tabletop.splits import with_head_azimuth
 from praxia.worlds.tabletop.surroundings import vary
 from praxia.worlds.tabletop.tasks import TASKS, Plan
 from praxia.worlds.world import Episode, Step, Truth
 
-ROLES = ("head", "wrist")
-_START = ((0.37, 0.43), (-0.05, 0.05), (0.14, 0.17))  # where the tool is at reset
+_START = ((0.37, 0.43), (-0.05, 0.05), (0.14, 0.17))  # where a tool is at reset, from its arm's `start_y`
 
 
 class Tabletop:
-    """World (see `praxia.worlds.world`) with robot arm7.
+    """World (see `praxia.worlds.world`) with one of the robots of `robots`.
 
     Masks: 0 table, 1 arm, 2 gripper, 3 cabinet, 4.. drawers, 10.. buttons, 20.. trays, 30.. zones, 40.. objects.
     Base frame: on the table under the robot, x away from it, y to its left, z up.
@@ -40,33 +40,38 @@ class Tabletop:
     def __init__(
         self,
         robot: str = "arm7",
-        action: Literal["end_effector", "joint"] = "end_effector",
+        action: ActionForm | None = None,
         split: str = "base",
         size: int = 96,
-        cameras: tuple[str, ...] = ROLES,
+        cameras: tuple[str, ...] | None = None,
         tasks: tuple[str, ...] | None = None,
         phrasing: PhrasingSplit = "train",
         head_azimuth: tuple[float, float] | None = None,
     ) -> None:
         """Compile the model; no GL is touched before the first `render`.
 
-        size: pixels a side of every picture. tasks: the tasks offered, all if None. head_azimuth: range of the head camera's azimuth in degrees
+        robot: arm7, arm6 or bimanual. action: what an action holds, the robot's usual form if None. size: pixels a side of every picture.
+        cameras: roles, all of the robot's if None. tasks: the tasks offered, all that the robot has arms for if None. head_azimuth: range of the head camera's azimuth in degrees
         (0 = facing the robot) in place of the split's. Raises ConfigError for unknown names and for numbers out of range.
         """
-        _known("tabletop robot", (robot,), ("arm7",))
-        _known("tabletop action", (action,), tuple(arm7.ACTION_SPECS))
-        _known("tabletop camera", cameras, ROLES)
-        _known("tabletop task", tasks or (), tuple(TASKS))
+        _known("tabletop robot", (robot,), tuple(ROBOTS))
+        self._robot = ROBOTS[robot]
+        form = action or self._robot.usual
+        _known("tabletop action", (form,), get_args(ActionForm))
+        _known("tabletop camera", cameras or (), self._robot.cameras)
+        able = tuple(name for name, task in TASKS.items() if task.arms == len(self._robot.mounts))
+        _known(f"task of tabletop with robot {robot!r}", tasks or (), able)
         if not 16 <= size <= 2048:
             raise ConfigError(f"tabletop size is {size}: expected 16 to 2048 pixels a side")
         self.embodiment = robot
-        self.action_spec, self.state_spec = arm7.ACTION_SPECS[action], arm7.STATE
-        self.cameras = tuple(CameraSpec(role, size, size, calibrated=True) for role in cameras)
-        self._tasks = tasks or tuple(TASKS)
+        self.action_spec, self.state_spec = self._robot.action_spec(form), self._robot.state_spec
+        self.cameras = tuple(CameraSpec(role, size, size, calibrated=True) for role in cameras or self._robot.cameras)
+        self._tasks = tasks or able
         self._phrasing: PhrasingSplit = check_split(phrasing)
-        self._joint = action == "joint"
+        self._form: ActionForm = form
         self._head_azimuth = head_azimuth
-        self._scene = Scene(split_of(split) if head_azimuth is None else with_head_azimuth(split_of(split), head_azimuth), size)
+        chosen = split_of(split) if head_azimuth is None else with_head_azimuth(split_of(split), head_azimuth)
+        self._scene = Scene(self._robot, chosen, size)
         self._control = Control(self._scene)
         self._renderer: Renderer | None = None
         self._plan: Plan | None = None
@@ -89,20 +94,17 @@ class Tabletop:
         streams = [np.random.default_rng([episode.seed, k, *key]) for k in range(4)]
         plan = TASKS[episode.task].draw(streams[0], self._scene.split)
         vary(self._scene, streams[1])
-        start = np.array([streams[2].uniform(*r) for r in _START])
-        q = self._control.kinematics.inverse(start, arm7.DOWN, arm7.HOME, iterations=100)
-        self._scene.arrange(plan.arrangement, q, opening=1.0)
-        self._control.start(q)
-        self._control.move(q, 1.0)  # one step at rest: everything has found its contact
+        joints = [self._start_joints(arm, streams[2]) for arm in self._control.arms]
+        self._scene.arrange(plan.arrangement, joints, opening=1.0)
+        self._control.start(joints)
+        self._control.move(joints, [1.0] * len(joints))  # one step at rest: everything has found its contact
         self._plan, self._progress, self._time = plan, 0, 0.0
         return self._instruction(plan, streams[3])
 
     def state(self) -> np.ndarray:
-        """Proprioception float32 [17], see `robot.STATE`."""
+        """Proprioception float32 [Ds], see `state_spec`."""
         self._running()
-        T = self._scene.tool
-        rotation = matrix_to_rotation_6d(T[:3, :3])
-        return np.concatenate([T[:3, 3], rotation, [self._scene.opening], self._scene.data.qpos[:7]]).astype(np.float32)
+        return np.concatenate([self._part(hand, part) for hand in self._scene.hands for part in self._robot.state_parts]).astype(np.float32)
 
     def step(self, action: np.ndarray) -> Step:
         """Apply one action float32 [A]. `done` without success: a wrong button, drawer or object was taken."""
@@ -112,9 +114,10 @@ class Tabletop:
                 f"tabletop action has shape {action.shape}, finite: {bool(np.isfinite(action).all())}; "
                 f"expected {self.action_spec.width} finite numbers: {', '.join(d.name for d in self.action_spec.dims)}"
             )
-        q = action[:7] if self._joint else self._control.joints_for(action)
-        self._control.move(q, float(action[-1]))
-        self._time += 1 / arm7.RATE_HZ
+        commands = self._per_arm(action)
+        joints = [c[:-1] if self._form == "joint" else arm.joints_for(c) for arm, c in zip(self._control.arms, commands, strict=True)]
+        self._control.move(joints, [self._opening(float(c[-1])) for c in commands])
+        self._time += 1 / self._robot.rate_hz
         early = any(s.achieved(self._scene) for s in plan.steps[self._progress + 1 :])
         while self._progress < len(plan.steps) and plan.steps[self._progress].achieved(self._scene):
             self._progress += 1
@@ -136,22 +139,22 @@ class Tabletop:
         plan = self._running()
         now = plan.steps[min(self._progress, len(plan.steps) - 1)]
         extra = {"verbs": tuple(s.verb for s in plan.steps), "progress": self._progress}
-        return Truth({"arm": self._scene.tool}, self._scene.truths(), now.target(self._scene), now.goal(self._scene), extra)
+        tools = {hand.mount.name: hand.tool for hand in self._scene.hands}
+        return Truth(tools, self._scene.truths(), now.target(self._scene), now.goal(self._scene), extra)
 
     def expert(self) -> np.ndarray:
         """Clean action float32 [A] for the present state."""
         plan = self._running()
-        action = plan.steps[min(self._progress, len(plan.steps) - 1)].expert(self._scene)
-        if self._joint:
-            return np.array([*self._control.joints_for(action), action[-1]], np.float32)
-        return action
+        deltas = np.split(plan.steps[min(self._progress, len(plan.steps) - 1)].expert(self._scene), len(self._scene.hands))
+        moves = [arm.joints_for(d) if self._form == "joint" else d[:-1] for arm, d in zip(self._control.arms, deltas, strict=True)]
+        return np.concatenate([[*move, self._opening(float(d[-1]))] for move, d in zip(moves, deltas, strict=True)]).astype(np.float32)
 
     def fingerprint(self) -> dict[str, str]:
         """What decides physics and pictures."""
         return {
             "world": self.name,
             "robot": self.embodiment,
-            "action": "joint" if self._joint else "end_effector",
+            "action": self._form,
             "split": self._scene.split.name,
             "phrasing": self._phrasing,
             "size": str(self._scene.size),
@@ -173,7 +176,28 @@ class Tabletop:
             raise ConfigError("tabletop has no episode yet; fix: call reset(Episode(task, seed)) first")
         return self._plan
 
+    def _start_joints(self, arm: ArmControl, rng: np.random.Generator) -> np.ndarray:
+        """Joint angles of a drawn tool place at reset, hand down."""
+        mount = arm.hand.mount
+        place = np.array([rng.uniform(*r) for r in _START]) + [0.0, mount.start_y, 0.0]
+        return arm.kinematics.inverse(place, DOWN, mount.arm.home, iterations=100)
+
+    def _part(self, hand: Hand, part: StatePart) -> np.ndarray:
+        if part == "tool":
+            return np.concatenate([hand.tool[:3, 3], matrix_to_rotation_6d(hand.tool[:3, :3])])
+        return np.array([self._opening(hand.opening)]) if part == "gripper" else hand.joints
+
+    def _opening(self, gripper: float) -> float:
+        """Gripper number of this robot <-> opening (0 closed .. 1)."""
+        return gripper if self._robot.gripper == "open_positive" else 1.0 - gripper
+
+    def _per_arm(self, action: np.ndarray) -> list[np.ndarray]:
+        widths = [len(m.arm.joints) + 1 if self._form == "joint" else 7 for m in self._robot.mounts]
+        return np.split(action, np.cumsum(widths)[:-1])
+
     def _instruction(self, plan: Plan, rng: np.random.Generator) -> str:
+        if plan.verb:
+            return say(plan.verb, self._phrasing, plan.steps[-1].words(self._scene), rng)
         said = [say(s.verb, self._phrasing, s.words(self._scene), rng) for s in plan.steps]
         if len(said) == 1:
             return said[0]

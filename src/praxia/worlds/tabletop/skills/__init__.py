@@ -6,5 +6,6 @@ from praxia.worlds.tabletop.skills.press import Press
 from praxia.worlds.tabletop.skills.push import Push
 from praxia.worlds.tabletop.skills.skill import Skill
 from praxia.worlds.tabletop.skills.touch import Touch
+from praxia.worlds.tabletop.skills.two_hands import LiftTray, ReceiveBar, TakeBar
 
-__all__ = ["CloseDrawer", "OpenDrawer", "PlaceOn", "Press", "Push", "Skill", "Stack", "Touch"]
+__all__ = ["CloseDrawer", "LiftTray", "OpenDrawer", "PlaceOn", "Press", "Push", "ReceiveBar", "Skill", "Stack", "TakeBar", "Touch"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from praxia.worlds.tabletop import fixtures, motion
 from praxia.worlds.tabletop.arrangement import PlacedCabinet
-from praxia.worlds.tabletop.robot import FINGER_THICKNESS, FINGER_WIDTH
+from praxia.worlds.tabletop.robots.gripper import FINGER_THICKNESS, FINGER_WIDTH
 from praxia.worlds.tabletop.scene import Scene
 from praxia.worlds.tabletop.skills.skill import Skill
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from praxia.worlds.tabletop import motion
-from praxia.worlds.tabletop.robot import MAX_OPENING
+from praxia.worlds.tabletop.robots.gripper import MAX_OPENING
 from praxia.worlds.tabletop.scene import Scene
 
 

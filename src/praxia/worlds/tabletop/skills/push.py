@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from praxia.worlds.tabletop import motion
-from praxia.worlds.tabletop.robot import FINGER_WIDTH
+from praxia.worlds.tabletop.robots.gripper import FINGER_WIDTH
 from praxia.worlds.tabletop.scene import Scene
 from praxia.worlds.tabletop.skills.skill import Skill
 

@@ -12,16 +12,18 @@ from praxia.worlds.tabletop.splits import Split
 
 @dataclass(frozen=True)
 class Plan:
-    """One drawn episode: what stands where, and the skills to do in this order."""
+    """One drawn episode: what stands where, and the skills to do in this order. verb: how they are said together, if not one after the other."""
 
     arrangement: Arrangement
     steps: tuple[Skill, ...]
+    verb: str = ""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A family of episodes: name, step limit, and the draw of a plan from a split."""
+    """A family of episodes: name, step limit, the draw of a plan from a split, and how many arms it takes."""
 
     name: str
     max_steps: int
     draw: Callable[[np.random.Generator, Split], Plan]
+    arms: int = 1
