@@ -36,7 +36,9 @@ def _still(world):
     """An action that moves nothing and keeps the grippers open."""
     now = dict(zip((d.name for d in world.state_spec.dims), world.state(), strict=True))
     opened = {"open_positive": 1.0, "close_positive": 0.0}
-    return np.array([opened[d.sense] if d.kind == "gripper" else now[d.name] if d.kind == "joint" else 0.0 for d in world.action_spec.dims], np.float32)
+    return np.array(
+        [opened[d.sense] if d.kind == "gripper" else now[d.name] if d.kind == "joint" else 0.0 for d in world.action_spec.dims], np.float32
+    )
 
 
 def test_experts_succeed(world):
@@ -124,7 +126,16 @@ def test_the_left_hand_is_at_positive_y_and_each_has_a_camera(two):
 
 def test_end_effector_actions_are_offered_to_two_arms_too():
     world = Tabletop(robot="bimanual", action="end_effector", size=64)
-    assert [d.name for d in world.action_spec.dims][:8] == ["left_dx", "left_dy", "left_dz", "left_rx", "left_ry", "left_rz", "left_gripper", "right_dx"]
+    assert [d.name for d in world.action_spec.dims][:8] == [
+        "left_dx",
+        "left_dy",
+        "left_dz",
+        "left_rx",
+        "left_ry",
+        "left_rz",
+        "left_gripper",
+        "right_dx",
+    ]
     assert all(_acted(world, Episode(task, 1))[0].success for task in world.tasks())
 
 

@@ -60,6 +60,7 @@ class Collate:
             state=state,
             future=self._chunk([s.future for s in samples], samples, "future"),
             past=self._chunk([s.past for s in samples], samples, "past"),
+            action_dims=self._action_dims(samples) if samples[0].future is not None else None,
             embodiment=self._robots(samples) if self.embodiments else None,
             phrases=self._phrases([e.phrases for e in examples]) if self.text else None,
             dense={k: torch.from_numpy(np.stack([e.dense[k] for e in examples])) for k in examples[0].dense},
@@ -105,6 +106,17 @@ class Collate:
             actions=_per_robot(samples, self._numbers, actions),
             valid=torch.from_numpy(np.stack([w.valid for w in present])),
         )
+
+    def _action_dims(self, samples: list[Sample]) -> Tensor | None:
+        """bool [B, A]: slots that each sample's robot has; None where its numbers fill the vector."""
+        slots = [self._numbers(s.embodiment).action_slots for s in samples]
+        if not any(slots):
+            return None
+        last = self._numbers(samples[0].embodiment).action[-1]
+        dims = torch.zeros(len(samples), last.width, dtype=torch.bool)
+        for row, taken in zip(dims, slots, strict=True):
+            row[list(taken)] = True
+        return dims
 
     def _numbers(self, embodiment: str) -> Numbers:
         if embodiment not in self.numbers:

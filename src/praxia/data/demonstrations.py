@@ -31,7 +31,7 @@ class Demonstrations:
     """Expert episodes of a world. tasks: all if empty. episodes: kept successes per task. noise: recovery noise, None = clean.
 
     picture_every: control steps between two pictures (actions and states are kept at every step). steps: keep only the first ones of every
-    episode, whatever comes of it (1: still scenes); 0 = all of a success. size: as in Recorded.
+    episode, whatever comes of it (1: still scenes); 0 = all of a success. size, roles, blind: as in Recorded.
     """
 
     world: str
@@ -45,6 +45,8 @@ class Demonstrations:
     masks: bool = False
     steps: int = 0
     size: int = 0
+    roles: tuple[str, ...] = ()
+    blind: bool = False
 
     def __post_init__(self) -> None:
         if self.world not in WORLDS:
@@ -54,9 +56,8 @@ class Demonstrations:
         return hash(self.key())
 
     def key(self) -> str:
-        """Content name: everything that decides the bytes, the world's own code included (not the size they are shrunk to when read)."""
-        value = to_json(self)
-        value.pop("size")
+        """Content name: everything that decides the bytes, the world's own code included (not how they are read)."""
+        value = {k: v for k, v in to_json(self).items() if k not in ("size", "roles", "blind")}
         return hashlib.blake2b(json.dumps([_world_code(self.world), value], sort_keys=True).encode(), digest_size=8).hexdigest()
 
     def root(self) -> Path:
@@ -81,4 +82,4 @@ class Demonstrations:
 
     def open(self) -> RecordedSource:
         """Make what is missing, then open it."""
-        return Recorded(str(self.made().root), size=self.size).open()
+        return Recorded(str(self.made().root), self.roles, self.size, blind=self.blind).open()

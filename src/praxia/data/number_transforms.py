@@ -14,6 +14,7 @@ import numpy as np
 from praxia.data.statistics import Statistics, statistics_of
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.registry import register
+from praxia.specs import ActionSpec, StateSpec
 
 FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
 
@@ -167,6 +168,72 @@ class SlotMap:
             raise ConfigError("SlotMap has no slots yet; name one for each dim, or fit it with Numbers.fitted")
 
 
+@register("number/part")
+@dataclass(frozen=True)
+class Part:
+    """Some dims and the transforms, in forward order, that they alone go through."""
+
+    dims: tuple[int, ...]
+    transforms: tuple[Any, ...] = ()
+
+
+@register("number/split")
+@dataclass(frozen=True)
+class Split:
+    """Every part of the dims goes its own way; the results stand behind each other in the order of the parts. Each dim is in one part."""
+
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        dims = [dim for part in self.parts for dim in part.dims]
+        if sorted(dims) != list(range(len(dims))):
+            raise ConfigError(f"Split has parts with dims {[list(part.dims) for part in self.parts]}; put each of 0 to {len(dims) - 1} into one part")
+
+    def fitted(self, values: np.ndarray, anchors: np.ndarray | None) -> "Split":
+        """With every part fitted on its dims of values [N, D]."""
+        return Split(tuple(replace(p, transforms=_fit(p.transforms, values[..., list(p.dims)], anchors)) for p in self.parts))
+
+    def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
+        """[..., D] -> [..., sum of what the parts make]."""
+        self._check(values.shape[-1], self._width)
+        parts = []
+        for part in self.parts:
+            out = values[..., list(part.dims)]
+            for transform in part.transforms:
+                out = transform.forward(out, state)
+            parts.append(out)
+        return np.concatenate(parts, axis=-1, dtype=np.float32)
+
+    def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
+        """What the parts made -> [..., D]."""
+        self._check(values.shape[-1], sum(self._made))
+        out = np.empty((*values.shape[:-1], self._width), np.float32)
+        for part, piece in zip(self.parts, np.split(values, np.cumsum(self._made)[:-1], axis=-1), strict=True):
+            for transform in reversed(part.transforms):
+                piece = transform.inverse(piece, state)
+            out[..., list(part.dims)] = piece
+        return out
+
+    @property
+    def _width(self) -> int:
+        return sum(len(part.dims) for part in self.parts)
+
+    @cached_property
+    def _made(self) -> tuple[int, ...]:
+        """Numbers that each part makes."""
+        widths = []
+        for part in self.parts:
+            probe = np.zeros((1, len(part.dims)), np.float32)
+            for transform in part.transforms:
+                probe = transform.forward(probe, None)
+            widths.append(probe.shape[-1])
+        return tuple(widths)
+
+    def _check(self, found: int, expected: int) -> None:
+        if found != expected:
+            raise SpecMismatch(f"Split takes {expected} numbers, the values have {found}; its parts must name every dim of the robot once")
+
+
 @register("number/gripper_sense")
 @dataclass(frozen=True)
 class GripperSense:
@@ -215,6 +282,16 @@ class Numbers:
             actions, anchors = _chunk_rows(actions, states, lengths or [len(actions)], horizon)
         return replace(self, action=_fit(self.action, actions, anchors), state=_fit(self.state, states, None))
 
+    @property
+    def action_slots(self) -> tuple[int, ...]:
+        """Slots that the robot's actions take in the model's vector; () where they fill it."""
+        last = self.action[-1] if self.action else None
+        return last.slots if isinstance(last, SlotMap) else ()
+
+    def of(self, embodiment: str, action: ActionSpec, state: StateSpec) -> "Numbers":
+        """The transforms of one robot: the same for all."""
+        return self
+
     def action_forward(self, actions: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """Robot units [..., Da] -> model numbers [..., A]."""
         for transform in self.action:
@@ -245,10 +322,12 @@ def _fit(transforms: tuple[Any, ...], values: np.ndarray, anchors: np.ndarray | 
     for place, transform in enumerate(transforms):
         if isinstance(transform, Normalise) and not transform.centre:
             transform = transform.fitted(statistics_of(values))
+        elif isinstance(transform, Split):
+            transform = transform.fitted(values, anchors)
         elif isinstance(transform, SlotMap) and not transform.slots:
             transform = replace(transform, slots=tuple(range(values.shape[-1])))
         out.append(transform)
-        if any(isinstance(t, Normalise | SlotMap) for t in transforms[place + 1 :]):
+        if any(isinstance(t, Normalise | SlotMap | Split) for t in transforms[place + 1 :]):
             values = transform.forward(values, anchors)
     return tuple(out)
 

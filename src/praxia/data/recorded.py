@@ -19,13 +19,15 @@ from praxia.specs import ActionSpec, CameraSpec, StateSpec
 class Recorded:
     """A dataset folder with its card. roles: views that are used (all if empty). size: pictures are kept shrunk to this longer side (0 = as stored).
 
-    card: path of a card elsewhere; empty = `dataset.yaml` in the folder.
+    card: path of a card elsewhere; empty = `dataset.yaml` in the folder. blind: no pictures; every row is then a sample, also those between two
+    pictures.
     """
 
     root: str
     roles: tuple[str, ...] = ()
     size: int = 0
     card: str = ""
+    blind: bool = False
 
     def open(self) -> "RecordedSource":
         """Check the card against the files and open the columns. Raises DataError or SpecMismatch."""
@@ -33,21 +35,21 @@ class Recorded:
 
 
 class RecordedSource:
-    """Samples at the rows that have a picture of their own."""
+    """Samples at the rows that have a picture of their own, or at all of a blind source."""
 
     def __init__(self, spec: Recorded):
         root = Path(spec.root)
         if not root.is_dir():
             raise DataError(f"dataset folder {root} does not exist; give the folder that holds meta/info.json")
         self._source = LeRobotSource(root, read_card(spec.card or root), max_side=spec.size or None)
-        self._rows = self._source.rows()
+        self._rows = self._source.rows(fresh=not spec.blind)
         card = self._source.card
         if len(self._rows) == 0:
             raise DataError(f"dataset {root} has no frames; record or make some episodes first")
         self.name, self.licence, self.embodiment = card.name, card.licence, card.embodiment
         self.action_spec: ActionSpec = card.action
         self.state_spec: StateSpec = card.state
-        self._roles = spec.roles or tuple(v.role for v in card.views)
+        self._roles = () if spec.blind else spec.roles or tuple(v.role for v in card.views)
         self.cameras = tuple(self._camera(role) for role in self._roles)
         views = [v for v in card.views if v.role in self._roles]
         known = [f"cameras/{v.role}" for v in views if v.intrinsics or v.K]

@@ -69,9 +69,7 @@ STRAY = RecoveryNoise(
     start=0.06, start_first=0.6, shortest=3, longest=10, scale=0.3, widths={"position": 0.026, "rotation": 0.05}, steady=True, gripper_first=0.5
 )
 # The same for absolute joint angles: every joint is held off its course.
-STRAY_JOINTS = RecoveryNoise(
-    start=0.04, start_first=0.5, shortest=3, longest=8, scale=1.0, widths={"joint": 0.08}, steady=True, gripper_first=0.3
-)
+STRAY_JOINTS = RecoveryNoise(start=0.04, start_first=0.5, shortest=3, longest=8, scale=1.0, widths={"joint": 0.08}, steady=True, gripper_first=0.3)
 
 
 def recovery_for(spec: ActionSpec) -> RecoveryNoise:

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers import Qwen3Config
+from transformers import Qwen3Config, Qwen3Model
 from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention, Qwen3MLP, Qwen3RMSNorm, Qwen3RotaryEmbedding
 
 from praxia.models.backbones.backbone import Attention
+from praxia.models.backbones.public import load_public, public_config
 from praxia.registry import register
 
 
 @register("core/qwen3")
 @dataclass(frozen=True)
 class Qwen3Size:
-    """Sizes of a Qwen3 decoder stack; defaults are Qwen3-0.6B."""
+    """Sizes of a Qwen3 decoder stack; defaults are Qwen3-0.6B. checkpoint: public name or folder that a stack starts from ("" = random)."""
 
     width: int = 1024
     layers: int = 28
@@ -22,6 +23,7 @@ class Qwen3Size:
     kv_heads: int = 8
     head_dim: int = 128
     mlp: int = 3072
+    checkpoint: str = ""
 
     def hf_config(self, attention: Attention) -> Qwen3Config:
         """The same stack as a Hugging Face configuration (one unused vocabulary row)."""
@@ -37,6 +39,15 @@ class Qwen3Size:
         )
         config._attn_implementation = "eager" if attention == "plain" else attention
         return config
+
+    def public_weights(self) -> dict[str, Tensor]:
+        """Weights of `checkpoint` under the library's names, without the vocabulary. Raises CheckpointError if it is of other sizes."""
+        config = self.hf_config("plain")
+        names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size", "rope_parameters")
+        expected = {name: getattr(config, name) for name in names}
+        config.vocab_size = public_config(self.checkpoint, "Qwen3Size").vocab_size
+        stack = load_public(Qwen3Model, config, expected, self.checkpoint, "Qwen3Size")
+        return {name: tensor for name, tensor in stack.state_dict().items() if not name.startswith("embed_tokens")}
 
 
 class ModulatedQwen3(nn.Module):

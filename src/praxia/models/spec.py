@@ -73,6 +73,13 @@ class ModelSpec:
     embodiments: tuple[str, ...] = ()
 
     @property
+    def checkpoints(self) -> dict[str, str]:
+        """Parts that start from public weights, and which."""
+        named = {"backbone": self.backbone} | {part: getattr(getattr(self, part), "core", None) for part in ("encoder", "head")}
+        found = {part: getattr(spec, "checkpoint", "") for part, spec in named.items()}
+        return {part: checkpoint for part, checkpoint in found.items() if checkpoint}
+
+    @property
     def relies_on(self) -> frozenset[str]:
         """Optional inputs (`cameras`, `depth`) that a part never missed in training where the data had them."""
         return frozenset().union(*(getattr(adapter, "relies_on", ()) for adapter in self.adapters))

@@ -18,16 +18,17 @@ from praxia.registry import register
 class FlowMatching:
     """Mean squared error over valid steps and dims. over: `valid` or `all` dims (published pi0 scores its zero padding too).
 
-    head: which head output is scored ("action", or "reconstruction" for the true latent's branch).
+    head: which head output is scored ("action", or "reconstruction" for the true latent's branch). label: name of the loss where it needs another.
     """
 
     over: Literal["valid", "all"] = "valid"
     head: str = "action"
+    label: str = ""
 
     @property
     def name(self) -> str:
         """Name of the loss."""
-        return "flow_matching" if self.head == "action" else self.head
+        return self.label or ("flow_matching" if self.head == "action" else self.head)
 
     def count(self, batch: Batch) -> dict[str, Tensor]:
         """Scored entries of the chunk (per draw)."""

@@ -35,7 +35,7 @@ class Robot:
 
 @dataclass(frozen=True)
 class PolicyConfig:
-    """Everything but the weights."""
+    """Everything but the weights. history: steps that the model's history token reads."""
 
     recipe: str
     preset: str
@@ -48,6 +48,7 @@ class PolicyConfig:
     precision: Precision
     special_ids: dict[str, int] = field(default_factory=dict)
     vocabulary_size: int = 0
+    history: int = 0
     licences: tuple[tuple[str, str], ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)

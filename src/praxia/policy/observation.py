@@ -49,6 +49,11 @@ def checked(observation: Any, policy: Observing) -> dict[str, Any]:
     for name, dims in (("executed", policy.action_spec.dims), ("executed_states", state_dims)):
         if observation.get(name) is not None:
             out[name] = _rows(observation[name], name, dims)
+    if "executed_states" in out and len(out["executed_states"]) != len(out.get("executed", ())):
+        raise ObservationError(
+            f"executed_states has {len(out['executed_states'])} rows, executed has {len(out.get('executed', ()))}; "
+            "send the state before each executed action, or leave executed_states out"
+        )
     return out
 
 

@@ -66,6 +66,11 @@ class Policy:
         return self.config.replan
 
     @property
+    def history(self) -> int:
+        """Steps of the past that a history token reads; 0 of a policy without."""
+        return self.config.history
+
+    @property
     def needs_depth(self) -> bool:
         """Whether it looks at depth: an adapter reads it, and it was there in training."""
         return self.config.model.reads_depth and any(name.startswith("depth/") for name in self.robot.given)
@@ -96,6 +101,7 @@ class Policy:
             "cameras": to_json(self.cameras),
             "horizon": config.horizon,
             "replan": config.replan,
+            "history": config.history,
             "needs_depth": self.needs_depth,
             "needs_calibration": self.needs_calibration,
             "licences": dict(config.licences),

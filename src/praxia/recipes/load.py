@@ -17,7 +17,7 @@ from praxia.stages.recipe import Recipe
 
 T = TypeVar("T")
 
-NAMES = ("pose_vla",)
+NAMES = ("pose_vla", "action_priors")
 PRESETS = ("tiny", "paper")
 
 

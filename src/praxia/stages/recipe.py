@@ -42,13 +42,18 @@ class Source:
 
     data: a dataset spec with `open() -> SampleSource`; None = what the user brings (`--data`). transforms: sample transforms in order.
     supervision: Sample -> Example.
-    weight: share of the samples of a step, relative to the other sources. Sources with the same supervision and views share micro-batches.
+    weight: share of the samples of a step, relative to the other sources; 0 = as many as it has samples (uniform over all frames, if all are 0).
+    Sources with the same supervision and views share micro-batches.
     """
 
     data: Any
     supervision: Any
     transforms: tuple[Any, ...] = ()
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ConfigError(f"Source.weight is {self.weight}; expected a share, or 0 for the number of its samples")
 
 
 @register("stage/objective")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from praxia.data.batch import Batch
 from praxia.models.heads.head import chunk_validity
 from praxia.models.precision import compute
 from praxia.models.vla import VLA
@@ -24,7 +25,8 @@ def validate(
 ) -> dict[str, float]:
     """Metrics over all micro-batches: `loss` (weighted as at `schedule_step`), `<supervision>/<loss>` each, `action_error` if actions are predicted.
 
-    action_error: mean absolute difference between a sampled chunk and the demonstrated one, normalised units, valid steps and dims.
+    action_error: mean absolute difference between a sampled chunk and the demonstrated one, normalised units, valid steps and dims;
+    `action_error/ROBOT` of each robot where the model knows several.
     """
     device = torch.device(settings.device)
     by_name: dict[str, tuple[Tensor, Tensor]] = {}
@@ -43,11 +45,21 @@ def validate(
             with compute(device, settings.precision):
                 chunk = model.sample(micro.batch.with_target(None), noise)  # the answer would give the action away
             valid = chunk_validity(micro.batch)[:, 0].expand_as(chunk)
-            error = ((chunk.float() - micro.batch.future.actions).abs() * valid).sum()
-            add_up(by_name, [("action_error", (error, valid.sum().float()))])
+            error = (chunk.float() - micro.batch.future.actions).abs() * valid
+            add_up(by_name, [(name, (error[rows].sum(), valid[rows].sum().float())) for name, rows in _robots(model, micro.batch).items()])
     set_training_mode(model)
     total = torch.stack(
         [s / w.clamp_min(1e-12) * stage.objectives[int(key.split(":")[0])].weight(schedule_step) for key, (s, w) in by_objective.items()]
     ).sum()
     values = {"loss": total} | {name: s / w.clamp_min(1e-12) for name, (s, w) in by_name.items()}
     return dict(zip(values, torch.stack([v.float() for v in values.values()]).tolist(), strict=True))
+
+
+def _robots(model: VLA, batch: Batch) -> dict[str, Tensor]:
+    """Rows bool [B] that count for `action_error`, and for that of each robot."""
+    assert batch.future is not None
+    rows = {"action_error": torch.ones_like(batch.future.valid[:, 0])}
+    if batch.embodiment is not None and len(model.spec.embodiments) > 1:
+        here = {name: batch.embodiment == i for i, name in enumerate(model.spec.embodiments)}
+        rows |= {f"action_error/{name}": chosen for name, chosen in here.items() if chosen.any()}
+    return rows

@@ -10,6 +10,7 @@ from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
 from praxia.data.number_transforms import Numbers
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
+from praxia.data.unified_space import UnifiedSpace
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.models.spec import ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
@@ -38,10 +39,11 @@ class Assembly:
         """A fresh model with the stage's parts, random (or public) weights, and the vocabulary's size."""
         scales = [(self.tokenizer.convert_tokens_to_ids(list(names)), circle) for names, circle in getattr(self.model.vocabulary, "scales", ())]
         model = VLA(self.model, stage.parts or PARTS, self.special_ids, scales)
+        handed_on = {ours for init in stage.init_from for _, ours in init.parts}
+        for part in self.model.checkpoints:
+            if (built := getattr(model, part)) is not None and part not in handed_on:
+                built.load_checkpoint()
         if model.backbone is not None:
-            handed_on = any("backbone" in (part for _, part in init.parts) for init in stage.init_from)
-            if self.model.backbone.checkpoint and not handed_on:
-                model.backbone.load_checkpoint()
             model.backbone.resize_vocabulary(self.vocabulary_size)
             model.backbone.bind(self.tokenizer)
         return model
@@ -58,9 +60,10 @@ class Assembly:
         for source in stage.sources:
             opened = self.sources[source.data]
             kept, out = held_out_split(opened.episodes, HELD_OUT, self.recipe.seed)
-            train.append(Entry(opened, kept, source.supervision, source.transforms, source.weight, depth))
+            weight = source.weight or float(len(kept))
+            train.append(Entry(opened, kept, source.supervision, source.transforms, weight, depth))
             structural = tuple(t for t in source.transforms if getattr(t, "structural", False))  # the others only augment
-            held.append(Entry(opened, out if len(out) else kept, source.supervision, structural, source.weight, depth))
+            held.append(Entry(opened, out if len(out) else kept, source.supervision, structural, weight, depth))
         seed = self.recipe.seed * 1009 + [s.name for s in self.recipe.stages].index(stage.name)
         return Mixture(train, collate, stage.batch, seed, stage.cycle), Mixture(held, collate, stage.batch, seed)
 
@@ -76,17 +79,18 @@ def assemble(recipe: Recipe) -> Assembly:
     if hasattr(model.vocabulary, "fitted"):
         values, weights = _quantities(recipe, sources)
         model = replace(model, vocabulary=model.vocabulary.fitted(values, weights) if values else None)  # no stage says numbers: it is left out
-    _check_state_in_prompt(recipe, model)
+    _check_state_in_prompt(model, robots)
     tokenizer, special_ids, size = _tokenizer(recipe, model)
     if model.backbone is not None and model.backbone.vocabulary == 0:
         model = replace(model, backbone=replace(model.backbone, vocabulary=size))
     return Assembly(recipe, model, robots, tokenizer, special_ids, size, sources)
 
 
-def _check_state_in_prompt(recipe: Recipe, model: ModelSpec) -> None:
+def _check_state_in_prompt(model: ModelSpec, robots: Sequence[Robot]) -> None:
     """A prompt says numbers in bins of [-1, 1]: a z-score would leave a third of them at the ends."""
-    modes = [getattr(t, "mode", "") for t in (recipe.numbers or Numbers()).state]
-    if model.state_in_prompt and ("mean_std" in modes or not {"quantile", "min_max"} & set(modes)):
+    for modes in [[getattr(t, "mode", "") for t in robot.numbers.state] for robot in robots if model.state_in_prompt]:
+        if "mean_std" not in modes and {"quantile", "min_max"} & set(modes):
+            continue
         raise ConfigError(
             f"the head's form 'pi05' writes the state into the prompt in 256 bins of [-1, 1], but Recipe.numbers.state normalises by {modes}; "
             "set it to (Normalise('quantile'),)"
@@ -100,6 +104,9 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
         if source.embodiment:
             by_name.setdefault(source.embodiment, []).append(source)
     acting = _acting_sources(recipe, sources)
+    space = recipe.numbers or Numbers()
+    if isinstance(space, UnifiedSpace):
+        space = space.joined([(name, group[0].action_spec, group[0].state_spec) for name, group in by_name.items()])
     robots = []
     for name, group in by_name.items():
         first = group[0]
@@ -109,8 +116,10 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
         fitted_on = [s for s in group if s in acting] or group
         actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
         rows = [n for group_lengths in lengths for n in group_lengths]
-        numbers = (recipe.numbers or Numbers()).fitted(np.concatenate(actions), np.concatenate(states), rows, _horizon(recipe))
-        robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(fitted_on), numbers, _given(fitted_on)))
+        numbers = space.of(name, first.action_spec, first.state_spec)
+        numbers = numbers.fitted(np.concatenate(actions), np.concatenate(states), rows, _horizon(recipe))
+        seeing = [s for s in fitted_on if s.cameras] or fitted_on  # numbers alone say nothing of pictures
+        robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(seeing), numbers, _given(seeing)))
     robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
     return tuple(robots)
 
@@ -178,15 +187,23 @@ def _sized(model: ModelSpec, robots: tuple[Robot, ...], acting: set[str]) -> Mod
                 f"robots {robot.embodiment!r} and {other.embodiment!r} give the model numbers of different widths: {widths} and {_widths(other)}; "
                 "train one robot, or widen both into shared slots with a SlotMap in Recipe.numbers"
             )
-    changes = {k: v for k, v in widths.items() if getattr(model.head, k, v) == 0}
+    sized = {part: _filled(part, getattr(model, part), robot.embodiment, widths) for part in ("head", "encoder")}
+    prompted = model.encoder is not None or any(getattr(t, "per_embodiment", False) for t in model.tokens)
+    names = model.embodiments or (tuple(r.embodiment for r in robots if r.embodiment in acting) if prompted else ())
+    return replace(model, **sized, embodiments=names)
+
+
+def _filled(part: str, spec: Any, robot: str, widths: dict[str, int]) -> Any:
+    """A head or encoder with the widths of the numbers it gets; ConfigError where it was made for others."""
     for name, value in widths.items():
-        fixed = getattr(model.head, name, 0)
+        fixed = getattr(spec, name, value)
         if fixed not in (0, value):
             raise ConfigError(
-                f"head {name} is {fixed}, robot {robot.embodiment!r} gives {value} numbers; set it to 0 (as the data) "
+                f"{part} {name} is {fixed}, robot {robot!r} gives {value} numbers; set it to 0 (as the data) "
                 f"or widen the robot's numbers with a SlotMap of width {fixed}"
             )
-    return replace(model, head=replace(model.head, **changes)) if changes else model
+    changes = {name: value for name, value in widths.items() if getattr(spec, name, value) == 0}
+    return replace(spec, **changes) if changes else spec
 
 
 def _widths(robot: Robot) -> dict[str, int]:

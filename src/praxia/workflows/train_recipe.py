@@ -17,6 +17,7 @@ from praxia.data.source import SampleSource, examples_of
 from praxia.errors import ConfigError, unknown
 from praxia.files import read_json, write_json
 from praxia.models.precision import compute
+from praxia.models.spec import HistoryToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Policy, PolicyConfig
 from praxia.policy.config import git_commit, package_versions
@@ -156,6 +157,7 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
     """What a policy folder says of itself."""
     recipe, sources = assembly.recipe, assembly.sources
     acting = {sources[x.data].embodiment for x in stage.sources if x.supervision.needs.horizon > 0}
+    reads_history = any(isinstance(tokens, HistoryToken) for tokens in assembly.model.tokens)
     data = _licences(tuple(sources.values()))
     return PolicyConfig(
         recipe=recipe.name,
@@ -169,6 +171,7 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
         precision=recipe.precision,
         special_ids=assembly.special_ids,
         vocabulary_size=assembly.vocabulary_size,
+        history=max(x.supervision.needs.history for x in stage.sources) if reads_history else 0,
         licences=tuple(sorted((dict(recipe.licences) | data).items())),
         provenance={"run": run.root.name, "stages": [s.name for s in recipe.stages], "datasets": sorted(data)},
         versions=package_versions(),
@@ -218,7 +221,12 @@ def _with_data(stage: Stage, data: Sequence[Recorded], opened: Sequence[Recorded
     acting = [s for s in stage.sources if s.supervision.needs.horizon > 0]
     replaced = [None, *(a.data for a in acting)]
     weight = sum(a.weight for a in acting)
-    new = [replace(_taught(acting[0], o), data=d, weight=weight * share) for d, o, share in zip(data, opened, shares, strict=True) if acting]
+    blind = bool(acting) and not acting[0].supervision.needs.pictures
+    new = [
+        replace(_taught(acting[0], o), data=replace(d, blind=blind), weight=weight * share)
+        for d, o, share in zip(data, opened, shares, strict=True)
+        if acting
+    ]
     for source in stage.sources:
         if source.supervision.needs.horizon > 0:
             continue

@@ -85,10 +85,10 @@ class LeRobotSource:
     def __len__(self) -> int:
         return len(self.tables)
 
-    def rows(self) -> np.ndarray:
-        """int64 rows a training sample may start at: those with a new picture where the robot follows its label."""
+    def rows(self, fresh: bool = True) -> np.ndarray:
+        """int64 rows a training sample may start at: those where the robot follows its label, and, if `fresh`, that have a new picture."""
         follows = ~self._pushed
-        return np.flatnonzero(self.columns(FRESH) & follows if FRESH in self.info.features else follows)
+        return np.flatnonzero(self.columns(FRESH) & follows if fresh and FRESH in self.info.features else follows)
 
     def statistics(self) -> dict[str, Statistics]:
         """Of all rows: {"action": ..., "state": ...}, cached by content."""

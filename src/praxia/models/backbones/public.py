@@ -14,13 +14,7 @@ def load_public(cls: Any, config: PretrainedConfig, expected: dict[str, Any], so
     expected: the configuration values that decide the numbers (nested as in the library's config); a checkpoint that says otherwise is
     refused, also where the shapes would happen to fit (rotary base, number of heads). Raises CheckpointError.
     """
-    if not source:
-        raise CheckpointError(f"{family}.checkpoint is empty, there is nothing to load; set it to a public name or a folder")
-    try:
-        theirs = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{family}.checkpoint {source!r} cannot be read: {error}") from error
-    different = differences(expected, theirs)
+    different = differences(expected, public_config(source, family))
     if different:
         raise CheckpointError(f"{family}.checkpoint {source!r} is another model than the spec: {'; '.join(different)}. Change the spec's fields")
     try:
@@ -34,6 +28,16 @@ def load_public(cls: Any, config: PretrainedConfig, expected: dict[str, Any], so
             f"left over {extra[:5]}; use a {cls.__name__} checkpoint"
         )
     return model.eval()
+
+
+def public_config(source: str, family: str) -> PretrainedConfig:
+    """The configuration of a public checkpoint. Raises CheckpointError if there is none."""
+    if not source:
+        raise CheckpointError(f"{family}.checkpoint is empty, there is nothing to load; set it to a public name or a folder")
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{family}.checkpoint {source!r} cannot be read: {error}") from error
 
 
 def differences(expected: dict[str, Any], theirs: Any, path: str = "") -> list[str]:

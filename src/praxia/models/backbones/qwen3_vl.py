@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+from praxia.errors import CheckpointError
 from praxia.models.backbones.backbone import Attention, check_grid
 from praxia.models.backbones.chat import END, PAD, TURN, ChatBackbone, Special
 from praxia.models.backbones.public import load_public
 from praxia.models.layout import TokenLayout
 from praxia.models.states import AttentionGeometry, VisualTokens
+from praxia.models.vision.conv_stem import ConvStem
 from praxia.registry import register
 from praxia.specs import ImageSpec
 
@@ -27,7 +29,8 @@ class Qwen3VL:
     image_size: pictures are square and of one size (the published model takes any; its position table is resampled to the grid).
     merge: merge x merge patches become one token. deepstack: blocks of the ViT whose output is added to the first language layers.
     position_grid: side of the learned position table. mrope: rotary frequencies given to time, row and column; they add up to head_dim / 2.
-    checkpoint: public name or folder that `load_checkpoint` reads.
+    stem: `patch` is the published patch projection; `conv` stacks stride-2 3x3 convolutions down to the same grid (small towers trained from
+    scratch, no public weights). checkpoint: public name or folder that `load_checkpoint` reads.
     """
 
     image_size: int = 224
@@ -50,6 +53,7 @@ class Qwen3VL:
     vocabulary: int = 151936
     tied: bool = True
     attention: Attention = "sdpa"
+    stem: Literal["patch", "conv"] = "patch"
     missing_view: Literal["attend", "mask"] = "mask"
     checkpoint: str = ""
 
@@ -114,6 +118,9 @@ class Qwen3VLBackbone(ChatBackbone):
         super().__init__()
         self.spec = spec
         self.model = Qwen3VLForConditionalGeneration(spec.hf_config())
+        if spec.stem == "conv":
+            self.stem = ConvStem(spec.vision_width, spec.patch_size)
+            self.model.model.visual.patch_embed = nn.Identity()  # rows come embedded
         self.image_spec = ImageSpec(spec.image_size, "letterbox", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
         self.vision_width, self.text_width = spec.vision_width, spec.text_width
         self.missing_view = spec.missing_view
@@ -122,10 +129,13 @@ class Qwen3VLBackbone(ChatBackbone):
     def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], list[Tensor]]:
         spec, count = self.spec, len(pixels)
         side = spec.image_size // spec.patch_size
-        flat = to_merge_order(pixel_rows(pixels, spec.patch_size), (side, side), spec.merge)
-        frames = flat.unflatten(-1, (3, 1, spec.patch_size**2)).expand(-1, -1, -1, TEMPORAL_PATCH, -1)
+        if spec.stem == "conv":
+            rows = to_merge_order(self.stem(pixels).flatten(2).transpose(1, 2), (side, side), spec.merge)
+        else:
+            flat = to_merge_order(pixel_rows(pixels, spec.patch_size), (side, side), spec.merge)
+            rows = flat.unflatten(-1, (3, 1, spec.patch_size**2)).expand(-1, -1, -1, TEMPORAL_PATCH, -1).flatten(2)
         grid = torch.tensor([[1, side, side]], device=pixels.device).expand(count, 3)
-        out = self.model.model.visual(frames.flatten(0, 1).flatten(1), grid_thw=grid)
+        out = self.model.model.visual(rows.flatten(0, 1), grid_thw=grid)
         tokens = to_row_order(out.last_hidden_state.unflatten(0, (count, -1)), (side, side), spec.merge)
         return tokens, (side, side), [f.unflatten(0, (count, -1)) for f in out.deepstack_features]
 
@@ -149,6 +159,8 @@ class Qwen3VLBackbone(ChatBackbone):
 
     def load_checkpoint(self) -> None:
         spec = self.spec
+        if spec.stem != "patch":
+            raise CheckpointError(f"Qwen3VL(stem={spec.stem!r}) has no public weights; use stem='patch'")
         self.model = load_public(Qwen3VLForConditionalGeneration, spec.hf_config(), spec.hf_fields(), spec.checkpoint, "Qwen3VL")
 
 

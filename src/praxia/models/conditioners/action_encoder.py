@@ -50,6 +50,10 @@ class ActionEncoderNet(nn.Module):
         self.cls = nn.Parameter(0.02 * torch.randn(spec.width))
         self.prompts = nn.Parameter(0.02 * torch.randn(embodiments, spec.prompt_tokens, spec.width))
 
+    def load_checkpoint(self) -> None:
+        """Read the stack's public weights."""
+        self.stack.load_state_dict(self.spec.core.public_weights())
+
     def forward(self, chunk: Chunk, embodiment: Tensor | None) -> Tensor:
         """z float32 [B, width] of unit length. Steps that are not valid are invisible. embodiment: int64 [B]."""
         b = len(chunk.states)

@@ -53,6 +53,10 @@ class PriorDecoderHead(Head):
         self.time_out = nn.Linear(width, width)
         self.action_out = zero_linear(width, spec.action_width)
 
+    def load_checkpoint(self) -> None:
+        """Read the stack's public weights; the modulation stays zero, so that every block starts as it was."""
+        self.stack.load_state_dict(self.stack.state_dict() | self.spec.core.public_weights())
+
     def draw(self, batch_size: int, generator: torch.Generator) -> Draws:
         spec = self.spec
         noise = torch.randn(batch_size, spec.draws, spec.horizon, spec.action_width, generator=generator)

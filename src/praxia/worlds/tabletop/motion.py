@@ -40,9 +40,7 @@ def towards(hand: Moved, target: np.ndarray, yaw: float = 0.0, gripper: float = 
     return np.array([*step, *turn, gripper], np.float32)
 
 
-def from_above(
-    hand: Moved, target: np.ndarray, yaw: float = 0.0, gripper: float = CLOSED, travel: float = TRAVEL, reach: float = 0.05
-) -> np.ndarray:
+def from_above(hand: Moved, target: np.ndarray, yaw: float = 0.0, gripper: float = CLOSED, travel: float = TRAVEL, reach: float = 0.05) -> np.ndarray:
     """One step towards `target` [3] through a funnel: high while far aside, low only right above it.
 
     reach: sideways distance in metres from which on the tool keeps the travel height.

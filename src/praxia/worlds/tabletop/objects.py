@@ -196,7 +196,10 @@ TWO_HANDED: dict[str, Category] = {
     for c in (
         Category(
             "bar",
-            (box(BAR_HALF, (0, 0, BAR_HALF[2])), *(box((0.0145, 0.012, 0.0145), (0, s * 0.103, BAR_HALF[2]), shade="white", solid=False) for s in (-1, 1))),
+            (
+                box(BAR_HALF, (0, 0, BAR_HALF[2])),
+                *(box((0.0145, 0.012, 0.0145), (0, s * 0.103, BAR_HALF[2]), shade="white", solid=False) for s in (-1, 1)),
+            ),
             2 * BAR_HALF[0],
             BAR_HALF[2],
         ),

@@ -1,4 +1,7 @@
-"""How tasks are said. Each verb has phrasings for training and others that are held out; slots: {object}, {base}, {colour}, {first}, {second}, {giver}, {receiver}."""
+"""How tasks are said. Each verb has phrasings for training and others that are held out.
+
+Slots: {object}, {base}, {colour}, {first}, {second}, {giver}, {receiver}.
+"""
 
 from typing import Literal
 
@@ -63,7 +66,10 @@ PHRASINGS: dict[str, dict[str, tuple[str, ...]]] = {
             "pass the {colour} bar from {giver} to {receiver}",
             "take the {colour} bar with the {giver} hand and give it to the {receiver} hand",
         ),
-        "held_out": ("move the {colour} bar over from the {giver} hand to the {receiver} one", "give the {receiver} hand the {colour} bar from the {giver}"),
+        "held_out": (
+            "move the {colour} bar over from the {giver} hand to the {receiver} one",
+            "give the {receiver} hand the {colour} bar from the {giver}",
+        ),
     },
     "two_step": {
         "train": ("{first}, then {second}", "first {first}, then {second}", "{first} and then {second}"),

@@ -34,7 +34,6 @@ class Tabletop:
     Base frame: on the table under the robot, x away from it, y to its left, z up.
     """
 
-    name = "tabletop"
     licence = "Apache-2.0"
 
     def __init__(
@@ -51,8 +50,9 @@ class Tabletop:
         """Compile the model; no GL is touched before the first `render`.
 
         robot: arm7, arm6 or bimanual. action: what an action holds, the robot's usual form if None. size: pixels a side of every picture.
-        cameras: roles, all of the robot's if None. tasks: the tasks offered, all that the robot has arms for if None. head_azimuth: range of the head camera's azimuth in degrees
-        (0 = facing the robot) in place of the split's. Raises ConfigError for unknown names and for numbers out of range.
+        cameras: roles, all of the robot's if None. tasks: the tasks offered, all that the robot has arms for if None.
+        head_azimuth: range of the head camera's azimuth in degrees (0 = facing the robot) in place of the split's.
+        Raises ConfigError for unknown names and for numbers out of range.
         """
         _known("tabletop robot", (robot,), tuple(ROBOTS))
         self._robot = ROBOTS[robot]
@@ -63,6 +63,7 @@ class Tabletop:
         _known(f"task of tabletop with robot {robot!r}", tasks or (), able)
         if not 16 <= size <= 2048:
             raise ConfigError(f"tabletop size is {size}: expected 16 to 2048 pixels a side")
+        self.name = "tabletop" if robot == "arm7" else f"tabletop-{robot}"
         self.embodiment = robot
         self.action_spec, self.state_spec = self._robot.action_spec(form), self._robot.state_spec
         self.cameras = tuple(CameraSpec(role, size, size, calibrated=True) for role in cameras or self._robot.cameras)
@@ -152,7 +153,7 @@ class Tabletop:
     def fingerprint(self) -> dict[str, str]:
         """What decides physics and pictures."""
         return {
-            "world": self.name,
+            "world": "tabletop",
             "robot": self.embodiment,
             "action": self._form,
             "split": self._scene.split.name,
@@ -179,7 +180,7 @@ class Tabletop:
     def _start_joints(self, arm: ArmControl, rng: np.random.Generator) -> np.ndarray:
         """Joint angles of a drawn tool place at reset, hand down."""
         mount = arm.hand.mount
-        place = np.array([rng.uniform(*r) for r in _START]) + [0.0, mount.start_y, 0.0]
+        place = np.array([rng.uniform(*r) for r in _START]) + np.array([0.0, mount.start_y, 0.0])
         return arm.kinematics.inverse(place, DOWN, mount.arm.home, iterations=100)
 
     def _part(self, hand: Hand, part: StatePart) -> np.ndarray:

@@ -31,9 +31,7 @@ def gripper_xml(prefix: str, colour: str) -> str:
         f'<site name="{prefix}tool" pos="0 0 0.137"/>'
         f'<camera name="{prefix}wrist" pos="0.085 0 0.010" xyaxes="0 -1 0 -0.177 0 -0.055" fovy="72"/>'
         f'<geom type="box" size="0.013 0.018 0.010" pos="0.075 0 -0.004" rgba="{DARK}" {UNTOUCHED}/>'
-        f'<geom type="box" size="0.03 0.008 0.006" pos="0.04 0 -0.004" rgba="{colour}" {UNTOUCHED}/>'
-        + finger(FINGERS[0], -1)
-        + finger(FINGERS[1], 1)
+        f'<geom type="box" size="0.03 0.008 0.006" pos="0.04 0 -0.004" rgba="{colour}" {UNTOUCHED}/>' + finger(FINGERS[0], -1) + finger(FINGERS[1], 1)
     )
 
 

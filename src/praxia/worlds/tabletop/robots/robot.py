@@ -20,7 +20,7 @@ MAX_JOINT_STEP = 0.35  # radians a control step and joint; larger commands are a
 
 @dataclass(frozen=True)
 class Mount:
-    """An arm on the table. name: in the world's truth; prefix: of its parts, dims and camera. y: of its foot; start_y: of its tool at reset (metres)."""
+    """An arm on the table. name: in the world's truth; prefix: of its parts, dims and camera. y: of its foot, start_y: of its tool at reset (m)."""
 
     arm: Arm
     name: str = "arm"

@@ -126,7 +126,7 @@ class _HandOver(_TwoHanded):
     def _wait(hand: Hand, grasp: tuple[np.ndarray, float]) -> np.ndarray:
         """Open and turned, to the side and above where the bar will come."""
         side = 1.0 if hand.mount.name == "left" else -1.0
-        return motion.towards(hand, _EXCHANGE + [0.0, side * 0.14, 0.09], grasp[1], motion.OPEN)
+        return motion.towards(hand, _EXCHANGE + np.array([0.0, side * 0.14, 0.09]), grasp[1], motion.OPEN)
 
 
 @dataclass(frozen=True)

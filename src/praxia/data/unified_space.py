@@ -1,0 +1,147 @@
+"""Unified space: one action vector and one state vector for robots that differ (Action Priors §IV-A, Table I; arXiv 2606.26095).
+
+Every robot writes its own slots, the rest is zero. A robot that the table lacks gets slots of its own behind it: an index never changes its meaning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from praxia.data.number_transforms import GripperSense, Normalise, Numbers, Part, RelativeToState, SinCos, SlotMap, Split
+from praxia.errors import ConfigError
+from praxia.registry import register
+from praxia.specs import ActionSpec, Dim, StateSpec
+
+
+@dataclass(frozen=True)
+class Slots:
+    """A run of slots. first: index; used_by: what the paper, or this table, puts there."""
+
+    name: str
+    first: int
+    count: int
+    used_by: str
+
+    @property
+    def range(self) -> range:
+        """Indices."""
+        return range(self.first, self.first + self.count)
+
+
+ACTION_SLOTS = (
+    Slots("left arm", 0, 7, "joint angles (GR1)"),
+    Slots("right arm", 7, 7, "joint angles (GR1); delta pose and gripper (LIBERO)"),
+    Slots("left hand", 14, 6, "joints (GR1)"),
+    Slots("right hand", 20, 6, "joints (GR1)"),
+    Slots("waist", 26, 3, "joint angles (GR1)"),
+    Slots("single arm", 29, 8, "joint angles and gripper (Franka)"),
+)
+STATE_SLOTS = (
+    Slots("end effector", 0, 8, "pose and gripper (LIBERO)"),
+    Slots("single arm", 8, 8, "joint angles and gripper (Franka)"),
+    Slots("whole body", 16, 58, "29 joints: sines, then cosines, of each part (GR1)"),
+)
+ACTION_WIDTH, STATE_WIDTH = 37, 74  # of the published table
+
+
+@register("number/robot_slots")
+@dataclass(frozen=True)
+class RobotSlots:
+    """Where one robot's numbers stand.
+
+    action: slot of every action dim. angles: groups of state dims that are told as sines, then cosines. state: slot of every number of the state, in
+    the order groups of angles, then all other dims. relative: (action dim, state dim) pairs learnt as offsets from the state now.
+    """
+
+    robot: str
+    action: tuple[int, ...]
+    state: tuple[int, ...]
+    angles: tuple[tuple[int, ...], ...] = ()
+    relative: tuple[tuple[int, int], ...] = ()
+
+
+@register("number/unified_space")
+@dataclass(frozen=True)
+class UnifiedSpace:
+    """The slots of all robots. A robot that is not named gets as many new slots as it has numbers, in the order in which robots are `joined`.
+
+    Each dim is normalised by its own robot's quantiles (grippers so come to -1 and 1), angles are not; zeros fill the other slots afterwards.
+    Grippers all open towards +1, whatever a robot's own sense.
+    """
+
+    robots: tuple[RobotSlots, ...] = ()
+    action_width: int = ACTION_WIDTH
+    state_width: int = STATE_WIDTH
+    least: float = 0.0
+
+    def __post_init__(self) -> None:
+        names = [r.robot for r in self.robots]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"UnifiedSpace names a robot twice: {names}; give each its slots once")
+        for robot in self.robots:
+            for kind, slots, width in (("action", robot.action, self.action_width), ("state", robot.state, self.state_width)):
+                if len(set(slots)) != len(slots) or any(not 0 <= slot < width for slot in slots):
+                    raise ConfigError(f"robot {robot.robot!r}: {kind} slots {slots} must be different and below the width {width}")
+
+    def joined(self, robots: Sequence[tuple[str, ActionSpec, StateSpec]]) -> "UnifiedSpace":
+        """With slots of their own, behind all others, for the robots that have none yet: (name, action, state) each."""
+        space = self
+        for name, action, state in robots:
+            if name in (r.robot for r in space.robots):
+                continue
+            ends = space.action_width, space.state_width
+            new = RobotSlots(name, tuple(range(ends[0], ends[0] + action.width)), tuple(range(ends[1], ends[1] + state.width)))
+            space = UnifiedSpace((*space.robots, new), ends[0] + action.width, ends[1] + state.width, space.least)
+        return space
+
+    def of(self, embodiment: str, action: ActionSpec, state: StateSpec) -> Numbers:
+        """The transforms of one robot, not yet fitted. Raises ConfigError where its slots do not fit its dims."""
+        slots = next((r for r in self.robots if r.robot == embodiment), None)
+        if slots is None:
+            raise ConfigError(f"robot {embodiment!r} has no slots in the unified space; it knows {[r.robot for r in self.robots]}")
+        turned = tuple(dim for group in slots.angles for dim in group)
+        told = state.width + len(turned)
+        if len(slots.action) != action.width or len(slots.state) != told:
+            raise ConfigError(
+                f"robot {embodiment!r} has {action.width} action dims and {told} numbers of state, its RobotSlots name {len(slots.action)} and "
+                f"{len(slots.state)} slots; give each number one slot"
+            )
+        rest = tuple(i for i in range(state.width) if i not in turned)
+        parts = (*(Part(group, (SinCos(),)) for group in slots.angles), Part(rest, (Normalise("quantile", self.least),)))
+        relative = (RelativeToState(slots.relative),) if slots.relative else ()
+        return Numbers(
+            action=(*relative, *_opening(action.dims), Normalise("quantile", self.least), SlotMap(slots.action, self.action_width)),
+            state=(*_opening(state.dims), Split(tuple(part for part in parts if part.dims)), SlotMap(slots.state, self.state_width)),
+        )
+
+    def meanings(self) -> dict[str, list[tuple[str, range, dict[str, int]]]]:
+        """Of actions and of states: runs of slots, and how many of them each robot writes; what stands behind the table is "appended"."""
+        return {
+            "action": self._runs(ACTION_SLOTS, self.action_width, {r.robot: r.action for r in self.robots}),
+            "state": self._runs(STATE_SLOTS, self.state_width, {r.robot: r.state for r in self.robots}),
+        }
+
+    @staticmethod
+    def _runs(table: tuple[Slots, ...], width: int, robots: dict[str, tuple[int, ...]]) -> list[tuple[str, range, dict[str, int]]]:
+        end = table[-1].first + table[-1].count
+        runs = [(slots.name, slots.range) for slots in table] + ([("appended", range(end, width))] if width > end else [])
+        found = []
+        for name, run in runs:
+            written = {robot: sum(slot in run for slot in slots) for robot, slots in robots.items()}
+            found.append((name, run, {robot: number for robot, number in written.items() if number}))
+        return found
+
+
+def _opening(dims: tuple[Dim, ...]) -> tuple[GripperSense, ...]:
+    """What turns every gripper number so that more means more open."""
+    return tuple(
+        GripperSense(i, 0.0 if dim.low is None else dim.low, 1.0 if dim.high is None else dim.high)
+        for i, dim in enumerate(dims)
+        if dim.sense == "close_positive"
+    )
+
+
+def run(first: int, count: int) -> tuple[int, ...]:
+    """`count` slots from `first` on."""
+    return tuple(int(i) for i in np.arange(first, first + count))

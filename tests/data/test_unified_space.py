@@ -1,0 +1,149 @@
+"""Robots that differ write their numbers into one vector, each into its own slots, and get them back exactly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from praxia.data.collate import Collate
+from praxia.data.number_transforms import Normalise, Numbers, Part, SinCos, SlotMap, Split
+from praxia.data.sample import Sample, Window
+from praxia.data.supervision.supervision import Example
+from praxia.data.unified_space import ACTION_SLOTS, ACTION_WIDTH, STATE_SLOTS, STATE_WIDTH, RobotSlots, UnifiedSpace, run
+from praxia.errors import ConfigError, SpecMismatch
+from praxia.recipes.action_priors import SPACE, paper
+from praxia.registry import from_json, to_json
+from praxia.specs import ActionSpec, Dim, StateSpec
+from praxia.worlds.metaworld.world import ACTION, STATE
+from praxia.worlds.tabletop.robots import ROBOTS
+
+SPECS = {name: (robot.action_spec(robot.usual), robot.state_spec) for name, robot in ROBOTS.items()} | {"sawyer": (ACTION, STATE)}
+
+
+def _moving(spec: ActionSpec | StateSpec, rows: int, seed: int) -> np.ndarray:
+    """Numbers float32 [rows, D] that a robot could send."""
+    rng = np.random.default_rng(seed)
+    low = np.array([-1.5 if d.low is None else max(d.low, -1.5) for d in spec.dims])
+    high = np.array([1.5 if d.high is None else min(d.high, 1.5) for d in spec.dims])
+    return rng.uniform(low, high, (rows, spec.width)).astype(np.float32)
+
+
+def _fitted(name: str) -> tuple[Numbers, np.ndarray, np.ndarray]:
+    action, state = SPECS[name]
+    actions, states = _moving(action, 300, 1), _moving(state, 300, 2)
+    return SPACE.of(name, action, state).fitted(actions, states, [100] * 3, 15), actions, states
+
+
+def test_the_published_table_adds_up():
+    for table, width in ((ACTION_SLOTS, ACTION_WIDTH), (STATE_SLOTS, STATE_WIDTH)):
+        assert [slot for slots in table for slot in slots.range] == list(range(width))
+    assert (ACTION_WIDTH, STATE_WIDTH) == (37, 74)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_robot_to_slots_to_robot_is_exact(name):
+    numbers, actions, states = _fitted(name)
+    there = numbers.action_forward(actions, states)
+    assert there.shape == (300, SPACE.action_width) and there.dtype == np.float32
+    np.testing.assert_allclose(numbers.action_inverse(there, states), actions, atol=2e-6)
+    told = numbers.state_forward(states)
+    assert told.shape == (300, SPACE.state_width)
+    np.testing.assert_allclose(numbers.state_inverse(told), states, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_robot_leaves_the_slots_of_others_at_zero(name):
+    numbers, actions, states = _fitted(name)
+    slots = next(r for r in SPACE.robots if r.robot == name)
+    for values, taken in ((numbers.action_forward(actions, states), slots.action), (numbers.state_forward(states), slots.state)):
+        others = np.setdiff1d(np.arange(values.shape[1]), taken)
+        assert (values[:, others] == 0).all() and (np.abs(values[:, list(taken)]).max(0) > 0).all()
+
+
+def test_transforms_survive_json():
+    numbers, actions, states = _fitted("bimanual")
+    back = from_json(to_json(numbers))
+    assert back == numbers
+    assert np.array_equal(back.action_forward(actions, states), numbers.action_forward(actions, states))
+
+
+def test_angles_are_told_as_sines_then_cosines_part_by_part():
+    numbers, _, states = _fitted("bimanual")
+    told = numbers.state_forward(states)
+    for first, dims in ((16, range(7)), (30, range(8, 15))):
+        np.testing.assert_allclose(told[:, first : first + 7], np.sin(states[:, list(dims)]), atol=1e-6)
+        np.testing.assert_allclose(told[:, first + 7 : first + 14], np.cos(states[:, list(dims)]), atol=1e-6)
+
+
+def test_every_gripper_opens_towards_plus_one():
+    for name, (action, _) in SPECS.items():
+        numbers, actions, states = _fitted(name)
+        dim = next(i for i, d in enumerate(action.dims) if d.kind in ("gripper", "effort"))
+        low, high = actions[:2].copy(), actions[:2].copy()
+        low[:, dim], high[:, dim] = actions[:, dim].min(), actions[:, dim].max()
+        slot = numbers.action_slots[dim]
+        moved = (numbers.action_forward(high, states[:2]) - numbers.action_forward(low, states[:2]))[:, slot]
+        assert (np.sign(moved) == (1 if action.dims[dim].sense == "open_positive" else -1)).all(), name
+
+
+def test_a_new_robot_gets_new_slots_and_moves_nobody_else():
+    six = ActionSpec(tuple(Dim(f"j{i}", "joint", "rad") for i in range(6)), 30.0)
+    state = StateSpec(six.dims)
+    wider = SPACE.joined([("arm7", *SPECS["arm7"]), ("so100", six, state)])
+    assert wider.robots[:-1] == SPACE.robots
+    assert wider.robots[-1].action == run(SPACE.action_width, 6) and wider.robots[-1].state == run(SPACE.state_width, 6)
+    assert wider.action_width == SPACE.action_width + 6
+    with pytest.raises(ConfigError, match="so100"):
+        SPACE.of("so100", six, state)
+
+
+def test_slots_with_two_meanings_are_told():
+    runs = {name: robots for name, _, robots in SPACE.meanings()["action"]}
+    assert set(runs["right arm"]) == {"arm7", "arm6", "sawyer", "bimanual"} and runs["single arm"] == {}
+    published = {name: robots for name, _, robots in paper().numbers.meanings()["action"]}
+    assert published["right arm"] == {"libero": 7, "gr1": 7} and published["single arm"] == {"franka": 8}
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: UnifiedSpace((RobotSlots("a", (0, 0), (1,)),)), "different"),
+        (lambda: UnifiedSpace((RobotSlots("a", (40,), (1,)),)), "below the width 37"),
+        (lambda: UnifiedSpace((RobotSlots("a", (1,), (1,)), RobotSlots("a", (2,), (2,)))), "twice"),
+        (lambda: UnifiedSpace((RobotSlots("arm7", (1,), (1,)),)).of("arm7", *SPECS["arm7"]), "7 action dims"),
+        (lambda: Split((Part((0, 2)), Part((2,)))), "into one part"),
+    ],
+)
+def test_slots_that_cannot_be_are_refused(make, says):
+    with pytest.raises(ConfigError, match=says):
+        make()
+
+
+def test_split_refuses_numbers_of_another_width():
+    with pytest.raises(SpecMismatch, match="takes 2 numbers"):
+        Split((Part((0, 1)),)).forward(np.zeros((3, 4), np.float32), None)
+
+
+def test_split_fits_each_part_on_its_own_dims():
+    values = np.stack([np.linspace(-3, 3, 200), np.linspace(0, 10, 200), np.linspace(-1, 1, 200)], axis=1).astype(np.float32)
+    numbers = Numbers(action=(), state=(Split((Part((2,), (SinCos(),)), Part((0, 1), (Normalise("min_max"),)))), SlotMap((4, 5, 0, 2), 6)))
+    fitted = numbers.fitted(np.zeros((200, 0), np.float32), values)
+    told = fitted.state_forward(values)
+    assert np.abs(told[:, [0, 2]]).max() <= 1 + 1e-6 and np.allclose(told[:, 4], np.sin(values[:, 2])) and (told[:, [1, 3]] == 0).all()
+
+
+def test_a_batch_of_several_robots_marks_the_dims_that_each_has():
+    numbers = {name: _fitted(name)[0] for name in ("arm7", "sawyer")}
+    examples = []
+    for name in ("arm7", "sawyer", "arm7"):
+        action, state = SPECS[name]
+        window = Window(_moving(state, 15, 3), _moving(action, 15, 4), np.ones(15, bool))
+        examples.append(Example(Sample(embodiment=name, state=window.states[0], future=window), ""))
+    batch = Collate(numbers, embodiments=("sawyer", "arm7"))(examples)
+    assert batch.embodiment.tolist() == [1, 0, 1]
+    assert batch.action_dims.sum(1).tolist() == [7, 4, 7]
+    assert (batch.future.actions[~batch.action_dims[:, None].expand_as(batch.future.actions)] == 0).all()
+    alone = Collate({"arm7": replace(numbers["arm7"], action=numbers["arm7"].action[:-1])})([examples[0]])
+    assert alone.action_dims is None and alone.future.actions.shape[-1] == 7
+    assert torch.isfinite(batch.future.states).all()
