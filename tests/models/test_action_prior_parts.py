@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.models.compositions import stirred
-from transformers import Qwen3Model
+from transformers import Qwen3ForCausalLM, Qwen3Model
 
 from praxia.data.batch import Batch, Chunk, Draws
-from praxia.errors import ConfigError
+from praxia.errors import CheckpointError, ConfigError
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
 from praxia.models.heads.flow import integrate, path, skewed_time
@@ -87,6 +87,36 @@ def test_zero_modulation_is_the_library_s_qwen3_without_a_causal_mask(attention)
     expected = library(inputs_embeds=rows, attention_mask=mask, use_cache=False).last_hidden_state
     torch.testing.assert_close(ours(rows, condition), expected, rtol=1e-5, atol=1e-5)
     assert not torch.allclose(stirred(ours)(rows, condition), expected, atol=1e-3)
+
+
+def test_encoder_and_decoder_start_from_public_qwen3_weights(tmp_path):
+    torch.manual_seed(1)
+    config = CORE.hf_config("sdpa")
+    config.vocab_size = 50
+    public = Qwen3ForCausalLM(config)
+    public.save_pretrained(tmp_path / "public")
+    core = replace(CORE, checkpoint=str(tmp_path / "public"))
+    encoder, head = ActionEncoder(STATE, ACTION, 2, core).build(1), PriorDecoder(STEPS, ACTION, 24, core).build(None, 0)
+    for stack, part in ((encoder.stack, encoder), (head.stack, head)):
+        part.load_checkpoint()
+        theirs = {k: v for k, v in public.model.state_dict().items() if k != "embed_tokens.weight"}
+        assert theirs and all(torch.equal(stack.state_dict()[k], v) for k, v in theirs.items())
+    assert all((p == 0).all() for n, p in head.stack.named_parameters() if "modulation" in n)
+    with pytest.raises(CheckpointError, match="num_hidden_layers is 2, the spec says 3"):
+        ActionEncoder(STATE, ACTION, 2, replace(core, layers=3)).build(1).load_checkpoint()
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        ActionEncoder(STATE, ACTION, 2, replace(core, checkpoint=str(tmp_path / "nowhere"))).build(1).load_checkpoint()
+
+
+def test_a_causal_mask_would_blind_the_summary_token(encoder, chunk):
+    """Trap 1 of the specification: under a causal mask the first row sees nothing, so that every chunk has one latent."""
+    zero = torch.zeros(2, dtype=torch.long)
+    other = replace(chunk, actions=chunk.actions + 1)
+    assert (encoder(chunk, zero) - encoder(other, zero)).abs().max() > 1e-3
+    blind = encoder.stack.forward
+    causal = torch.ones(1 + 2 + 2 * STEPS, 1 + 2 + 2 * STEPS, dtype=torch.bool).tril()[None, None].expand(2, -1, -1, -1)
+    encoder.stack.forward = lambda **inputs: blind(**(inputs | {"attention_mask": causal}))
+    assert torch.equal(encoder(chunk, zero), encoder(other, zero))
 
 
 def test_the_decoder_sees_the_latent_and_nothing_else(chunk):

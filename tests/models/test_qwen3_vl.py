@@ -8,7 +8,9 @@ import torch
 from backbone_cases import build, compare_with_library, make_batch, micro_specs, padded, pictures, prefix, relative_error, tokenizer_for
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from praxia.models.backbones.qwen3_vl import mrope_positions, pixel_rows, to_merge_order, to_row_order
+from praxia.errors import CheckpointError
+from praxia.models.backbones.qwen3_vision import to_merge_order, to_row_order
+from praxia.models.backbones.qwen3_vl import mrope_positions, pixel_rows
 from praxia.models.layout import Group, TokenLayout
 from praxia.models.states import Want
 
@@ -82,17 +84,30 @@ def test_positions_equal_the_library_rope_index():
     assert torch.equal(following, seen.sum(1) + deltas[:, 0]) and torch.equal(states.next_position, following)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "plain"])
+@pytest.mark.parametrize(("size", "merge"), [(32, 2), (64, 2), (64, 1), (48, 1)])  # of a table of 4 x 4 positions
 @torch.no_grad()
-def test_patches_and_deepstack_features_equal_the_library_tower():
-    backbone = build(SPEC)
-    images = pictures(32, 2, 2)
+def test_patches_and_deepstack_features_equal_the_library_tower(size, merge, attention):
+    backbone = build(SPEC, attention=attention, image_size=size, merge=merge)
+    images, side = pictures(size, 2, 2), size // SPEC.patch_size
     _, inputs = library_case(backbone, images, ("reach", "reach"))
     tower = backbone.model.model.visual(inputs["pixel_values"], grid_thw=inputs["image_grid_thw"])
     visual = backbone.encode_views(our_case(backbone, tokenizer_for(SPEC), images, ("reach", "reach")))
     assert relative_error(visual.embeddings.flatten(0, 2), tower.pooler_output) < 1e-5
     for ours, theirs in zip(visual.extra, tower.deepstack_features, strict=True):
         assert relative_error(ours.flatten(0, 2), theirs) < 1e-5
-    assert relative_error(to_merge_order(visual.patches.flatten(0, 1), (4, 4), 2).flatten(0, 1), tower.last_hidden_state) < 1e-5
+    assert relative_error(to_merge_order(visual.patches.flatten(0, 1), (side, side), merge).flatten(0, 1), tower.last_hidden_state) < 1e-5
+
+
+def test_a_convolutional_stem_makes_the_same_grid_and_has_no_public_weights():
+    backbone = build(SPEC, stem="conv", image_size=32)
+    batch = our_case(backbone, tokenizer_for(SPEC), pictures(32, 2, 2), ("reach", "pick"))
+    visual = backbone.encode_views(batch)
+    assert visual.patches.shape == (2, 2, 16, SPEC.vision_width) and visual.grid == (2, 2)
+    visual.embeddings.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in backbone.stem.parameters())
+    with pytest.raises(CheckpointError, match="no public weights"):
+        dataclasses.replace(backbone.spec, checkpoint="anything").build().load_checkpoint()
 
 
 @torch.no_grad()

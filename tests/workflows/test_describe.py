@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from praxia.recipes import action_priors
 from praxia.recipes.pose_vla import paper
-from praxia.workflows.describe import describe, stage_table
+from praxia.workflows.describe import describe, slot_table, stage_table
 
 
 def test_pose_vla_has_the_published_sizes_and_tokens():
@@ -26,3 +27,18 @@ def test_the_stage_table_says_where_each_stage_starts_and_what_the_user_brings()
     rows = stage_table(paper()).rows
     assert [row[0] for row in rows] == ["object_poses", "waypoints\n← object_poses", "robot\n← waypoints"]
     assert rows[1][1] == "waypoints\n(give --data)" and rows[2][4].endswith("x 32")
+
+
+def test_action_priors_has_the_published_sizes_and_slots():
+    facts = describe(action_priors.paper())
+    modules = facts["parameters"]["by_module"]
+    assert modules["encoder"] / 1e9 == pytest.approx(0.44, abs=0.005)
+    assert modules["head"] / 1e9 == pytest.approx(0.44 + 0.18, abs=0.005)  # and the modulation
+    assert modules["backbone"] / 1e9 == pytest.approx(2.13, abs=0.01)
+    for kind, width in (("action", 37), ("state", 74)):
+        assert [i for run in facts["slots"][kind] for i in range(run["first"], run["last"] + 1)] == list(range(width))
+    assert [run["name"] for run in facts["slots"]["action"] if len(run["robots"]) > 1] == ["right arm"]
+    assert facts["layout"]["action_prior"] == "" and "history" in facts["layout"]["robot"]
+    assert facts["trainable_by_stage"]["action_prior"] == modules["encoder"] + modules["head"]
+    rows = slot_table(facts["slots"]).rows
+    assert ("action", "right arm", "7 to 13", "libero 7, gr1 7", "several") in rows

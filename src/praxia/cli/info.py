@@ -10,7 +10,7 @@ from rich.console import Console
 from praxia.cli.arguments import flag_names, parse_known, print_json
 from praxia.recipes.load import load_recipe, override
 from praxia.report.words import count
-from praxia.workflows.describe import describe, stage_table
+from praxia.workflows.describe import describe, slot_table, stage_table
 
 
 @dataclass(frozen=True)
@@ -43,5 +43,8 @@ def main(arguments: Sequence[str]) -> None:
         print(f"\nstage {name}: {count(facts['trainable_by_stage'][name])} trainable, {flops:.2f} GFLOP a training sample,")
         print(f"  {memory['state']:.2f} GB weights, moments and gradients, {memory['at_batch']:.2f} GB with fp32 activations of the whole batch")
         print("\n".join("  " + line for line in layout.splitlines()))
+    if facts["slots"]:
+        print()
+        console.print(slot_table(facts["slots"]).rich("unified vectors"))
     print(f"\nadded tokens: {facts['added_tokens']['count']}; reused: {', '.join(facts['reused_tokens']) or 'none'}")
     print("licences: " + (", ".join(f"{k}: {v}" for k, v in facts["licences"].items()) or "none beyond those of the data"))

@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
+from praxia.data.unified_space import UnifiedSpace
 from praxia.models.lora import inject
-from praxia.models.spec import ModelSpec, SpecialToken
+from praxia.models.spec import HistoryToken, ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
 from praxia.registry import to_json
 from praxia.report.tables import Table
 from praxia.report.words import count
-from praxia.stages.recipe import Recipe, Stage
+from praxia.stages.recipe import Constant, Recipe, Stage
 from praxia.train.recompute import recompute
 from praxia.train.trainable import apply_trainable, trainable_table
 
@@ -41,6 +42,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
             "by_adapter": {n: _size(m.parameters()) for adapter in model.adapters for n, m in adapter.named_children()},
         },
         "trainable_by_stage": {s["name"]: s["trainable"] for s in stages},
+        "slots": _slots(recipe.numbers),
         "added_tokens": tokens["added"],
         "reused_tokens": tokens["reused"],
         "layout": {s["name"]: s.pop("layout") for s in stages},
@@ -65,10 +67,38 @@ def _filled(recipe: Recipe) -> tuple[ModelSpec, dict[str, Any]]:
         elif added:  # the public tokenizer is not at hand here; its length is known
             rows = max(rows, getattr(spec.backbone, "public_tokens", 0) + len(added))
         spec = replace(spec, backbone=replace(spec.backbone, vocabulary=rows))
-    if spec.head is not None:
-        widths = {"action_width": ASSUMED_ACTION, "state_width": ASSUMED_STATE}
-        spec = replace(spec, head=replace(spec.head, **{k: v for k, v in widths.items() if getattr(spec.head, k, None) == 0}))
+    widths, names = {"action_width": ASSUMED_ACTION, "state_width": ASSUMED_STATE}, spec.embodiments
+    if isinstance(recipe.numbers, UnifiedSpace):
+        widths = {"action_width": recipe.numbers.action_width, "state_width": recipe.numbers.state_width}
+        names = names or tuple(robot.robot for robot in recipe.numbers.robots)
+    parts = {part: getattr(spec, part) for part in ("head", "encoder")}
+    sized = {
+        part: replace(sizes, **{k: v for k, v in widths.items() if getattr(sizes, k, None) == 0})
+        for part, sizes in parts.items()
+        if sizes is not None
+    }
+    spec = replace(spec, **sized, embodiments=names)
     return spec, {"added": {"count": len(added), "tokens": _ranges(added)}, "reused": reused}
+
+
+def _slots(numbers: Any) -> dict[str, list[dict[str, Any]]]:
+    """Runs of the unified vectors and the robots that write there; {} of a recipe whose robots keep their own numbers."""
+    if not isinstance(numbers, UnifiedSpace):
+        return {}
+    return {
+        kind: [{"name": name, "first": run.start, "last": run.stop - 1, "robots": robots} for name, run, robots in runs]
+        for kind, runs in numbers.meanings().items()
+    }
+
+
+def slot_table(slots: dict[str, list[dict[str, Any]]]) -> Table:
+    """The unified vectors as a table; a run that several robots write means something else to each."""
+    rows = []
+    for kind, runs in slots.items():
+        for run in runs:
+            users = ", ".join(f"{robot} {number}" for robot, number in run["robots"].items()) or "nobody here"
+            rows.append((kind, run["name"], f"{run['first']} to {run['last']}", users, "several" if len(run["robots"]) > 1 else ""))
+    return Table(("vector", "slots", "range", "written by (numbers)", "meanings"), tuple(rows))
 
 
 def _ranges(tokens: Sequence[str]) -> list[str]:
@@ -80,6 +110,8 @@ def _ranges(tokens: Sequence[str]) -> list[str]:
 def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
     with torch.device("meta"):
         model = VLA(spec, stage.parts or PARTS, dict.fromkeys([t.token for t in spec.tokens if isinstance(t, SpecialToken)], 0))
+    if model.backbone is not None:
+        model.backbone.only_count()
     apply_trainable(model, stage.trainable, (*stage.frozen, *(inject(model, stage.lora) if stage.lora else ())))
     recompute(model, stage.recompute)
     trainable = _size(p for p in model.parameters() if p.requires_grad)
@@ -87,7 +119,7 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
     state = (8 + 2 * getattr(stage.optimiser, "bits", 32) / 8) * trainable + 4 * (total - trainable)
     kinds = _kinds(stage, acts=model.head is not None)
     looks = {kind: _look(model, _batch(spec, kind)) for kind in kinds}
-    flops = sum(share * looks[kind][0] for kind, share in kinds.items())
+    flops = len(stage.passes) * sum(share * looks[kind][0] for kind, share in kinds.items())
     activations = max(looks[kind][1] for kind in kinds)
     layout = _layout(model, _batch(spec, max(kinds, key=list(_KINDS).index))) if model.backbone is not None else ""
     return {
@@ -114,11 +146,11 @@ _KINDS: tuple[str, ...] = ("look", "answer", "action")  # pictures alone; a ques
 
 
 def _kinds(stage: Stage, acts: bool) -> dict[str, float]:
-    """What the samples of a stage are and their shares: the kinds differ in what they run."""
+    """What the samples of a stage are and their shares: the kinds differ in what they run. Sources weighed by their size count alike here."""
     shares: dict[str, float] = {}
     for source in stage.sources:
         kind = "action" if source.supervision.needs.horizon else "answer" if getattr(source.supervision, "asks", True) else "look"
-        shares[kind] = shares.get(kind, 0.0) + source.weight
+        shares[kind] = shares.get(kind, 0.0) + (source.weight or 1.0)
     total = sum(shares.values())
     return {kind: share / total for kind, share in shares.items()} or {"action" if acts else "answer": 1.0}
 
@@ -169,13 +201,14 @@ def _batch(spec: ModelSpec, kind: str) -> Batch:
             T_base_cam=torch.ones(*slots, 4, 4, **meta),
             time=torch.zeros(slots, **meta),
         )
-    future = state = None
+    future = past = state = None
     if kind == "action":
         horizon, action = spec.head.horizon, spec.head.action_width
         width = getattr(spec.head, "state_width", 0) or getattr(spec.encoder, "state_width", ASSUMED_STATE)
         state = torch.zeros(BATCH, width, **meta)
         valid = torch.ones(BATCH, horizon, dtype=torch.bool, **meta)
         future = Chunk(torch.zeros(BATCH, horizon, width, **meta), torch.zeros(BATCH, horizon, action, **meta), valid)
+        past = future if views is not None and any(isinstance(t, HistoryToken) for t in spec.tokens) else None
     return Batch(
         size=BATCH,
         views=views,
@@ -183,6 +216,7 @@ def _batch(spec: ModelSpec, kind: str) -> Batch:
         target=tokens(TARGET_TOKENS) if views and kind == "answer" else None,
         state=state,
         future=future,
+        past=past,
         embodiment=torch.zeros(BATCH, dtype=torch.long, **meta) if spec.embodiments else None,
     )
 
@@ -197,7 +231,7 @@ def stage_table(recipe: Recipe) -> Table:
     for stage in recipe.stages:
         starts = [f"← {i.stage or i.checkpoint}" for i in stage.init_from]
         says = sorted({s.supervision.name for s in stage.sources}) + ["(give --data)"] * any(s.data is None for s in stage.sources)
-        scored = [to_json(w.objective)["kind"].split("/")[-1] for w in stage.objectives]
+        scored = [getattr(w.objective, "name", w.objective.kind.split("/")[-1]) for w in stage.objectives if w.weight != Constant(0.0)]
         moves = [f"only {p}" for p in stage.trainable if p != "*"] + [f"not {p}" for p in stage.frozen]
         long = [f"{count(stage.steps)} x {stage.batch}"] + [f"{stage.minutes:g} min"] * (stage.minutes > 0)
         rows.append(tuple("\n".join(cell) for cell in ([stage.name, *starts], says, scored, [*(stage.parts or ("all",)), *moves], long)))

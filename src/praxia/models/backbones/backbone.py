@@ -96,6 +96,9 @@ class Backbone(nn.Module, ABC):
         """
         require_tokens(tokenizer, self.spec.specials, type(self.spec).__name__)
 
+    def only_count(self) -> None:
+        """In place of `bind` where no tokenizer is at hand and tokens and FLOPs are counted on the meta device. Default: nothing to change."""
+
     def arrange(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Put the pieces in this family's order, adding its literals (view delimiters, a leading token). Default: as given."""
         return list(pieces)

@@ -53,6 +53,10 @@ class ChatBackbone(Backbone):
         parts = {"chat": (TURN, "user\n"), "open": self.view_open, "close": self.view_close}
         self._literals = {name: render(tokenizer, p, family) for name, p in parts.items()}
 
+    def only_count(self) -> None:
+        """As many literals as the public tokenizers make."""
+        self._literals = {"chat": [0, 0, 0], "open": [0] * len(self.view_open), "close": [0] * len(self.view_close)}
+
     def prompt_ids(self, tokenizer, text: str) -> list[int]:
         return render(tokenizer, (text, *ASK_REPLY), type(self.spec).__name__)
 

@@ -11,6 +11,7 @@ from praxia.errors import CheckpointError
 from praxia.models.backbones.backbone import Attention, check_grid
 from praxia.models.backbones.chat import END, PAD, TURN, ChatBackbone, Special
 from praxia.models.backbones.public import load_public
+from praxia.models.backbones.qwen3_vision import to_merge_order, to_row_order, vision_states
 from praxia.models.layout import TokenLayout
 from praxia.models.states import AttentionGeometry, VisualTokens
 from praxia.models.vision.conv_stem import ConvStem
@@ -113,6 +114,7 @@ class Qwen3VLBackbone(ChatBackbone):
     """
 
     view_open, view_close = (VISION_START,), (VISION_END,)
+    _adds_deepstack = True
 
     def __init__(self, spec: Qwen3VL):
         super().__init__()
@@ -129,15 +131,15 @@ class Qwen3VLBackbone(ChatBackbone):
     def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], list[Tensor]]:
         spec, count = self.spec, len(pixels)
         side = spec.image_size // spec.patch_size
+        visual = self.model.model.visual
         if spec.stem == "conv":
             rows = to_merge_order(self.stem(pixels).flatten(2).transpose(1, 2), (side, side), spec.merge)
         else:
             flat = to_merge_order(pixel_rows(pixels, spec.patch_size), (side, side), spec.merge)
-            rows = flat.unflatten(-1, (3, 1, spec.patch_size**2)).expand(-1, -1, -1, TEMPORAL_PATCH, -1).flatten(2)
-        grid = torch.tensor([[1, side, side]], device=pixels.device).expand(count, 3)
-        out = self.model.model.visual(rows.flatten(0, 1), grid_thw=grid)
-        tokens = to_row_order(out.last_hidden_state.unflatten(0, (count, -1)), (side, side), spec.merge)
-        return tokens, (side, side), [f.unflatten(0, (count, -1)) for f in out.deepstack_features]
+            frames = flat.unflatten(-1, (3, 1, spec.patch_size**2)).expand(-1, -1, -1, TEMPORAL_PATCH, -1)
+            rows = visual.patch_embed(frames.flatten(2).flatten(0, 1)).unflatten(0, (count, -1))
+        states, deep = vision_states(visual, rows, side, spec.merge, spec.attention)
+        return to_row_order(states, (side, side), spec.merge), (side, side), deep
 
     def project(self, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
         merge = self.spec.merge
@@ -148,8 +150,13 @@ class Qwen3VLBackbone(ChatBackbone):
     def positions(self, layout: TokenLayout, grid: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
         return mrope_positions(layout, grid)
 
+    def only_count(self) -> None:
+        """As many literals as the public tokenizer makes; DeepStack features are not added, which asks for values and costs nothing."""
+        super().only_count()
+        self._adds_deepstack = False
+
     def language_inputs(self, layout: TokenLayout, visual: VisualTokens | None) -> dict[str, Any]:
-        if visual is None or not visual.extra:
+        if visual is None or not visual.extra or not self._adds_deepstack:
             return {}
         rows = torch.cat([torch.full((g.length,), g.name.startswith("view:")) for g in layout.groups]).to(layout.valid.device)
         return {
@@ -190,15 +197,3 @@ def pixel_rows(pixels: Tensor, patch: int) -> Tensor:
     """Pictures [M, 3, S, S] -> patches row by row [M, P, 3 * patch * patch], channel first inside a patch."""
     rows = pixels.unflatten(3, (-1, patch)).unflatten(2, (-1, patch))  # [M, 3, R, patch, C, patch]
     return rows.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
-
-
-def to_merge_order(tokens: Tensor, grid: tuple[int, int], merge: int) -> Tensor:
-    """Tokens [M, P, D] row by row -> block by block: the merge x merge neighbours that become one token stand together."""
-    blocks = tokens.unflatten(1, (grid[0] // merge, merge, grid[1] // merge, merge))
-    return blocks.transpose(2, 3).flatten(1, 4)
-
-
-def to_row_order(tokens: Tensor, grid: tuple[int, int], merge: int) -> Tensor:
-    """Inverse of `to_merge_order`."""
-    blocks = tokens.unflatten(1, (grid[0] // merge, grid[1] // merge, merge, merge))
-    return blocks.transpose(2, 3).flatten(1, 4)

@@ -1,0 +1,158 @@
+"""What a policy with a history token is told of its past, and when it acts without."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.models.compositions import stirred
+from tests.policy.micro_policy import observation_of
+
+from praxia.data.number_transforms import Numbers
+from praxia.data.supervision.supervision import Example, Needs
+from praxia.errors import ObservationError
+from praxia.models.backbones.qwen3_vl import Qwen3VL
+from praxia.models.conditioners.action_encoder import ActionEncoder
+from praxia.models.conditioners.latent_query import LatentQuery
+from praxia.models.heads.prior_decoder import PriorDecoder
+from praxia.models.qwen3_core import Qwen3Size
+from praxia.models.spec import HistoryToken, LearnedTokens, ModelSpec
+from praxia.models.vla import VLA
+from praxia.policy import Policy, PolicyConfig, Robot
+from praxia.policy.history import History
+from praxia.recipes.words import world_words
+from praxia.tokens.local_tokenizer import local_tokenizer
+
+PAST, HORIZON, REPLAN = 4, 5, 2
+
+
+@pytest.fixture(scope="module")
+def policy(tabletop_source):
+    """A micro Action Priors policy with random weights that all count."""
+    source = tabletop_source
+    torch.manual_seed(0)
+    backbone = Qwen3VL(
+        image_size=32, patch_size=8, merge=1, vision_width=24, vision_layers=2, vision_heads=2, vision_mlp=32, deepstack=(0,), position_grid=4,
+        text_width=32, text_layers=2, text_heads=4, text_kv_heads=2, text_head_dim=16, text_mlp=48, mrope=(4, 2, 2), vocabulary=0, attention="plain",
+    )  # fmt: skip
+    tokenizer = local_tokenizer(world_words(), backbone.specials)
+    core = Qwen3Size(width=24, layers=2, heads=4, kv_heads=2, head_dim=8, mlp=32)
+    action, state = source.action_spec.width, source.state_spec.width
+    spec = ModelSpec(
+        backbone=replace(backbone, vocabulary=len(tokenizer)),
+        tokens=(HistoryToken(), LearnedTokens("q", 1)),
+        order=("views", "prompt", "history", "q", "target"),
+        prefix_attention="causal",
+        encoder=ActionEncoder(state, action, 2, core),
+        conditioner=LatentQuery("q", width=24),
+        head=PriorDecoder(HORIZON, action, 24, core, steps=3),
+        embodiments=(source.embodiment,),
+    )
+    model = VLA(spec)
+    model.backbone.bind(tokenizer)
+    numbers = Numbers().fitted(*source.numbers())
+    robot = Robot(source.embodiment, source.action_spec, source.state_spec, source.cameras, numbers)
+    parts = ("backbone", "tokens", "encoder", "conditioner", "head")
+    config = PolicyConfig(
+        "action_priors", "tiny", "robot", spec, parts, (robot,), HORIZON, REPLAN, "fp32", vocabulary_size=len(tokenizer), history=PAST
+    )
+    return Policy(config, stirred(model), tokenizer)
+
+
+def _seen(source, index=0):
+    return observation_of(source, index) | {"episode_id": "one"}
+
+
+def test_the_policy_tells_how_much_of_the_past_it_reads(policy):
+    assert policy.history == PAST and policy.metadata["history"] == PAST
+
+
+def test_what_the_client_says_was_executed_is_what_the_policy_reads(policy, tabletop_source):
+    session, first, then = policy.session(), _seen(tabletop_source), _seen(tabletop_source, 1)
+    assert session.infer(first)["history"] == 0
+    actions = session.infer(first)["actions"][:REPLAN]
+    states = np.stack([first["state"]] * REPLAN)
+    answers = []
+    for done in (actions, -actions):
+        session = policy.session()
+        session.infer(first)
+        told = session.infer(then | {"executed": done, "executed_states": states})
+        assert told["history"] == REPLAN
+        answers.append(told["actions"])
+    assert not np.allclose(*answers)
+
+
+def test_commands_count_as_executed_where_the_client_says_nothing(policy, tabletop_source):
+    first, then = _seen(tabletop_source), _seen(tabletop_source, 1)
+    silent, telling = policy.session(), policy.session()
+    commanded = telling.infer(first)["actions"][:REPLAN]
+    assert np.array_equal(silent.infer(first)["actions"][:REPLAN], commanded)
+    between = np.linspace(first["state"], then["state"], REPLAN, endpoint=False)
+    told = telling.infer(then | {"executed": commanded, "executed_states": between})
+    np.testing.assert_allclose(silent.infer(then)["actions"], told["actions"], atol=1e-5)
+
+
+def test_a_new_episode_forgets(policy, tabletop_source):
+    first, then = _seen(tabletop_source), _seen(tabletop_source, 1)
+    session, fresh = policy.session(), policy.session()
+    session.infer(first)
+    assert session.infer(then)["history"] == REPLAN
+    again = session.infer(first | {"episode_id": "two"})
+    assert again["history"] == 0
+    assert np.array_equal(again["actions"], fresh.infer(first | {"episode_id": "two"})["actions"])
+
+
+def test_without_episode_id_it_acts_without_history_and_says_so_once(policy, tabletop_source, caplog):
+    session, unnamed = policy.session(), observation_of(tabletop_source)
+    with caplog.at_level(logging.WARNING):
+        found = [session.infer(unnamed) for _ in range(3)]
+    assert [f["history"] for f in found] == [0, 0, 0]
+    assert sum("episode_id" in record.message for record in caplog.records) == 1
+
+
+def test_acting_without_history_is_what_the_second_pass_teaches(policy, tabletop_source):
+    """No past, and a past that a pass drops, are one and the same to the model."""
+    sample = tabletop_source.sample(1, Needs(horizon=HORIZON, history=PAST))
+    noise = policy.model_noise(0)
+    blind = policy.act([replace(sample, past=None, future=None)], noise)[0]
+    batch = policy.collate([_example(replace(sample, future=None))])
+    dropped = policy.model.sample(batch, noise, drop=("history",))
+    np.testing.assert_allclose(policy.robot.numbers.action_inverse(dropped[0].numpy(), sample.state), blind, atol=1e-6)
+    with_past = policy.model.sample(batch, noise)
+    assert not torch.allclose(with_past, dropped)
+
+
+def test_the_future_cannot_leak_into_the_history_token(policy, tabletop_source):
+    """Trap 2 of the specification: with other actions ahead the prediction of a training forward stays what it was."""
+    sample = tabletop_source.sample(1, Needs(horizon=HORIZON, history=PAST))
+    other = replace(sample, future=replace(sample.future, actions=sample.future.actions + 1, states=sample.future.states - 1))
+    latents = []
+    for one in (sample, other, replace(sample, past=replace(sample.past, actions=sample.past.actions + 1))):
+        batch = policy.collate([_example(one)])
+        with torch.no_grad():
+            latents.append(policy.model(batch, policy.model.draw(batch, torch.Generator().manual_seed(0))).latents)
+    assert torch.equal(latents[0]["predicted"], latents[1]["predicted"])
+    assert not torch.allclose(latents[0]["encoded"], latents[1]["encoded"])
+    assert not torch.allclose(latents[0]["predicted"], latents[2]["predicted"]), "the past must be seen, or nothing was tested"
+
+
+def _example(sample):
+    return Example(sample, sample.instruction)
+
+
+def test_rows_of_states_and_actions_must_be_equally_many(policy, tabletop_source):
+    width = policy.action_spec.width
+    with pytest.raises(ObservationError, match="executed_states has 1 rows, executed has 2"):
+        policy.session().infer(_seen(tabletop_source) | {"executed": np.zeros((2, width)), "executed_states": np.zeros((1, policy.state_spec.width))})
+
+
+def test_a_window_keeps_the_latest_steps_and_marks_what_was_before_the_episode():
+    history, state = History(3), np.array([1.0, 2.0], np.float32)
+    empty = history.window(state, 1)
+    assert not empty.valid.any() and (empty.states == state).all()
+    for step in range(5):
+        history.look({"state": state, "executed": np.full((1, 1), step, np.float32), "executed_states": np.full((1, 2), step, np.float32)})
+        window = history.window(state, 1)
+        assert window.valid.tolist() == [step >= 2, step >= 1, True]
+    assert window.actions[:, 0].tolist() == [2, 3, 4] and window.states[0].tolist() == [2, 2]
