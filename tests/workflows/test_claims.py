@@ -11,7 +11,7 @@ from praxia.files import read_json, write_json
 from praxia.recipes.pose_vla_claim import JOINTS_OF_STATE, Budget
 from praxia.recipes.pose_vla_claim import claim as pose_vla_claim
 from praxia.registry import to_json
-from praxia.stages.claim import Claim, Variant
+from praxia.stages.claim import Claim, Judged, Variant
 from praxia.train.settings import TrainSettings
 from praxia.workflows.claims import run_claim
 from praxia.worlds.tabletop.robots import ROBOTS
@@ -27,7 +27,9 @@ def trained_for(steps: int, data: str, seed: int):
 @pytest.fixture
 def claim(tabletop_data):
     variants = tuple(Variant(f"{n} steps", f"{n} updates", partial(trained_for, n, str(tabletop_data))) for n in (2, 3, 4))
-    return Claim("More is more.", ("3 steps", "2 steps"), variants, tasks=("reach", "press"), episodes=1, seeds=2, published=(("theirs", "7 %"),))
+    return Claim(
+        "More is more.", ("3 steps", "2 steps"), variants, (Judged(tasks=("reach", "press"), episodes=1),), seeds=2, published=(("theirs", "7 %"),)
+    )
 
 
 def weights(root):
@@ -72,7 +74,7 @@ def test_finished_runs_are_not_trained_again_and_those_of_another_plan_do_not_co
     assert run_claim(claim, tmp_path, SETTINGS, seeds=1, workers=0, show=False)["variants"] == found["variants"]
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("done.json")} == before
     with pytest.raises(ConfigError, match=r"(?s)plan.*in a claim: give another --out, or delete .*seed0"):
-        run_claim(replace(claim, test_seed=1), tmp_path, SETTINGS, seeds=1, workers=0, show=False)
+        run_claim(replace(claim, judged=(replace(claim.judged[0], seed=1),)), tmp_path, SETTINGS, seeds=1, workers=0, show=False)
 
 
 def test_a_claim_names_its_variants(claim, tmp_path):
@@ -92,7 +94,7 @@ def test_poses_and_their_placebo_differ_in_what_they_say_and_start_from_the_same
     monkeypatch.setattr("praxia.workflows.train_recipe.SCORED_ON", 1)
     monkeypatch.setattr("praxia.workflows.pose_answers._LIMIT", 40)  # an untrained model's answers are as long as they may be
     claim = pose_vla_claim(Budget(base=2, objects=2, waypoints=2, robot=2, demonstrations=1, scenes=2, tasks=("reach", "press")))
-    claim = replace(claim, episodes=1)
+    claim = replace(claim, judged=(replace(claim.judged[0], episodes=1),))
     found = run_claim(claim, tmp_path, SETTINGS, seeds=1, workers=0, show=False)
     assert "stage base_vlm: taken from" in capsys.readouterr().out
     poses, placebo = ([(s["name"], s["steps"], s["samples"]) for s in row["seeds"]["0"]["stages"]] for row in found["variants"])
@@ -107,7 +109,7 @@ def test_variants_act_in_joint_angles_and_a_policy_is_judged_in_another_world(tm
     monkeypatch.setattr("praxia.workflows.pose_answers._LIMIT", 40)
     claim = pose_vla_claim(Budget(base=2, objects=2, waypoints=2, robot=2, demonstrations=1, scenes=2, tasks=("reach", "press")))
     names = ("none, joint actions", "poses, moved camera")
-    found = run_claim(replace(claim, episodes=1), tmp_path, SETTINGS, names=names, seeds=1, workers=0, show=False)
+    found = run_claim(replace(claim, judged=(replace(claim.judged[0], episodes=1),)), tmp_path, SETTINGS, names=names, seeds=1, workers=0, show=False)
     assert sorted(row["name"] for row in found["variants"]) == sorted(names)
     joint, moved = (read_json(tmp_path / name / "seed0/eval/results.json")["fingerprint"] for name in ("none_joint_actions", "poses_moved_camera"))
     assert joint["action"] == "joint" and "head_azimuth" not in joint

@@ -14,9 +14,8 @@ from praxia.errors import ConfigError
 from praxia.evaluate.benchmarks import benchmark
 from praxia.evaluate.controls import CONTROLS
 from praxia.evaluate.evaluate import compare_folders, evaluate
-from praxia.evaluate.factory import policy_folder
+from praxia.evaluate.factory import driver
 from praxia.evaluate.rollout import Rules
-from praxia.policy.folder import read_config
 from praxia.report.conditions import conditions
 from praxia.report.tables import paired_table, success_table
 from praxia.workflows import summary
@@ -29,7 +28,8 @@ class Eval:
     policy: Annotated[Path, tyro.conf.Positional]
     """Policy folder (runs/<name>/policy)."""
     benchmark: str = "tabletop"
-    """tabletop, tabletop-unseen-words, metaworld-8, metaworld-8-final, metaworld-mt10, metaworld-mt50, metaworld-mt50-public."""
+    """tabletop, tabletop-arm6, tabletop-bimanual, tabletop-unseen-words,
+    metaworld-8, metaworld-8-final, metaworld-mt10, metaworld-mt50, metaworld-mt50-public."""
     tasks: tuple[str, ...] = ()
     """Some of the benchmark's tasks; all if empty."""
     episodes: int | None = None
@@ -49,7 +49,7 @@ class Eval:
     device: str = "auto"
     """auto, cpu, cuda ..."""
     embodiment: str = ""
-    """Robot to drive, if the policy knows several."""
+    """Robot to drive, if the policy knows several; the benchmark's own if left out."""
     workers: int | None = None
     """Worker processes; one a core if left out, 0 = this process."""
     size: int | None = None
@@ -67,20 +67,16 @@ def main(arguments: Sequence[str]) -> None:
     world = {"size": options.size} if options.size else {}
     rules = Rules(replan=options.replan) if options.replan else None
     chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules)
-    for folder in (options.policy, options.against):
-        if folder is not None:
-            read_config(folder)  # said now, not by every worker
     controls = CONTROLS if options.controls and not options.against else ()
     out = options.out or options.policy.parent / "eval" / options.benchmark
     device = resolve_device(options.device)
-    results = evaluate(
-        chosen, policy_folder(options.policy, device, options.embodiment), out, controls, options.control_episodes, options.workers, not options.json
-    )
+    policies = [driver(f, chosen.embodiment, device, options.embodiment) for f in (options.policy, options.against) if f is not None]
+    results = evaluate(chosen, policies[0], out, controls, options.control_episodes, options.workers, not options.json)
     if controls and options.out is None and (options.policy.parent / "config.json").is_file():
         summary.add(options.policy.parent, summary.judged(results))
     if options.against:
         other = out.with_name(out.name + "-against")
-        evaluate(chosen, policy_folder(options.against, device, options.embodiment), other, (), None, options.workers, not options.json)
+        evaluate(chosen, policies[1], other, (), None, options.workers, not options.json)
         results = {"first": results, "paired": compare_folders(out, other)}
     if options.json:
         print_json(results)

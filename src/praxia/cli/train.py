@@ -18,7 +18,8 @@ from praxia.train.settings import TrainSettings
 from praxia.workflows.describe import stage_table
 from praxia.workflows.train_recipe import Trained, train_recipe, with_data
 
-BENCHMARK_OF = {"arm7": "tabletop", "sawyer": "metaworld-8"}  # robots of the worlds that come with praxia
+# robots of the worlds that come with praxia
+BENCHMARK_OF = {"arm7": "tabletop", "arm6": "tabletop-arm6", "bimanual": "tabletop-bimanual", "sawyer": "metaworld-8"}
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ def _tell(trained: Trained) -> None:
         print(f"{result.name}: {result.steps} steps, {result.samples} samples in {result.seconds:.0f} s; {to_json(result.metrics)}")
     if trained.policy:
         print(f"policy: {trained.policy}")
-        if name := BENCHMARK_OF.get(trained.assembly.robots[0].embodiment):
-            print(f"  judge it: praxia eval {trained.policy} --benchmark {name}")
+        for robot in trained.assembly.robots:
+            if robot.embodiment in BENCHMARK_OF:
+                print(f"  judge it: praxia eval {trained.policy} --benchmark {BENCHMARK_OF[robot.embodiment]}")
         print(f"  serve it: praxia serve {trained.policy}")
 
 

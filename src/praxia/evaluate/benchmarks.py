@@ -3,6 +3,7 @@
 | name | world | episodes |
 |---|---|---|
 | tabletop | embedded, split "benchmark" | held-out seeds; another `seed` is another test set |
+| tabletop-arm6, tabletop-bimanual | the same table with another robot | the same |
 | tabletop-unseen-words | the same scenes, phrasings that training never used | the same |
 | metaworld-8 | eight tasks, fast look, 200 steps | MT1 seed 4242 (choosing); training is MT1 seed 0 |
 | metaworld-8-final | the same | MT1 seed 777: used once, at the end |
@@ -29,13 +30,14 @@ EIGHT_LIMIT = 200  # steps an episode; the experts need 34 to 92
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is judged and how. groups: difficulty group -> its tasks, where results are reported by group."""
+    """What is judged and how. embodiment: the world's robot. groups: difficulty group -> its tasks, where results are reported by group."""
 
     name: str
     world: Factory
     plan: EpisodePlan
     rules: Rules = field(default_factory=Rules)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    embodiment: str = ""
 
 
 def benchmark_names() -> tuple[str, ...]:
@@ -71,13 +73,14 @@ Options = tuple[str, ...] | None
 _Builder = Callable[[str, Options, int | None, int, dict[str, Any]], Benchmark]
 
 
-def _tabletop(phrasing: str) -> _Builder:
+def _tabletop(phrasing: str, robot: str = "arm7") -> _Builder:
     def build(name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any]) -> Benchmark:
-        factory = Factory("praxia.worlds.tabletop:Tabletop", {"split": "benchmark", "phrasing": phrasing} | world)
+        other = {} if robot == "arm7" else {"robot": robot}
+        factory = Factory("praxia.worlds.tabletop:Tabletop", {"split": "benchmark", "phrasing": phrasing} | other | world)
         probe = factory.build()
         chosen = _part(name, tasks, probe.tasks())
         probe.close()
-        return Benchmark(name, factory, held_out_plan(name, chosen, episodes or 20, seed))
+        return Benchmark(name, factory, held_out_plan(name, chosen, episodes or 20, seed), embodiment=robot)
 
     return build
 
@@ -90,7 +93,8 @@ def _mt1(all_tasks: tuple[str, ...], benchmark_seed: int, limit: int, usual: int
             )
         chosen = _part(name, tasks, all_tasks)
         factory = Factory("praxia.worlds.metaworld:MetaWorld", {"tasks": list(chosen), "limit": limit} | world)
-        return Benchmark(name, factory, mt1_plan(name, chosen, episodes or usual, benchmark_seed), groups=_groups(all_tasks, chosen))
+        plan = mt1_plan(name, chosen, episodes or usual, benchmark_seed)
+        return Benchmark(name, factory, plan, groups=_groups(all_tasks, chosen), embodiment="sawyer")
 
     return build
 
@@ -98,11 +102,14 @@ def _mt1(all_tasks: tuple[str, ...], benchmark_seed: int, limit: int, usual: int
 def _public(name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any]) -> Benchmark:
     chosen = _part(name, tasks, tuple(TASKS))
     factory = Factory("praxia.worlds.metaworld:MetaWorld", {"tasks": list(chosen), "protocol": "public"} | world)
-    return Benchmark(name, factory, held_out_plan(name, chosen, episodes or 10, seed), groups=_groups(tuple(TASKS), chosen))
+    plan = held_out_plan(name, chosen, episodes or 10, seed)
+    return Benchmark(name, factory, plan, groups=_groups(tuple(TASKS), chosen), embodiment="sawyer")
 
 
 _BUILDERS: dict[str, _Builder] = {
     "tabletop": _tabletop("train"),
+    "tabletop-arm6": _tabletop("train", "arm6"),
+    "tabletop-bimanual": _tabletop("train", "bimanual"),
     "tabletop-unseen-words": _tabletop("held_out"),
     "metaworld-8": _mt1(EIGHT, CHOOSING_SEED, EIGHT_LIMIT, 20),
     "metaworld-8-final": _mt1(EIGHT, FINAL_SEED, EIGHT_LIMIT, 20),

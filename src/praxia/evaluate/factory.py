@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from praxia.errors import ConfigError
+from praxia.policy.folder import read_config
 from praxia.registry import register, to_json
 
 
@@ -33,6 +34,12 @@ class Factory:
 def policy_folder(folder: Path | str, device: str = "cpu", embodiment: str = "") -> Factory:
     """The policy saved in a folder."""
     return Factory("praxia.policy.policy:Policy.load", {"folder": str(Path(folder).resolve()), "device": device, "embodiment": embodiment})
+
+
+def driver(folder: Path | str, robot: str, device: str = "cpu", asked: str = "") -> Factory:
+    """The policy saved in a folder, driving the robot asked for, or a world's `robot` where the policy knows several. Raises CheckpointError."""
+    known = [r.embodiment for r in read_config(folder).robots]
+    return policy_folder(folder, device, asked or (robot if len(known) > 1 and robot in known else ""))
 
 
 def policy_identity(factory: Factory) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from praxia.data.number_transforms import Numbers, RelativeToState
 from praxia.data.supervision import Placebo
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.recipes.pose_vla import QUICKSTART_TASKS, from_stage, tiny
-from praxia.stages.claim import Claim, Variant
+from praxia.stages.claim import Claim, Judged, Variant
 from praxia.stages.recipe import Recipe, Source, Stage
 
 FIRST_SEED = 100  # of the demonstrations of training seed 0: apart from those of the quickstart
@@ -102,8 +102,7 @@ def claim(budget: Budget | None = None) -> Claim:
                 for name, place in (("poses", "first"), ("placebo", "second"))
             ),
         ),
-        tasks=budget.tasks,
-        test_seed=3,
+        judged=(Judged(tasks=budget.tasks, seed=3),),
         published=(  # RoboTwin 2.0, 50 tasks, Easy / Hard, end of the pretraining ablation
             ("no pose pretraining, joint actions", "35.4 / 33.4 %"),
             ("+ object poses", "70.2 / 69.1 %"),

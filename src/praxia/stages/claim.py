@@ -33,21 +33,28 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Episodes that all variants are judged on. benchmark: by name; tasks: of it; episodes: a task; seed: of the test set."""
+
+    benchmark: str = "tabletop"
+    tasks: tuple[str, ...] = ()
+    episodes: int = 20
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Claim:
     """The claim holds if the first variant of the primary contrast succeeds more often than the second; all other variants are exploratory.
 
-    statement: what is claimed, one sentence. benchmark, tasks, episodes (a task), test_seed: what all are judged on. seeds: training seeds of the
-    primary contrast. least: smallest difference of success rates that would matter.
+    statement: what is claimed, one sentence. judged: what all are judged on, one benchmark a robot. seeds: training seeds of the primary contrast.
+    least: smallest difference of success rates that would matter.
     published: (setting, result) rows of the paper, printed beside ours.
     """
 
     statement: str
     primary: tuple[str, str]
     variants: tuple[Variant, ...]
-    tasks: tuple[str, ...]
-    benchmark: str = "tabletop"
-    episodes: int = 20
-    test_seed: int = 0
+    judged: tuple[Judged, ...]
     seeds: int = 5
     least: float = 0.05
     published: tuple[tuple[str, str], ...] = ()

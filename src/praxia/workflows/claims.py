@@ -1,8 +1,8 @@
 """praxia claims: train and judge the variants of a claim seed by seed, compare the primary ones, write claim.json and claim.md."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from praxia.errors import ConfigError
 from praxia.evaluate.benchmarks import Benchmark, benchmark
 from praxia.evaluate.contrast import contrast
 from praxia.evaluate.evaluate import evaluate, record_path
-from praxia.evaluate.factory import policy_folder
+from praxia.evaluate.factory import driver
 from praxia.evaluate.records import RecordFile
+from praxia.evaluate.results import success_table
+from praxia.evaluate.rollout import Record
 from praxia.files import read_json, write_json, write_text
 from praxia.policy.config import git_commit
 from praxia.report.claim_page import claim_page
@@ -30,6 +32,42 @@ SEED = "seed"  # begin of the name of a run's folder, its training seed is the r
 SAME = ("first_stage", "world")  # of the two runs of a seed: digest of the weights that their first stage left, fingerprint of the world
 CLAIM = "claim"  # in a run's summary: what is reported of it, as it was when it finished
 TOKENS_OVER = 4  # steps of a stage that its target tokens a sample are counted over
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The benchmarks that a claim is judged on, one after the other."""
+
+    benchmarks: tuple[Benchmark, ...]
+
+    @classmethod
+    def of(cls, claim: Claim, world: Mapping[str, Any]) -> "Judges":
+        """Those of a claim. world: further keywords of every world."""
+        return cls(tuple(benchmark(j.benchmark, j.tasks or None, j.episodes, j.seed, world) for j in claim.judged))
+
+    @property
+    def name(self) -> str:
+        """All their names."""
+        return ", ".join(b.name for b in self.benchmarks)
+
+    @property
+    def hash(self) -> str:
+        """Identity of all episodes."""
+        hashes = [b.plan.hash for b in self.benchmarks]
+        return hashes[0] if len(hashes) == 1 else fingerprint(hashes)
+
+    @property
+    def tasks(self) -> list[str]:
+        """Task of every episode, in the order of the records."""
+        return [self.task(b, episode.task) for b in self.benchmarks for episode in b.plan.episodes]
+
+    def task(self, of: Benchmark, task: str) -> str:
+        """A task's name, with its benchmark's where there are several."""
+        return task if len(self.benchmarks) == 1 else f"{of.name}: {task}"
+
+    def folder(self, run: Path, of: Benchmark) -> Path:
+        """Where a run's records of a benchmark are."""
+        return run / "eval" if len(self.benchmarks) == 1 else run / "eval" / of.name
 
 
 def run_claim(
@@ -50,8 +88,8 @@ def run_claim(
     if seeds < 1:
         raise ConfigError(f"{seeds} training seeds; give at least 1, and at least 2 for a contrast")
     root, variants = Path(root), [claim.variant(name) for name in names or claim.primary]
-    judged = benchmark(claim.benchmark, claim.tasks, claim.episodes, claim.test_seed)
-    worlds = {v.name: benchmark(claim.benchmark, claim.tasks, claim.episodes, claim.test_seed, v.world) for v in variants}  # faults are said now
+    judged = Judges.of(claim, {})
+    worlds = {v.name: Judges.of(claim, v.world) for v in variants}  # faults are said now
     # The number tokens of the first variant are in the others' models, said or not: so all can start from the very same first stage.
     vocabulary = assemble(claim.variant(claim.primary[0]).recipe(0)).model.vocabulary
     found: dict[str, Any] = {}
@@ -69,7 +107,7 @@ def run_claim(
     return found
 
 
-def finished(claim: Claim, root: Path, judged: Benchmark) -> dict[str, Any]:
+def finished(claim: Claim, root: Path, judged: Judges) -> dict[str, Any]:
     """Everything that is finished in the folder of a claim, and the primary contrast over the planned seeds that both its variants have.
 
     A seed counts in the contrast only if both variants began with the same first stage and were judged in the same world.
@@ -85,7 +123,7 @@ def finished(claim: Claim, root: Path, judged: Benchmark) -> dict[str, Any]:
     return {
         "statement": claim.statement,
         "benchmark": judged.name,
-        "plan": {"name": judged.plan.name, "hash": judged.plan.hash, "tasks": judged.plan.tasks, "episodes": len(judged.plan.episodes)},
+        "plan": {"name": judged.name, "hash": judged.hash, "tasks": list(dict.fromkeys(judged.tasks)), "episodes": len(judged.tasks)},
         "primary": _primary(claim, judged, *(runs.get(name, {}) for name in claim.primary)),
         "variants": rows,
         "published": claim.published,
@@ -95,7 +133,7 @@ def finished(claim: Claim, root: Path, judged: Benchmark) -> dict[str, Any]:
 Outcome = tuple[np.ndarray, dict[str, Any]]  # success bool [episodes], and what is reported of a run
 
 
-def _primary(claim: Claim, judged: Benchmark, first: dict[int, Outcome], second: dict[int, Outcome]) -> dict[str, Any]:
+def _primary(claim: Claim, judged: Judges, first: dict[int, Outcome], second: dict[int, Outcome]) -> dict[str, Any]:
     """The contrast; its difference from two seeds on, its verdict once all planned seeds are there."""
     both = [seed for seed in range(claim.seeds) if seed in first and seed in second]
     apart = [seed for seed in both if any(first[seed][1][name] != second[seed][1][name] for name in SAME)]
@@ -103,31 +141,39 @@ def _primary(claim: Claim, judged: Benchmark, first: dict[int, Outcome], second:
     found: dict[str, Any] = {"first": claim.primary[0], "second": claim.primary[1], "planned_seeds": claim.seeds, "least": claim.least}
     found |= {"seeds": paired, "not_paired": apart}
     if len(paired) > 1:
-        tasks = [episode.task for episode in judged.plan.episodes]
         ours, theirs = (np.stack([side[seed][0] for seed in paired]) for side in (first, second))
-        found |= asdict(contrast(ours, theirs, tasks, claim.least))
+        found |= asdict(contrast(ours, theirs, judged.tasks, claim.least))
     if len(paired) < claim.seeds:
         found.pop("verdict", None)  # said once, from what was planned: a look after every seed would find something sooner or later
     return found
 
 
-def _run(recipe: Recipe, place: Path, folder: Path, judged: Benchmark, settings: TrainSettings, workers: int | None, show: bool) -> None:
+def _run(recipe: Recipe, place: Path, folder: Path, judged: Judges, settings: TrainSettings, workers: int | None, show: bool) -> None:
     """Train in `place`, judge in `folder` (the same, but for a variant that judges another one's policy)."""
     try:
         trained = train_recipe(recipe, place, settings)
         if trained.policy is None:
             raise ConfigError(f"recipe {recipe.name!r} of a claim leaves no policy; its last stage must have a head")
-        results = evaluate(judged, policy_folder(trained.policy), folder / "eval", controls=(), workers=workers, show=show)
+        results = [
+            evaluate(b, driver(trained.policy, b.embodiment), judged.folder(folder, b), controls=(), workers=workers, show=show)
+            for b in judged.benchmarks
+        ]
     except ConfigError as error:
         raise ConfigError(f"{error}\n  in a claim: give another --out, or delete {place} to train it anew") from error
     if _outcome(folder, judged) is not None:
         return
     known = read_json(place / summary.NAME)
     tokens = _target_tokens(trained)
-    found = {name: results[name] for name in ("success", "per_task")} | {name: known[name] for name in ("machine", "versions")}
+    found = success_table(_records(judged, folder)) | {name: known[name] for name in ("machine", "versions")}
     found |= {"stages": [stage | {"target_tokens": tokens[stage["name"]]} for stage in known["stages"]]}
-    found |= {"plan": judged.plan.hash, "world": results["fingerprint"], "first_stage": _weights_digest(trained), "git_commit": git_commit()}
+    found |= {"plan": judged.hash, "world": [r["fingerprint"] for r in results], "first_stage": _weights_digest(trained), "git_commit": git_commit()}
     summary.add(folder, {CLAIM: found})
+
+
+def _records(judged: Judges, folder: Path) -> list[Record]:
+    """Every episode of a run, benchmark after benchmark."""
+    files = [(b, RecordFile(record_path(judged.folder(folder, b), "normal")).records) for b in judged.benchmarks]
+    return [replace(records[i], task=judged.task(b, records[i].task)) for b, records in files for i in sorted(records)]
 
 
 def _weights_digest(trained: Trained) -> str:
@@ -146,11 +192,10 @@ def _target_tokens(trained: Trained) -> dict[str, float]:
     return found
 
 
-def _outcome(folder: Path, judged: Benchmark) -> Outcome | None:
+def _outcome(folder: Path, judged: Judges) -> Outcome | None:
     """A finished run; None of one that is missing, unfinished or judged on another plan."""
     path = folder / summary.NAME
     found = read_json(path).get(CLAIM, {}) if path.is_file() else {}
-    if found.get("plan") != judged.plan.hash:
+    if found.get("plan") != judged.hash:
         return None
-    records = RecordFile(record_path(folder / "eval", "normal")).records
-    return np.array([records[i].success for i in sorted(records)]), found
+    return np.array([record.success for record in _records(judged, folder)]), found

@@ -4,6 +4,8 @@ The library packs pictures of any size into one sequence and attends picture by 
 The modules and their weights are the library's; the result is the same (`tests/models/test_qwen3_vl.py`).
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,9 +19,10 @@ _ROTARY_BASE = 10_000.0
 def vision_states(visual: Qwen3VLVisionModel, rows: Tensor, side: int, merge: int, attention: Attention) -> tuple[Tensor, list[Tensor]]:
     """Embedded patches [M, P, W] of side x side grids, in merge order -> states after the last block [M, P, W], DeepStack features [M, N, D] each."""
     hidden = rows + to_merge_order(_position_table(visual, side)[None], (side, side), merge)
-    cos, sin = _rotation(side, merge, hidden.shape[-1] // visual.blocks[0].attn.num_heads, hidden.device)
+    blocks: list[Any] = list(visual.blocks)
+    cos, sin = _rotation(side, merge, hidden.shape[-1] // blocks[0].attn.num_heads, hidden.device)
     deep: list[Tensor] = []
-    for number, block in enumerate(visual.blocks):
+    for number, block in enumerate(blocks):
         hidden = hidden + _attended(block.attn, block.norm1(hidden), cos, sin, attention)
         hidden = hidden + block.mlp(block.norm2(hidden))
         if number in visual.deepstack_visual_indexes:
@@ -28,7 +31,7 @@ def vision_states(visual: Qwen3VLVisionModel, rows: Tensor, side: int, merge: in
     return hidden, deep
 
 
-def _attended(layer: torch.nn.Module, rows: Tensor, cos: Tensor, sin: Tensor, attention: Attention) -> Tensor:
+def _attended(layer: Any, rows: Tensor, cos: Tensor, sin: Tensor, attention: Attention) -> Tensor:
     query, key, value = layer.qkv(rows).unflatten(-1, (3, layer.num_heads, -1)).permute(2, 0, 3, 1, 4)  # [M, heads, P, head_dim] each
     query, key = (_rotated(x, cos, sin) for x in (query, key))
     if attention == "plain":
