@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from praxia.recipes.load import load_recipe
-from praxia.stages.claim import Claim, Variant
+from praxia.stages.claim import Claim, Judged, Variant
 from praxia.stages.recipe import Recipe
 
 RECIPE = f"{Path(__file__).with_name('my_recipe.py')}:my_recipe"
@@ -23,7 +23,7 @@ def my_claim() -> Claim:
             Variant("shifted", "RandomShift on every picture", partial(trained, shift=True)),
             Variant("still", "pictures as recorded", partial(trained, shift=False)),
         ),
-        tasks=("reach", "press"),
+        judged=(Judged("tabletop", ("reach", "press")),),
         seeds=5,
     )
 

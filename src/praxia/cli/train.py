@@ -16,6 +16,7 @@ from praxia.registry import to_json
 from praxia.train.parallel import Spread, process_group, ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows.describe import stage_table
+from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import Trained, train_recipe, with_data
 
 # robots of the worlds that come with praxia
@@ -77,6 +78,8 @@ def _train(options: Train, rest: Sequence[str], device: str) -> None:
     trained = train_recipe(recipe, root, settings, options.stage, options.restart)
     if group.main:
         _tell(trained)
+        if not options.stage:
+            print(f"  report:   {run_report(trained)}")
 
 
 def _tell(trained: Trained) -> None:

@@ -104,7 +104,7 @@ SEES = ("backbone", "readouts")
 
 
 def tiny() -> Recipe:
-    """Trains in minutes on two CPU cores: the prior on states and actions of four robots, words and places on still scenes, then the robots."""
+    """Trains in minutes on two CPU cores: words and places on still scenes, the prior on states and actions of four robots, then the robots."""
     scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=200, seed=1, world_args={"split": "base", "size": 64}, depth=True, steps=1)
     data = robots()
     shift = (RandomShift(),)
@@ -119,17 +119,6 @@ def tiny() -> Recipe:
         replan=5,
         stages=(
             Stage(
-                name="action_prior",
-                sources=numbers_alone,
-                objectives=PRIOR_LOSSES,
-                parts=("encoder", "conditioner", "head"),
-                steps=10_000,
-                minutes=5.0,
-                batch=128,
-                optimiser=AdamW(lr=2e-3, warmup=200),
-                validate_every=500,
-            ),
-            Stage(
                 name="base_vlm",
                 sources=(Source(scenes, SceneGrounding(), shift),),
                 objectives=(Weighted(Grounding()),),
@@ -139,6 +128,17 @@ def tiny() -> Recipe:
                 batch=32,
                 shared=True,
                 optimiser=AdamW(lr=2e-3, warmup=50),
+                validate_every=500,
+            ),
+            Stage(
+                name="action_prior",
+                sources=numbers_alone,
+                objectives=PRIOR_LOSSES,
+                parts=("encoder", "conditioner", "head"),
+                steps=10_000,
+                minutes=5.0,
+                batch=128,
+                optimiser=AdamW(lr=2e-3, warmup=200),
                 validate_every=500,
             ),
             Stage(

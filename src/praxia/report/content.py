@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from praxia.evaluate.latents import Smoothness
+from praxia.report.curves import Curve
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -47,6 +50,20 @@ class PosePicture:
     expected: tuple[Segment, ...]
     answered: tuple[Segment, ...]
     note: str = ""  # how far off
+
+
+@dataclass(frozen=True)
+class LatentFacts:
+    """What a stage's latent of action chunks is worth. errors: mean absolute, normalised units, held out.
+
+    by_robot: of sampled chunks; history: with the true past and with others, {} of a stage that reads none; alignment: |z' - z|^2 over the updates.
+    """
+
+    stage: str
+    smoothness: Smoothness | None = None
+    history: Mapping[str, float] = field(default_factory=dict)
+    by_robot: Mapping[str, float] = field(default_factory=dict)
+    alignment: Curve | None = None
 
 
 @dataclass(frozen=True)
@@ -98,5 +115,6 @@ class ReportContent:
     clips: tuple[Clip, ...] = ()
     answers: tuple[Answer, ...] = ()
     poses: tuple[PosePicture, ...] = ()
+    latents: tuple[LatentFacts, ...] = ()
     sources: tuple[DataSource, ...] = ()
     ingredients: tuple[Ingredient, ...] = ()

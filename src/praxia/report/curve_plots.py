@@ -45,7 +45,7 @@ def curve_plots(curves: StageCurves) -> list[Markup]:
 
 
 def _loss_plot(name: str, curve: Curve, held_out: dict[str, Curve]) -> Markup:
-    figure, axes = _panel("total loss, weighted" if name == "loss" else title(name))
+    figure, axes = panel("total loss, weighted" if name == "loss" else title(name))
     smooth = curve.smoothed(len(curve.value) // 40)
     every = max(1, -(-len(curve.value) // _POINTS))
     axes.plot(curve.step[::every], curve.value[::every], color=RAW, linewidth=0.8)
@@ -55,34 +55,35 @@ def _loss_plot(name: str, curve: Curve, held_out: dict[str, Curve]) -> Markup:
     if len(held_out) > 1:
         axes.legend(frameon=False, fontsize=8, loc="upper right", title="held out", title_fontsize=8)
     _scale(axes, [smooth, *(held.value for held in held_out.values())], curve.value)
-    return _picture(figure, f"Learning curve of {title(name)}: {_span(smooth)}")
+    return picture(figure, f"Learning curve of {title(name)}: {_span(smooth)}")
 
 
 def _held_out_plot(name: str, curve: Curve) -> Markup:
     what = "action error, held out (normalised units)" if name == "action_error" else f"{title(name)}, held out"
-    figure, axes = _panel(what)
+    figure, axes = panel(what)
     axes.plot(curve.step, curve.value, "o-", color=HELD_OUT, linewidth=1.2, markersize=4.5)
     axes.set_xlim(left=0)
     _scale(axes, [curve.value], curve.value)
-    return _picture(figure, f"{what}: {_span(curve.value)}")
+    return picture(figure, f"{what}: {_span(curve.value)}")
 
 
 def _rate_plot(curve: Curve) -> Markup:
     highest = float(np.nanmax(curve.value))
     exponent = math.floor(math.log10(highest) + 1e-3) if highest > 0 else 0
-    figure, axes = _panel(f"learning rate (times $10^{{{exponent}}}$)")
+    figure, axes = panel(f"learning rate (times $10^{{{exponent}}}$)")
     every = max(1, -(-len(curve.value) // _POINTS))
     axes.plot(curve.step[::every], curve.value[::every] / 10**exponent, color=INK, linewidth=1.5)
     axes.set_ylim(bottom=0)
-    return _picture(figure, f"Learning rate, at most {highest:.2g}")
+    return picture(figure, f"Learning rate, at most {highest:.2g}")
 
 
-def _panel(heading: str) -> tuple[Figure, Axes]:
+def panel(heading: str, across: str = "updates") -> tuple[Figure, Axes]:
+    """An empty plot. across: what the horizontal axis shows."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(3.75, 2.4))
         axes = figure.add_axes((0.125, 0.19, 0.855, 0.68))  # fixed: panels line up, and no layout has to be solved
         axes.set_title(heading, loc="left", fontsize=10, fontweight="bold")
-        axes.set_xlabel("updates")
+        axes.set_xlabel(across)
         axes.grid(axis="y", color=FAINT, linewidth=0.7)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(length=0)
@@ -114,7 +115,7 @@ def _span(values: np.ndarray) -> str:
     return f"from {known[0]:.3g} to {known[-1]:.3g}" if len(known) else "no finite value"
 
 
-def _picture(figure: Figure, words: str) -> Markup:
+def picture(figure: Figure, words: str) -> Markup:
     """The figure as a picture of its own: identifiers inside cannot meet those of other figures of the page."""
     buffer = io.BytesIO()
     with matplotlib.rc_context(_STYLE):

@@ -9,6 +9,7 @@ from praxia.report.html import Markup, tag
 from praxia.report.sections.answers import answers
 from praxia.report.sections.data import data
 from praxia.report.sections.header import header
+from praxia.report.sections.latents import latents
 from praxia.report.sections.poses import poses
 from praxia.report.sections.provenance import provenance
 from praxia.report.sections.result import result
@@ -25,6 +26,7 @@ _PARTS = {
     "training": "Training",
     "spatial": "Questions",
     "poses": "Poses",
+    "latents": "Latent",
     "data": "Data",
     "licences": "Licences",
 }
@@ -41,8 +43,10 @@ def write_report(run: Path | str, content: ReportContent) -> Path:
 def page(run: Path, content: ReportContent) -> str:
     """The whole page."""
     name = run.resolve().name
-    body = tag("main", result(content), rollouts(content), stages(run, content), answers(content), poses(content), data(content), provenance(content))
-    parts = {anchor: words for anchor, words in _PARTS.items() if anchor != "poses" or content.poses}
+    learnt = (stages(run, content), answers(content), poses(content), latents(content))
+    body = tag("main", result(content), rollouts(content), *learnt, data(content), provenance(content))
+    absent = {"poses": not content.poses, "latents": not content.latents}
+    parts = {anchor: words for anchor, words in _PARTS.items() if not absent.get(anchor)}
     links = tag("nav", tag("div", [tag("a", words, href=f"#{anchor}") for anchor, words in parts.items()]), aria_label="Parts of this page")
     head = tag(
         "head",

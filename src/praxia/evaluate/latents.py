@@ -1,0 +1,110 @@
+"""What a latent of action chunks is worth: how smoothly the decoder follows it, and what a history token changes (Action Priors, traps 3 and 4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import radians
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from praxia.data.batch import Batch
+from praxia.models.heads.head import chunk_validity
+from praxia.models.vla import VLA
+
+DEGREES = (0.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0)
+SHARES = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
+
+
+@dataclass(frozen=True)
+class Smoothness:
+    """error: mean absolute difference, normalised units, between the true chunk and the decoded latent turned by `degrees` in a random direction.
+
+    to_first, to_second: the same from the chunk decoded at each of `shares` of the way between two latents of one robot to those decoded at its ends;
+    apart: between the ends.
+    """
+
+    degrees: tuple[float, ...]
+    error: tuple[float, ...]
+    shares: tuple[float, ...]
+    to_first: tuple[float, ...]
+    to_second: tuple[float, ...]
+    apart: float
+
+
+@torch.no_grad()
+def smoothness(model: VLA, batch: Batch, generator: torch.Generator) -> Smoothness | None:
+    """Decode turned and blended latents of a batch's chunks; None of a model without encoder, or of a batch without two chunks of one robot."""
+    pairs = _pairs(batch)
+    if model.encoder is None or model.head is None or batch.future is None or not pairs:
+        return None
+    latent = model.encoder(batch.future, batch.embodiment)
+    noise = model.head.noise(batch.size, generator).to(latent.device)
+    valid = chunk_validity(batch)[:, 0].expand_as(noise)
+    sideways = torch.randn(latent.shape, generator=generator).to(latent.device)
+    sideways = F.normalize(sideways - (sideways * latent).sum(-1, keepdim=True) * latent, dim=-1)
+    error = [_gap(_decoded(model, _turned(latent, sideways, degrees), noise), batch.future.actions, valid) for degrees in DEGREES]
+    first, second = (torch.tensor(side, device=latent.device) for side in zip(*pairs, strict=True))
+    same, both = noise[first], valid[first] & valid[second]
+    way = [_decoded(model, F.normalize(torch.lerp(latent[first], latent[second], share), dim=-1), same) for share in SHARES]
+    to_first, to_second = ([_gap(chunk, end, both) for chunk in way] for end in (way[0], way[-1]))
+    return Smoothness(DEGREES, tuple(error), SHARES, tuple(to_first), tuple(to_second), to_first[-1])
+
+
+@torch.no_grad()
+def history_errors(model: VLA, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
+    """Error of sampled chunks (mean absolute, normalised units) with the true past, without any, with states and actions at zero, and with the past
+    of another sample of the same robot. {} of a model that reads no past."""
+    totals: dict[str, float] = {}
+    count = 0.0
+    for batch in batches:
+        if model.head is None or batch.past is None or batch.future is None:
+            return {}
+        noise = model.head.noise(batch.size, generator).to(batch.future.actions.device)
+        valid = chunk_validity(batch)[:, 0].expand_as(noise)
+        blank = replace(batch.past, states=torch.zeros_like(batch.past.states), actions=torch.zeros_like(batch.past.actions))
+        others = torch.tensor(_others(batch), device=noise.device)
+        mixed = replace(batch.past, states=batch.past.states[others], actions=batch.past.actions[others], valid=batch.past.valid[others])
+        for name, past, drop in (("true", batch.past, ()), ("none", batch.past, ("history",)), ("zeros", blank, ()), ("another's", mixed, ())):
+            chunk = model.sample(replace(batch, past=past, target=None), noise, drop=drop)
+            totals[name] = totals.get(name, 0.0) + float(((chunk.float() - batch.future.actions).abs() * valid).sum())
+        count += float(valid.sum())
+    return {name: total / count for name, total in totals.items()} if count else {}
+
+
+def _decoded(model: VLA, latent: Tensor, noise: Tensor) -> Tensor:
+    assert model.head is not None
+    return model.head.sample(None, latent, None, noise, model.head.steps)
+
+
+def _turned(latent: Tensor, sideways: Tensor, degrees: float) -> Tensor:
+    angle = torch.tensor(radians(degrees), device=latent.device)
+    return angle.cos() * latent + angle.sin() * sideways
+
+
+def _gap(chunk: Tensor, other: Tensor, valid: Tensor) -> float:
+    return float(((chunk - other).abs() * valid).sum() / valid.sum().clamp_min(1))
+
+
+def _robots(batch: Batch) -> list[int]:
+    return [0] * batch.size if batch.embodiment is None else batch.embodiment.tolist()
+
+
+def _pairs(batch: Batch) -> list[tuple[int, int]]:
+    """Neighbours in the batch, robot by robot; each sample once."""
+    waiting: dict[int, int] = {}
+    pairs = []
+    for index, robot in enumerate(_robots(batch)):
+        if robot in waiting:
+            pairs.append((waiting.pop(robot), index))
+        else:
+            waiting[robot] = index
+    return pairs
+
+
+def _others(batch: Batch) -> list[int]:
+    """For every sample the next one of the same robot, the first one's behind the last (itself where it is the only one)."""
+    robots = _robots(batch)
+    rows = {robot: [i for i, r in enumerate(robots) if r == robot] for robot in set(robots)}
+    following = {row: group[(place + 1) % len(group)] for group in rows.values() for place, row in enumerate(group)}
+    return [following[i] for i in range(batch.size)]

@@ -1,0 +1,42 @@
+"""The latent of action chunks: how far the VLA's prediction is from it, how smoothly it decodes, what each robot and a history token get of it."""
+
+from praxia.report.content import LatentFacts, ReportContent
+from praxia.report.html import Markup, section, tag
+from praxia.report.latent_plots import alignment_plot, blend_plot, turn_plot
+from praxia.report.tables import Table
+from praxia.report.words import title
+
+
+def latents(content: ReportContent) -> Markup | None:
+    """Stage by stage; None for a recipe without a latent."""
+    if not content.latents:
+        return None
+    lead = (
+        "A chunk of actions goes through one vector of unit length, the latent. A good latent decodes smoothly: turned a little it gives nearly the "
+        "same chunk, and half-way between two chunks it gives something between them. Errors are held out, in normalised units."
+    )
+    return section("latents", "Latent", tag("p", lead, class_="lead"), [_stage(facts) for facts in content.latents])
+
+
+def _stage(facts: LatentFacts) -> Markup:
+    plots = []
+    if facts.alignment is not None:
+        plots.append(alignment_plot(facts.alignment))
+    if facts.smoothness is not None:
+        plots += [turn_plot(facts.smoothness), blend_plot(facts.smoothness)]
+    tables = []
+    if facts.by_robot:
+        rows = tuple((robot, f"{error:.3f}") for robot, error in facts.by_robot.items())
+        tables.append(Table(("robot", "error of a chunk"), rows, numbers=frozenset({1})).html())
+    if facts.history:
+        rows = tuple((_HISTORY[name], f"{error:.3f}") for name, error in facts.history.items())
+        tables.append(Table(("history", "error of a chunk"), rows, numbers=frozenset({1})).html())
+    return tag("div", tag("h3", title(facts.stage)), tag("div", plots, class_="plots"), *tables)
+
+
+_HISTORY = {
+    "true": "what was done",
+    "none": "no history token",
+    "zeros": "states and actions at zero",
+    "another's": "that of another episode",
+}

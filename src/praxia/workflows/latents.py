@@ -1,0 +1,33 @@
+"""What a stage's latent of action chunks is worth, for the report: asked of its own last checkpoint, on held-out samples."""
+
+import torch
+
+from praxia.evaluate.latents import history_errors, smoothness
+from praxia.models.precision import compute
+from praxia.report.content import LatentFacts
+from praxia.report.curves import read_curves
+from praxia.workflows.train_recipe import Trained, stage_model
+
+BATCHES = 8  # held-out steps that are looked at
+
+
+def latent_facts(trained: Trained, device: str = "cpu") -> tuple[LatentFacts, ...]:
+    """Of every stage whose head decodes a latent; () of a recipe without."""
+    assembly = trained.assembly
+    if assembly.model.encoder is None:
+        return ()
+    found = []
+    for stage, result in zip(assembly.recipe.stages, trained.results, strict=False):
+        model = stage_model(trained, stage).to(device)
+        if model.head is None or model.encoder is None:
+            continue
+        _, held_out = assembly.mixtures(stage, model)
+        batches = [micro.batch.to(device) for micro in held_out.fixed(BATCHES)]
+        largest = max(batches, key=lambda batch: batch.size)
+        with compute(torch.device(device), assembly.recipe.precision):
+            smooth = smoothness(model, largest, torch.Generator().manual_seed(0))
+            history = history_errors(model, batches, torch.Generator().manual_seed(1))
+        curves = read_curves(trained.run.stage(stage.name).metrics)
+        by_robot = {name.removeprefix("action_error/"): v for name, v in result.metrics.items() if name.startswith("action_error/")}
+        found.append(LatentFacts(stage.name, smooth, history, by_robot, curves.training.get("latent_alignment")))
+    return tuple(found)

@@ -1,0 +1,91 @@
+"""Action Priors from states and actions of four robots to policies that drive each of them, on very little data."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from praxia.data.demonstrations import Demonstrations
+from praxia.data.supervision.supervision import Needs
+from praxia.evaluate.benchmarks import benchmark
+from praxia.evaluate.evaluate import evaluate
+from praxia.evaluate.factory import driver
+from praxia.models.spec import HistoryToken
+from praxia.policy import Policy
+from praxia.recipes.action_priors import HORIZON, tiny
+from praxia.recipes.load import load_recipe
+from praxia.stages.recipe import Recipe, Stage
+from praxia.train.settings import TrainSettings
+from praxia.workflows.report import run_report
+from praxia.workflows.train_recipe import Trained, train_recipe
+
+SETTINGS = TrainSettings(threads=1, quiet=True)
+
+
+def _little(stage: Stage) -> Stage:
+    """Two updates on one task and one episode a source."""
+    sources = []
+    for source in stage.sources:
+        assert isinstance(source.data, Demonstrations)
+        sources.append(replace(source, data=replace(source.data, tasks=source.data.tasks[-1:], episodes=1, seed=7)))
+    return replace(stage, sources=tuple(sources), steps=2, minutes=0.0, batch=8, validate_every=2, validation_batches=1)
+
+
+def _recipe() -> Recipe:
+    """With a history token, as the whole system has it: two passes."""
+    recipe = tiny()
+    model = replace(recipe.model, tokens=(*recipe.model.tokens[:2], HistoryToken(), *recipe.model.tokens[2:]))
+    model = replace(model, order=("soft", "views", "prompt", "registers", "history", "q", "target"))
+    stages = [_little(stage) for stage in recipe.stages]
+    acting = tuple(replace(s, supervision=replace(s.supervision, history=HORIZON)) for s in stages[-1].sources)
+    return replace(recipe, model=model, stages=(*stages[:-1], replace(stages[-1], sources=acting, passes=((), ("history",)))))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Trained:
+    return train_recipe(_recipe(), tmp_path_factory.mktemp("runs") / "priors", SETTINGS)
+
+
+def test_stages_share_one_set_of_statistics_and_the_prior_arrives_in_the_policy(trained):
+    assert [s.name for s in trained.assembly.recipe.stages] == ["base_vlm", "action_prior", "robot"]
+    assert [r.embodiment for r in trained.assembly.robots] == ["arm7", "arm6", "bimanual", "sawyer"]
+    prior = trained.results[1].metrics
+    assert {name for name in prior if name.startswith("action_error/")} == {f"action_error/{r.embodiment}" for r in trained.assembly.robots}
+    assert "state_action_chunk/flow_matching_all_slots" in prior
+    robot = trained.results[2].metrics
+    assert 0 < robot["action_chunk/latent_alignment"] < 4 and "action_chunk/reconstruction" in robot
+
+
+def test_every_robot_is_driven_in_its_own_units_with_its_own_views(trained):
+    for robot in trained.assembly.robots:
+        policy = Policy.load(trained.policy, embodiment=robot.embodiment)
+        source = next(s for s in trained.assembly.sources.values() if s.embodiment == robot.embodiment and s.cameras)
+        sample = source.sample(0, Needs())
+        seen = {"images": {v.role: v.image for v in sample.views}, "state": sample.state, "instruction": sample.instruction, "episode_id": "a"}
+        session = policy.session()
+        first, second = session.infer(seen), session.infer(seen)
+        assert first["actions"].shape == (HORIZON, robot.action.width) and np.isfinite(first["actions"]).all()
+        assert (first["history"], second["history"]) == (0, policy.replan)
+
+
+@pytest.mark.parametrize("name", ["tabletop-arm6", "tabletop-bimanual", "metaworld-8"])
+def test_a_benchmark_drives_its_own_robot(trained, tmp_path, name):
+    tasks = {"tabletop-arm6": ("press",), "tabletop-bimanual": ("lift_tray",), "metaworld-8": ("drawer-close",)}[name]
+    judged = benchmark(name, tasks, 1, world={"size": 64})
+    found = evaluate(judged, driver(trained.policy, judged.embodiment), tmp_path, controls=(), workers=0, show=False)
+    assert found["success"]["episodes"] == 1
+
+
+def test_the_report_shows_the_latent(trained):
+    page = run_report(trained).read_text()
+    assert 'id="latents"' in page and "along the way" in page and "that of another episode" in page
+    assert all(robot.embodiment in page for robot in trained.assembly.robots)
+
+
+def test_pose_vla_takes_the_prior_as_its_head_without_a_change_in_either(tmp_path):
+    recipe = load_recipe("examples/pose_vla_with_action_prior.py:my_recipe")
+    recipe = replace(recipe, stages=tuple(_little(stage) for stage in recipe.stages))
+    trained = train_recipe(recipe, tmp_path / "both", SETTINGS)
+    assert [r.name for r in trained.results] == ["base_vlm", "object_poses", "waypoints", "action_prior", "robot"]
+    assert {"action_chunk/latent_alignment", "action_chunk/reconstruction", "action_error"} <= trained.results[-1].metrics.keys()
+    assert Policy.load(trained.policy).metadata["recipe"] == "pose_vla_with_action_prior"
