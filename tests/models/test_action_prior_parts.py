@@ -135,6 +135,42 @@ def test_the_decoder_sees_the_latent_and_nothing_else(chunk):
         head(None, None, batch, draws)
 
 
+@pytest.mark.parametrize("latent", ["token", "time"])
+def test_the_latent_enters_as_a_token_or_with_the_time(chunk, latent):
+    torch.manual_seed(0)
+    head = stirred(PriorDecoder(STEPS, ACTION, 24, CORE, latent=latent).build(None, 0)).eval()
+    noisy, time = torch.randn(2, 3, STEPS, ACTION), torch.rand(2, 3)
+    one, other = (head.velocity(z, noisy, time) for z in torch.randn(2, 2, 24))
+    assert one.shape == (2, 3, STEPS, ACTION) and not torch.allclose(one, other)
+
+
+def test_the_last_layer_starts_at_zero_or_at_random(chunk):
+    velocities = {o: PriorDecoder(STEPS, ACTION, 24, CORE, output=o).build(None, 0).velocity(*_case()) for o in ("zero", "random")}
+    assert (velocities["zero"] == 0).all() and velocities["random"].abs().max() > 0
+
+
+def _case():
+    return torch.randn(2, 24), torch.randn(2, 1, STEPS, ACTION), torch.rand(2, 1)
+
+
+def test_noise_on_the_latent_reaches_the_decoder_and_never_the_teacher(chunk):
+    torch.manual_seed(0)
+    spec = ModelSpec(
+        encoder=ActionEncoder(STATE, ACTION, 2, CORE), conditioner=LatentQuery(width=24, noise=0.5), head=PriorDecoder(STEPS, ACTION, 24, CORE),
+        embodiments=("arm",),
+    )  # fmt: skip
+    model, batch = stirred(VLA(spec)).eval(), Batch(2, future=chunk, embodiment=torch.zeros(2).long())
+    draws = model.draw(batch, torch.Generator().manual_seed(0))
+    assert 0.2 < draws.latent.norm(dim=1).mean() < 0.8
+    noisy, clean = model(batch, draws), model(batch, replace(draws, latent=None))
+    assert torch.equal(noisy.latents["encoded"], clean.latents["encoded"])
+    assert not torch.allclose(noisy.heads["action"].prediction, clean.heads["action"].prediction)
+    seen = model.conditioner.decoded(noisy.latents, draws.latent)["encoded"]
+    torch.testing.assert_close(seen.norm(dim=1), torch.ones(2))
+    with pytest.raises(ConfigError, match="noise is -1"):
+        LatentQuery(noise=-1)
+
+
 def test_a_model_without_a_backbone_reconstructs_its_chunk_after_a_hundred_steps(chunk):
     torch.manual_seed(0)
     core = replace(CORE, layers=1)

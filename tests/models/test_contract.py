@@ -14,7 +14,7 @@ from praxia.data.batch import Batch, Tokens
 from praxia.errors import ConfigError
 from praxia.models.readouts import TokenAttention
 from praxia.models.readouts.patch_words import words_of
-from praxia.models.spec import ModelSpec
+from praxia.models.spec import HistoryToken, ModelSpec
 from praxia.models.states import Want
 from praxia.models.vla import VLA
 from praxia.registry import from_json, to_json
@@ -258,8 +258,11 @@ def test_per_layer_states_begin_with_the_embeddings_and_end_with_the_normed_stat
     assert torch.equal(prefix.group("prompt", 0)[0, -1], prefix.layers[0][0, prefix.layout.slice("prompt").stop - 1])
 
 
-def test_dropping_history_in_a_pass_equals_masking_it_and_having_none():
+@pytest.mark.parametrize("form", ["encoder", "mlp"])
+def test_dropping_history_in_a_pass_equals_masking_it_and_having_none(form):
     recipe = micro.composition("action_priors")
+    tokens = tuple(replace(t, form=form, steps=micro.PAST) if isinstance(t, HistoryToken) else t for t in recipe.model.tokens)
+    recipe = replace(recipe, model=replace(recipe.model, tokens=tokens))
     stage = recipe.stages[-1]
     model, batch = micro.build(recipe, stage), micro.batch(recipe, stage)
     with_history, without = predicted(model, batch), predicted(model, batch, drop=("history",))
@@ -271,6 +274,15 @@ def test_dropping_history_in_a_pass_equals_masking_it_and_having_none():
     torch.testing.assert_close(mixed[0], without[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(mixed[1], with_history[1], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(predicted(model, replace(batch, past=None)), without, rtol=1e-5, atol=1e-6)
+
+
+def test_a_history_mlp_takes_as_many_steps_as_it_was_made_for():
+    recipe = micro.composition("action_priors")
+    tokens = tuple(replace(t, form="mlp", steps=7) if isinstance(t, HistoryToken) else t for t in recipe.model.tokens)
+    recipe = replace(recipe, model=replace(recipe.model, tokens=tokens))
+    stage = recipe.stages[-1]
+    with pytest.raises(ConfigError, match=f"HistoryToken.steps is 7, the batch has {micro.PAST} past steps"):
+        predicted(micro.build(recipe, stage), micro.batch(recipe, stage))
 
 
 def test_soft_prompts_are_those_of_the_sample_s_embodiment():

@@ -85,11 +85,13 @@ class Batch:
 class Draws:
     """All noise, times and masks of one forward, made from a seed outside the model so that implementations compare on the same draws.
 
-    noise: float32 [B, K, H, Da]; time: float32 [B, K] in the head's convention; masks: bool tensors [B] by name (dropped priors, dropped history).
+    noise: float32 [B, K, H, Da]; time: float32 [B, K] in the head's convention; masks: bool tensors [B] by name (dropped priors, dropped history);
+    latent: float32 [B, Z] noise on the encoder's latent.
     """
 
     noise: Tensor | None = None
     time: Tensor | None = None
+    latent: Tensor | None = None
     masks: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> "Draws":

@@ -36,14 +36,17 @@ class SpecialToken:
 @register("tokens/history")
 @dataclass(frozen=True)
 class HistoryToken:
-    """One token made by the action encoder from past states and actions (Action Priors §III-E); dropped by pass or mask `history`.
+    """One token made of past states and actions (Action Priors §III-E); dropped by pass or mask `history`.
 
     drop: probability that a training sample loses the token (the cheap form of a second pass without it).
+    form: made by the action `encoder`, or by an `mlp` from the raw numbers of `steps` steps (Table V: what the encoder is compared with).
     """
 
     name: str = "history"
     block: int = 0
     drop: float = 0.0
+    form: Literal["encoder", "mlp"] = "encoder"
+    steps: int = 15
 
 
 TokenGroup = LearnedTokens | SpecialToken | HistoryToken

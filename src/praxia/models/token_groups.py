@@ -18,7 +18,7 @@ class TokenGroups(nn.Module):
         super().__init__()
         self.spec, self.special_ids = spec, special_ids
         self.learned = nn.ParameterDict()
-        self.history: nn.Linear | None = None
+        self.history: nn.Module | None = None
         scale = backbone.embedding_scale()
         for group in spec.tokens:
             if isinstance(group, LearnedTokens):
@@ -29,7 +29,7 @@ class TokenGroups(nn.Module):
             elif isinstance(group, HistoryToken):
                 if spec.encoder is None:
                     raise ConfigError("a history token needs an action encoder; set ModelSpec.encoder")
-                self.history = nn.Linear(spec.encoder.width, backbone.text_width)
+                self.history = _history_projection(group, spec, backbone.text_width)
             elif group.token not in special_ids:
                 raise ConfigError(f"special token {group.token!r} has no id; add it to the tokenizer and pass special_ids={{{group.token!r}: id}}")
 
@@ -67,12 +67,29 @@ class TokenGroups(nn.Module):
         """Row [B, 1, D] and its validity: invisible where nothing is known of the past or the draw drops it."""
         if batch.past is None or self.history is None:
             return None
-        if encoder is None:
-            raise ConfigError("the batch has a past but the action encoder of the history token is not built; add part 'encoder' or drop 'history'")
         seen = batch.past.valid.any(1)
         if "history" in draws.masks:
             seen = seen & ~draws.masks["history"]
-        return self.history(encoder(batch.past, batch.embodiment))[:, None], seen[:, None]
+        group = next(g for g in self.spec.tokens if isinstance(g, HistoryToken))
+        if group.form == "mlp":
+            past, known = batch.past, batch.past.valid[..., None]
+            if past.valid.shape[1] != group.steps:
+                raise ConfigError(f"HistoryToken.steps is {group.steps}, the batch has {past.valid.shape[1]} past steps; make them equal")
+            told = torch.cat([past.states * known, past.actions * known, known.float()], dim=-1).flatten(1)
+        elif encoder is None:
+            raise ConfigError("the batch has a past but the action encoder of the history token is not built; add part 'encoder' or drop 'history'")
+        else:
+            told = encoder(batch.past, batch.embodiment)
+        return self.history(told)[:, None], seen[:, None]
+
+
+def _history_projection(group: HistoryToken, spec: ModelSpec, width: int) -> nn.Module:
+    """From what a history token is made of to a row of the language model."""
+    encoder = spec.encoder
+    if group.form == "encoder":
+        return nn.Linear(encoder.width, width)
+    numbers = group.steps * (encoder.state_width + encoder.action_width + 1)
+    return nn.Sequential(nn.Linear(numbers, width), nn.GELU(), nn.Linear(width, width))
 
 
 def check_order(spec: ModelSpec) -> None:

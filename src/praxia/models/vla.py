@@ -105,7 +105,8 @@ class VLA(nn.Module):
         for part in parts:
             if hasattr(part, "draw_masks"):
                 masks |= part.draw_masks(batch.size, generator)
-        return replace(draws, masks=masks)
+        latent = self.conditioner.draw_noise(batch.size, generator) if self.conditioner is not None and batch.future is not None else None
+        return replace(draws, masks=masks, latent=latent)
 
     def forward(self, batch: Batch, draws: Draws, drop: Collection[str] = ()) -> Outputs:
         """The only training entry. `drop`: token groups left out in this pass (Stage.passes)."""
@@ -117,10 +118,10 @@ class VLA(nn.Module):
         conditions: dict[str, Tensor | None] = {"action": None}
         if self.conditioner is not None:
             outputs.latents = self.conditioner(outputs.prefix, batch, self.encoder)
-            acts_on = self.conditioner.acts_on(outputs.latents)
-            conditions = {"action": outputs.latents[acts_on]}
-            if acts_on != "encoded" and "encoded" in outputs.latents:
-                conditions["reconstruction"] = outputs.latents["encoded"]
+            acts_on, latents = self.conditioner.acts_on(outputs.latents), self.conditioner.decoded(outputs.latents, draws.latent)
+            conditions = {"action": latents[acts_on]}
+            if acts_on != "encoded" and "encoded" in latents:
+                conditions["reconstruction"] = latents["encoded"]
         for name, condition in conditions.items():
             outputs.heads[name] = self.head(outputs.prefix, condition, batch, draws)
         return outputs

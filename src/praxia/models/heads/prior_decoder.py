@@ -1,6 +1,7 @@
 """Prior decoder: a flow decoder that sees only a latent and a noisy chunk, trained before any VLA (Action Priors §III-C, Eq. 4-7)."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,13 +23,16 @@ from praxia.registry import register
 class PriorDecoder:
     """Sizes of the decoder; the stack defaults to Qwen3-0.6B. Flow time r: 0 = noise, 1 = data.
 
-    latent_width: numbers in the condition. draws: (noise, time) pairs per sample in one step. time_alpha: see `skewed_time`; 1 = uniform.
+    latent_width: numbers in the condition. latent: it enters as one `token` before the actions (as published), or is added to the `time`.
+    output: the last layer starts at `zero` or `random`. draws: (noise, time) pairs per sample in one step. time_alpha: see `skewed_time`; 1 = uniform.
     """
 
     horizon: int = 15
     action_width: int = 37
     latent_width: int = 1024
     core: Qwen3Size = field(default_factory=Qwen3Size)
+    latent: Literal["token", "time"] = "token"
+    output: Literal["zero", "random"] = "zero"
     draws: int = 1
     steps: int = 10
     time_alpha: float = 1.5
@@ -51,7 +55,7 @@ class PriorDecoderHead(Head):
         self.action_in = nn.Linear(spec.action_width, width)
         self.time_in = nn.Linear(width, width)
         self.time_out = nn.Linear(width, width)
-        self.action_out = zero_linear(width, spec.action_width)
+        self.action_out = (zero_linear if spec.output == "zero" else nn.Linear)(width, spec.action_width)
 
     def load_checkpoint(self) -> None:
         """Read the stack's public weights; the modulation stays zero, so that every block starts as it was."""
@@ -72,10 +76,14 @@ class PriorDecoderHead(Head):
         if latent is None:
             raise ConfigError("head 'prior_decoder' acts on a latent; give the model a conditioner (ModelSpec.conditioner)")
         b, k = time.shape
-        condition = F.silu(self.time_out(F.silu(self.time_in(time_embedding(time.flatten(), self.spec.core.width)))))
-        first = self.latent_in(latent).repeat_interleave(k, dim=0)[:, None]
-        rows = torch.cat([first, self.action_in(noisy.flatten(0, 1))], dim=1)
-        return self.action_out(self.stack(rows, condition)[:, 1:]).float().unflatten(0, (b, k))
+        told = self.latent_in(latent).repeat_interleave(k, dim=0)
+        clock, rows = self.time_in(time_embedding(time.flatten(), self.spec.core.width)), self.action_in(noisy.flatten(0, 1))
+        if self.spec.latent == "token":
+            rows = torch.cat([told[:, None], rows], dim=1)
+        else:
+            clock = clock + told
+        states = self.stack(rows, F.silu(self.time_out(F.silu(clock))))
+        return self.action_out(states[:, -self.spec.horizon :]).float().unflatten(0, (b, k))
 
     def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
         return torch.randn(batch_size, self.spec.horizon, self.spec.action_width, generator=generator)
