@@ -68,7 +68,7 @@ SHARES = [(1.0,), (0.8, 0.2), (1, 1, 1), (5, 3, 1, 0.01), (1,) * 30, (0.97, 0.01
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_every_step_has_its_size_and_every_source_its_share(shares, batch):
     class Counted:
-        name, episodes = "counted", np.zeros(3)
+        name, episodes, cameras = "counted", np.zeros(3), ()
 
     mixture = Mixture([Entry(Counted(), np.arange(3), StateActionChunk(), (), s) for s in shares], None, batch, 0)  # type: ignore[arg-type]
     before = np.zeros(len(shares))
@@ -85,6 +85,14 @@ def test_every_sample_is_seen_before_any_is_repeated(tabletop_source, collate):
     drawn = np.concatenate([mixture.step(k)[0].batch.sample_index for k in range(3 * n // 5)])
     epochs = [drawn[i : i + n] for i in range(0, len(drawn) - n + 1, n)]
     assert all(sorted(epoch) == list(range(n)) for epoch in epochs) and not np.array_equal(epochs[0], epochs[1])
+
+
+def test_a_cycle_gives_sources_of_other_views_steps_of_their_own_and_equal_shares(tabletop_data, tabletop_source, collate):
+    head = Recorded(str(tabletop_data), roles=("head",)).open()
+    entries = [entry(tabletop_source, ActionChunk(4)), entry(head, ActionChunk(4))]
+    views = [[(m.batch.views.roles, m.batch.size) for m in Mixture(entries, collate, 6, seed=0, cycle=2).step(k)] for k in range(4)]
+    assert views == [[(("head", "wrist"), 6)], [(("head",), 6)]] * 2
+    assert [len(Mixture(entries, collate, 6, seed=0).step(k)) for k in range(2)] == [2, 2]
 
 
 def test_supervisions_and_picture_sizes_never_share_a_micro_batch(tabletop_data, tabletop_source, collate):
@@ -139,7 +147,7 @@ class Spoilt:
 
     def __init__(self, source, bad):
         self.source, self.bad = source, set(bad)
-        self.name, self.episodes = "spoilt", source.episodes
+        self.name, self.episodes, self.cameras = "spoilt", source.episodes, source.cameras
 
     def __len__(self):
         return len(self.source)

@@ -16,15 +16,20 @@ from praxia.cli import arguments
 from praxia.cli.main import main
 from praxia.data.card import read_card, write_card
 from praxia.data.sample_transforms import PseudoViews
-from praxia.data.supervision import ObjectPoses, Waypoints
+from praxia.data.supervision import ActionChunk, ObjectPoses, Waypoints
 from praxia.data.supervision.supervision import Needs
+from praxia.models.conditioners.action_encoder import ActionEncoder
+from praxia.models.conditioners.latent_query import LatentQuery
 from praxia.models.heads.joint_flow import JointFlow
+from praxia.models.heads.prior_decoder import PriorDecoder
+from praxia.models.spec import HistoryToken
 from praxia.models.vision.ray_depth import RayDepth
-from praxia.objectives import NextToken
+from praxia.objectives import FlowMatching, NextToken
 from praxia.policy import Policy
 from praxia.recipes.load import load_recipe
 from praxia.registry import from_json
 from praxia.specs import ActionSpec
+from praxia.stages.recipe import LinearDecay, Recipe, Source, Stage
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +124,18 @@ def test_the_page_about_pose_vla_runs_as_printed(capsys):
     for path in re.findall(r"`(\w+)\.(\w+)`", (ROOT / "docs/pose_vla.md").read_text().split("## Options")[0]):
         kind = next(k for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow) if k.__name__ == path[0])
         assert path[1] in {f.name for f in fields(kind)}, path
+
+
+def test_the_page_about_action_priors_runs_as_printed():
+    names: dict[str, Any] = {}
+    text = (ROOT / "docs/action_priors.md").read_text()
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+        exec(code, names)
+    assert [r.robot for r in names["space"].robots] == ["my_arm", "two_arms"]
+    parts = (ActionEncoder, PriorDecoder, LatentQuery, HistoryToken, ActionChunk, FlowMatching, LinearDecay, Source, Stage, Recipe)
+    kinds = {part.__name__: {f.name for f in fields(part)} for part in parts}
+    named = re.findall(r"`([A-Z]\w+)\.(\w+)[=`(]", text)
+    assert len(named) > 10 and [f"{kind}.{field}" for kind, field in named if field not in kinds[kind]] == []
 
 
 def test_the_page_about_claims_loads_its_example(desk, capsys):

@@ -56,6 +56,14 @@ def test_the_latent_of_a_padded_chunk_is_that_of_the_short_one(encoder, chunk):
     torch.testing.assert_close(encoder(chunk, torch.ones(2, dtype=torch.long))[1:], encoder(short, torch.ones(1, dtype=torch.long)))
 
 
+def test_an_encoder_of_actions_alone_sees_no_states(chunk):
+    torch.manual_seed(0)
+    blind = stirred(ActionEncoder(STATE, ACTION, prompt_tokens=2, core=CORE, states=False).build(1)).eval()
+    before, states, actions = (blind(c, None) for c in (chunk, replace(chunk, states=chunk.states + 1), replace(chunk, actions=chunk.actions + 1)))
+    assert torch.equal(before, states) and not torch.allclose(before, actions)
+    assert not any(name.startswith("state_in") for name, _ in blind.named_parameters())
+
+
 def test_the_order_of_steps_matters(encoder, chunk):
     turned = Chunk(chunk.states.flip(1), chunk.actions.flip(1), torch.ones_like(chunk.valid))
     straight = replace(chunk, valid=turned.valid)

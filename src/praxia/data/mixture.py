@@ -100,10 +100,10 @@ class Mixture:
         return [(f"{e.source.name}:{e.supervision.name}", len(e.indices), share) for e, share in zip(self.entries, self.shares, strict=True)]
 
     def _draws(self, step: int) -> list[tuple[int, int]]:
-        """(entry, position) of a step's samples: those of its cycle, supervision after supervision, cut into steps."""
+        """(entry, position) of a step's samples: those of its cycle, cut into steps; what can share micro-batches stands together."""
         cycle, place = divmod(step, self.cycle)
         before, after = (self._counts(k * self.cycle * self.batch) for k in (cycle, cycle + 1))
-        names = [e.supervision.name for e in self.entries]
+        names = [(e.supervision.name, *(camera.role for camera in e.source.cameras)) for e in self.entries]
         laid_out = [
             (names.index(names[n]), (p + 0.5 - before[n]) / (after[n] - before[n]), n, p)
             for n in range(len(names))

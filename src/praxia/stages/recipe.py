@@ -89,8 +89,8 @@ class Stage:
     parts: parts of the model that are built (empty = all). trainable / frozen: name patterns (fnmatch) of parameters; frozen wins.
     passes: token groups dropped in each pass over a batch; objectives are averaged over the passes.
     accumulate: pieces that each micro-batch of a step is split into (memory, not what is learnt). ema: decay of the weights' average, 0 = none.
-    cycle: steps over which the sources' samples are laid out, supervision after supervision: 1 mixes every step, 10 gives a source with a tenth of
-    the samples a step of its own (fewer and larger micro-batches, equal shares).
+    cycle: steps over which the sources' samples are laid out, by supervision and views: 1 mixes every step, 10 gives a source with a tenth of the
+    samples a step of its own (fewer and larger micro-batches, equal shares).
     validate_every: updates between two looks at the held-out samples (a checkpoint follows each), 0 = never.
     minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are planned after a short
     measurement, again at each quarter of the budget where that was wrong, and the plan is kept by a resumed run; objective weights shrink with it).

@@ -18,11 +18,12 @@ from praxia.registry import register
 @register("encoder/state_action")
 @dataclass(frozen=True)
 class ActionEncoder:
-    """Sizes of the encoder; the stack defaults to Qwen3-0.6B. prompt_tokens: soft prompt tokens per embodiment."""
+    """Sizes of the encoder; the stack defaults to Qwen3-0.6B. prompt_tokens: soft prompt tokens per embodiment. states: whether it sees them."""
 
     state_width: int = 74
     action_width: int = 37
     prompt_tokens: int = 8
+    states: bool = True
     core: Qwen3Size = field(default_factory=Qwen3Size)
     attention: Attention = "sdpa"
 
@@ -37,14 +38,17 @@ class ActionEncoder:
 
 
 class ActionEncoderNet(nn.Module):
-    """Tokens [cls, soft prompt, s_0, a_0, s_1, a_1, ...], bidirectional (cls stands first and would see nothing under a causal mask)."""
+    """Tokens [cls, soft prompt, s_0, a_0, s_1, a_1, ...], bidirectional (cls stands first and would see nothing under a causal mask).
+
+    An encoder without states leaves theirs out.
+    """
 
     def __init__(self, spec: ActionEncoder, embodiments: int):
         super().__init__()
         self.spec, self.width = spec, spec.width
         self.stack = Qwen3Model(spec.core.hf_config(spec.attention))
         del self.stack.embed_tokens  # numbers come in, no ids
-        self.state_in = nn.Linear(spec.state_width, spec.width)
+        self.state_in = nn.Linear(spec.state_width, spec.width) if spec.states else None
         self.action_in = nn.Linear(spec.action_width, spec.width)
         self.type_embedding = nn.Parameter(0.02 * torch.randn(2, spec.width))
         self.cls = nn.Parameter(0.02 * torch.randn(spec.width))
@@ -61,11 +65,13 @@ class ActionEncoderNet(nn.Module):
             if len(self.prompts) > 1:
                 raise ConfigError(f"the action encoder knows {len(self.prompts)} embodiments but the batch has no embodiment index")
             embodiment = torch.zeros(b, dtype=torch.long, device=chunk.states.device)
-        pairs = torch.stack([self.state_in(chunk.states), self.action_in(chunk.actions)], dim=2) + self.type_embedding
-        rows = torch.cat([self.cls.expand(b, 1, -1), self.prompts[embodiment], pairs.flatten(1, 2)], dim=1)
-        groups = (Group("cls", 1, 0), Group("prompt", self.spec.prompt_tokens, 0), Group("chunk", 2 * chunk.valid.shape[1], 0))
+        told = [self.action_in(chunk.actions) + self.type_embedding[1]]
+        if self.state_in is not None:
+            told.insert(0, self.state_in(chunk.states) + self.type_embedding[0])
+        rows = torch.cat([self.cls.expand(b, 1, -1), self.prompts[embodiment], torch.stack(told, dim=2).flatten(1, 2)], dim=1)
+        groups = (Group("cls", 1, 0), Group("prompt", self.spec.prompt_tokens, 0), Group("chunk", len(told) * chunk.valid.shape[1], 0))
         always = chunk.valid.new_ones(b, 1 + self.spec.prompt_tokens)
-        layout = TokenLayout(groups, torch.cat([always, chunk.valid.repeat_interleave(2, dim=1)], dim=1))
+        layout = TokenLayout(groups, torch.cat([always, chunk.valid.repeat_interleave(len(told), dim=1)], dim=1))
         mask = layout.mask()
         out = self.stack(
             inputs_embeds=rows,

@@ -23,8 +23,9 @@ from praxia.registry import register
 class PriorDecoder:
     """Sizes of the decoder; the stack defaults to Qwen3-0.6B. Flow time r: 0 = noise, 1 = data.
 
-    latent_width: numbers in the condition. latent: it enters as one `token` before the actions (as published), or is added to the `time`.
-    output: the last layer starts at `zero` or `random`. draws: (noise, time) pairs per sample in one step. time_alpha: see `skewed_time`; 1 = uniform.
+    latent_width: numbers in the condition. latent: it enters as a `token` before the actions (published), or is added to the `time`.
+    output: the last layer starts at `zero` or `random`. draws: (noise, time) pairs per sample in one step. time_alpha: see `skewed_time`,
+    1 = uniform.
     """
 
     horizon: int = 15
