@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from praxia.errors import ConfigError
-from praxia.evaluate.contrast import contrast
+from praxia.evaluate.contrast import contrast, ratio
 
 TASKS = ["reach"] * 20 + ["push"] * 20
 
@@ -56,3 +56,12 @@ def test_what_cannot_be_compared_is_refused():
         contrast(np.zeros((1, 40)), np.zeros((1, 40)), TASKS)
     with pytest.raises(ConfigError, match=r"outcomes \(2, 40\) and \(2, 39\)"):
         contrast(np.zeros((2, 40)), np.zeros((2, 39)), TASKS)
+
+
+def test_a_ratio_is_a_geometric_mean_with_student_s_interval_of_its_logarithm():
+    found = ratio([50, 200], [100, 100])
+    assert found.ratio == pytest.approx(1.0) and found.by_seed == pytest.approx((0.5, 2.0)) and found.low < 0.01 and found.high > 100
+    close = ratio([30, 33, 36, 31], [100, 101, 99, 100])
+    assert close.low < close.ratio < close.high < 0.4 and close.ratio == pytest.approx(1 / ratio([100, 101, 99, 100], [30, 33, 36, 31]).ratio)
+    one = ratio([1], [2])
+    assert one.ratio == pytest.approx(0.5) and np.isnan(one.low)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from praxia.report.claim_page import budget_rows, claim_page, pose_rows, success_rows, verdict
+from praxia.report.claim_page import budget_rows, claim_page, common_error, pace_rows, pose_rows, success_rows, updates_until, verdict
 from praxia.report.tables import Table
+from praxia.report.words import value
 
 PRIMARY = {"first": "poses", "second": "placebo", "seeds": [0, 1, 2], "not_paired": [], "planned_seeds": 3, "least": 0.05}
 DECIDED = PRIMARY | {"difference": 0.12, "low": 0.03, "high": 0.21, "by_seed": [0.15, 0.02, 0.19], "verdict": "holds"}
@@ -73,3 +74,25 @@ def test_what_poses_were_learnt_stands_beside_their_trivial_answers():
 def test_markdown_of_a_table_is_read_as_a_table():
     lines = Table(("a", "b"), (("x", "1"), ("y|z", "2")), frozenset({1}), frozenset({1})).markdown().splitlines()
     assert lines == ["| a | b |", "| --- | --: |", "| x | 1 |", "| **y\\|z** | **2** |"]
+
+
+def pace(*errors: float, loss: float = 1.0) -> dict:
+    """A run whose held-out action error was looked at every ten updates."""
+    curve = [[10 * i, error] for i, error in enumerate(errors)]
+    return run(0.5) | {"learning": {"first_losses": {"flow_matching": loss}, "first_gradient_norm": 3.0, "action_error": curve}}
+
+
+def test_the_page_says_how_many_updates_each_variant_needed():
+    rows = [
+        ROWS[0] | {"seeds": {"0": pace(0.5, 0.2, 0.1, loss=0.25), "1": pace(0.5, 0.2, 0.15, loss=0.25)}},
+        ROWS[1] | {"seeds": {"0": pace(0.6, 0.4, 0.2), "1": pace(0.6, 0.4, 0.15)}},
+        ROWS[2] | {"seeds": {"0": pace(0.6, 0.5, 0.3)}},
+    ]
+    assert common_error(rows[:2]) == 0.2 and updates_until([[0, 0.6], [10, 0.4], [20, 0.2]], 0.3) == pytest.approx(15)
+    assert updates_until([[0, 0.6], [10, 0.5]], 0.3) is None and updates_until([[0, 0.2]], 0.3) == 0
+    lines = pace_rows(rows, ("poses", "placebo")).rows
+    assert lines[0] == ("poses", "0.25", "3", "10", "0.125") and lines[1][3] == value((20 + 18) / 2) and lines[2][3] == "–"
+    found = {"statement": "Faster.", "benchmark": "b", "plan": {"episodes": 1, "hash": "h"}, "primary": DECIDED, "variants": rows, "published": []}
+    page = claim_page(found)
+    assert "Updates to an action error of 0.200, poses / placebo: **0.53** (" in page and "over 2 seeds" in page
+    assert "How the last stage began" not in claim_page(found | {"variants": ROWS}), "runs of before this was kept say nothing"

@@ -58,7 +58,7 @@ def test_all_nan_has_no_end():
 
 def test_plots_are_xml_that_points_nowhere_else_and_say_in_words_what_they_show(run):
     plots = curve_plots(read_curves(metrics(run)))
-    assert len(plots) == 3  # one loss, action error, learning rate
+    assert len(plots) == 4  # one loss, action error, gradient norm, learning rate
     for plot in plots:
         svg = base64.b64decode(re.findall(r"base64,([^\"]+)", plot)[0])
         root = ElementTree.fromstring(svg)

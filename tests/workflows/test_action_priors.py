@@ -13,9 +13,12 @@ from praxia.evaluate.factory import driver
 from praxia.models.spec import HistoryToken
 from praxia.policy import Policy
 from praxia.recipes.action_priors import HORIZON, tiny
+from praxia.recipes.action_priors_claim import TASKS, Budget
+from praxia.recipes.action_priors_claim import claim as action_priors_claim
 from praxia.recipes.load import load_recipe
 from praxia.stages.recipe import Recipe, Stage
 from praxia.train.settings import TrainSettings
+from praxia.workflows.claims import run_claim
 from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import Trained, train_recipe
 
@@ -89,3 +92,34 @@ def test_pose_vla_takes_the_prior_as_its_head_without_a_change_in_either(tmp_pat
     assert [r.name for r in trained.results] == ["base_vlm", "object_poses", "waypoints", "action_prior", "robot"]
     assert {"action_chunk/latent_alignment", "action_chunk/reconstruction", "action_error"} <= trained.results[-1].metrics.keys()
     assert Policy.load(trained.policy).metadata["recipe"] == "pose_vla_with_action_prior"
+
+
+def test_every_variant_of_the_claim_is_trained_and_judged_over_the_robots(tmp_path, monkeypatch):
+    budget = Budget(base=1, prior=2, robot=8, decay=4, scenes=1, demonstrations=1, more=2, episodes=1)
+    made = action_priors_claim(budget)
+    monkeypatch.setattr("praxia.recipes.action_priors_claim.TASKS", {robot: tasks[-1:] for robot, tasks in TASKS.items()})
+    judged = tuple(replace(j, tasks=j.tasks[-1:]) for j in made.judged)
+    claim = replace(made, judged=judged[:1] + judged[2:3])
+    found = run_claim(
+        claim, tmp_path, SETTINGS, names=("prior", "no prior", "language model's blocks", "history as raw numbers"), seeds=1, workers=0, show=False
+    )
+    assert found["plan"]["tasks"] == ["tabletop: drawer", "tabletop-bimanual: lift_tray"] and found["plan"]["episodes"] == 2
+    assert found["primary"]["not_paired"] == [], "all begin with the same base_vlm"
+    stages = {row["name"]: [s["name"] for s in row["seeds"]["0"]["stages"]] for row in found["variants"]}
+    assert stages["prior"] == ["base_vlm", "action_prior", "robot"] and stages["no prior"] == ["base_vlm", "robot"]
+    first = {row["name"]: row["seeds"]["0"]["learning"]["first_losses"]["flow_matching"] for row in found["variants"]}
+    assert first["language model's blocks"] > first["no prior"], "a random last layer starts higher than a zero one"
+    assert "How the last stage began" in (tmp_path / "claim.md").read_text()
+
+
+@pytest.mark.parametrize("name", [v.name for v in action_priors_claim().variants])
+def test_a_variant_trains_what_it_says(name):
+    recipe = action_priors_claim().variant(name).recipe(0)
+    robot = recipe.stages[-1]
+    scored = {getattr(w.objective, "name", w.objective.kind) for w in robot.objectives}
+    handed = {ours for init in robot.init_from for _, ours in init.parts}
+    distils = "objective/latent_alignment" in {w.objective.kind for w in robot.objectives}
+    assert distils == ("encoder" in handed) == ("reconstruction" in scored)
+    assert ("head" in handed) == (name not in ("distillation alone", "language model's blocks") and not name.startswith("no prior"))
+    assert robot.passes == (((), ("history",)) if "history" in name else ((),))
+    assert ("action_prior" in [s.name for s in recipe.stages]) == ("head" in handed or name == "distillation alone")

@@ -55,3 +55,24 @@ def contrast(
     low, high = min(low, by_seed.mean() - half), max(high, by_seed.mean() + half)
     verdict: Verdict = "holds" if low > 0 else "does not hold" if high < least else "undecided"
     return Contrast(float(by_seed.mean()), float(low), float(high), tuple(map(float, by_seed)), verdict)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as much the first needs as the second: geometric mean over training seeds with Student's interval of its logarithm.
+
+    low, high: NaN of fewer than two seeds.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    by_seed: tuple[float, ...]
+
+
+def ratio(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Ratio:
+    """Of two positive numbers a seed."""
+    logs = np.log(np.asarray(first, np.float64) / np.asarray(second, np.float64))
+    mean, n = float(logs.mean()), len(logs)
+    half = float(t.ppf((1 + confidence) / 2, n - 1) * logs.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    return Ratio(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)), tuple(float(r) for r in np.exp(logs)))

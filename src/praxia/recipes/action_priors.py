@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.sample_transforms import RandomShift
-from praxia.data.supervision import ActionChunk, SceneGrounding, StateActionChunk
+from praxia.data.supervision import ActionChunk, SceneGrounding, SceneQuestions, StateActionChunk
 from praxia.data.unified_space import RobotSlots, UnifiedSpace, run
 from praxia.models.backbones.qwen3_vl import Qwen3VL
 from praxia.models.conditioners.action_encoder import ActionEncoder
@@ -13,7 +13,7 @@ from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.qwen3_core import Qwen3Size
 from praxia.models.readouts import PatchPlaces, PatchWords, Positions, TokenAttention
 from praxia.models.spec import HistoryToken, LearnedTokens, ModelSpec
-from praxia.objectives import FlowMatching, Grounding, GuidedAttention, LatentAlignment, PositionRegression
+from praxia.objectives import FlowMatching, Grounding, GuidedAttention, LatentAlignment, NextToken, PositionRegression
 from praxia.recipes.pose_vla import QUICKSTART_TASKS, from_stage
 from praxia.recipes.words import world_words
 from praxia.stages.recipe import Constant, LinearDecay, Recipe, Source, Stage, Weighted
@@ -72,7 +72,7 @@ def robots(episodes: int = 100) -> dict[str, Demonstrations]:
 
 def tiny_model() -> ModelSpec:
     """2.5 M parameters at 64 px: a Qwen3-VL of 16 tokens a view, action encoder and decoder of 3 x 128."""
-    core = Qwen3Size(width=128, layers=3, heads=4, kv_heads=2, head_dim=32, mlp=256)
+    core = Qwen3Size(width=128, layers=3, heads=4, kv_heads=1, head_dim=32, mlp=256)
     return ModelSpec(
         backbone=Qwen3VL(
             image_size=64, patch_size=16, merge=1, stem="conv", attention="plain", vision_width=128, vision_layers=3, vision_heads=4,
@@ -120,12 +120,13 @@ def tiny() -> Recipe:
         stages=(
             Stage(
                 name="base_vlm",
-                sources=(Source(scenes, SceneGrounding(), shift),),
-                objectives=(Weighted(Grounding()),),
+                sources=(Source(scenes, SceneGrounding(), shift, weight=0.8), Source(scenes, SceneQuestions(), shift, weight=0.2)),
+                objectives=(Weighted(Grounding()), Weighted(NextToken(), Constant(0.5))),
                 parts=SEES,
                 steps=8000,
                 minutes=1.0,
                 batch=32,
+                cycle=5,
                 shared=True,
                 optimiser=AdamW(lr=2e-3, warmup=50),
                 validate_every=500,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from praxia.evaluate.contrast import ratio
 from praxia.report.tables import Table
 from praxia.report.words import count, percent, title, value
 
@@ -21,6 +22,8 @@ def claim_page(found: Mapping[str, Any]) -> str:
     ]
     if others:
         parts += ["## Exploratory, without a verdict", success_rows(others).markdown(), *_apart(others, of_primary)]
+    if (paces := pace_rows(found["variants"], (primary["first"], primary["second"]))).rows:
+        parts += ["## How the last stage began and how fast it learnt", paces.markdown(), *_pace_ratio(found["variants"], primary)]
     parts += ["## What each variant was trained on", budget_rows(found["variants"]).markdown()]
     if (learnt := pose_rows(found["variants"])).rows:
         parts += ["## What the pose stages learnt, on held-out samples", learnt.markdown()]
@@ -124,6 +127,68 @@ def pose_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
             of_all = ([run[name] for run in found if name in run] for name in POSE_SCORES)
             lines.append((row["name"], *(value(sum(some) / len(some) if len(some) == len(found) else None) for some in of_all)))
     return Table(("variant", *POSE_SCORES.values()), tuple(lines), frozenset(range(1, len(POSE_SCORES) + 1)))
+
+
+def pace_rows(rows: Sequence[Mapping[str, Any]], primary: tuple[str, str]) -> Table:
+    """One row a variant: flow loss and gradient norm of the first update, updates until the action error that all primary runs reach, the last error.
+
+    Means over seeds; a dash where a seed never gets there. Empty where no run says.
+    """
+    rows = [row for row in rows if all(run.get("learning", {}).get("action_error") for run in row["seeds"].values())]
+    goal = common_error([row for row in rows if row["name"] in primary])
+    lines = []
+    for row in rows:
+        learning = [run["learning"] for run in row["seeds"].values()]
+        reached = [updates_until(one["action_error"], goal) for one in learning] if goal is not None else [None]
+        per_seed = (
+            [one["first_losses"].get("flow_matching") for one in learning],
+            [one["first_gradient_norm"] for one in learning],
+            reached,
+            [one["action_error"][-1][1] for one in learning],
+        )
+        lines.append((row["name"], *(value(_mean(some)) for some in per_seed)))
+    reaching = f"updates to {goal:.3f}" if goal is not None else "updates"
+    return Table(("variant", "first flow loss", "first gradient norm", reaching, "action error at the end"), tuple(lines), frozenset(range(1, 5)))
+
+
+def _mean(numbers: Sequence[float | None]) -> float | None:
+    """None if one of them is."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) / len(known) if len(known) == len(numbers) else None
+
+
+def common_error(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """The smallest held-out action error that every run of these variants reaches; None without runs."""
+    return max((min(gap for _, gap in run["learning"]["action_error"]) for row in rows for run in row["seeds"].values()), default=None)
+
+
+def updates_until(curve: Sequence[Sequence[float]], goal: float) -> float | None:
+    """Updates after which the error is at most `goal`, between two looks on the straight line; None if it never is."""
+    before: Sequence[float] | None = None
+    for step, gap in curve:
+        if gap <= goal:
+            return float(step) if before is None or before[1] == gap else before[0] + (step - before[0]) * (before[1] - goal) / (before[1] - gap)
+        before = (step, gap)
+    return None
+
+
+def _pace_ratio(rows: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) -> list[str]:
+    """How many times as many updates the first variant of the primary contrast needs, over the seeds that both have."""
+    found = {row["name"]: {seed: run["learning"]["action_error"] for seed, run in row["seeds"].items() if "learning" in run} for row in rows}
+    first, second = (found.get(primary[side], {}) for side in ("first", "second"))
+    seeds = [seed for seed in first if seed in second and first[seed] and second[seed]]
+    goal = common_error([row for row in rows if row["name"] in (primary["first"], primary["second"])]) if seeds else None
+    if goal is None or not seeds:
+        return []
+    pairs = [(updates_until(first[s], goal), updates_until(second[s], goal)) for s in seeds]
+    known = [(a, b) for a, b in pairs if a and b]
+    if not known:
+        return []
+    said = ratio([a for a, _ in known], [b for _, b in known])
+    interval = f" ({said.low:.2f} to {said.high:.2f}, 95 %)" if len(known) > 1 else ""
+    return [
+        f"Updates to an action error of {goal:.3f}, {primary['first']} / {primary['second']}: **{said.ratio:.2f}**{interval} over {len(known)} seeds."
+    ]
 
 
 def budget_rows(rows: Sequence[Mapping[str, Any]]) -> Table:

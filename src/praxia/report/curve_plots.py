@@ -33,12 +33,14 @@ _STYLE: Any = {
 
 
 def curve_plots(curves: StageCurves) -> list[Markup]:
-    """One picture a training loss (raw, smoothed, held out), one for the action error if it was measured, one for the learning rate."""
+    """One picture a training loss (raw, smoothed, held out), one for the action error if it was measured, gradient norm and learning rate."""
     named = [name for name in curves.training if name != "loss"]
     losses = named if len(named) == 1 else list(curves.training)  # a single loss is the total but for its weight
     plots = [_loss_plot(name, curves.training[name], curves.held_out_of(name)) for name in losses]
     shown = {held for name in losses for held in curves.held_out_of(name)} | {"loss"}
     plots += [_held_out_plot(name, curve) for name, curve in curves.held_out.items() if name not in shown]
+    if curves.gradient_norm is not None:
+        plots.append(_loss_plot("gradient_norm", curves.gradient_norm, {}))
     if curves.rate is not None:
         plots.append(_rate_plot(curves.rate))
     return plots

@@ -36,11 +36,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class StageCurves:
-    """Training losses and held-out metrics by name, the learning rate, and the number of updates that were skipped for NaN."""
+    """Training losses and held-out metrics by name, learning rate and gradient norm, and the number of updates that were skipped for NaN."""
 
     training: Mapping[str, Curve] = field(default_factory=dict)
     held_out: Mapping[str, Curve] = field(default_factory=dict)
     rate: Curve | None = None
+    gradient_norm: Curve | None = None
     skipped: int = 0
 
     def held_out_of(self, loss: str) -> dict[str, Curve]:
@@ -60,6 +61,7 @@ def read_curves(path: Path | str) -> StageCurves:
     training: dict[str, list[tuple[int, float]]] = {}
     held_out: dict[str, list[tuple[int, float]]] = {}
     rate: list[tuple[int, float]] = []
+    norm: list[tuple[int, float]] = []
     skipped = 0
     text = path.read_text()
     lines = text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
@@ -76,9 +78,10 @@ def read_curves(path: Path | str) -> StageCurves:
             for name, entry in line.items():
                 if name not in _NO_LOSS:
                     into.setdefault(name, []).append((step, math.nan if entry is None else float(entry)))
-            if kind == "step" and "rate" in line:
-                rate.append((step, float(line["rate"])))
-    return StageCurves(_curves(training), _curves(held_out), _curve(rate) if rate else None, skipped)
+            for name, points in (("rate", rate), ("gradient_norm", norm)):
+                if kind == "step" and line.get(name) is not None:
+                    points.append((step, float(line[name])))
+    return StageCurves(_curves(training), _curves(held_out), _curve(rate) if rate else None, _curve(norm) if norm else None, skipped)
 
 
 def _curves(points: Mapping[str, list[tuple[int, float]]]) -> dict[str, Curve]:

@@ -20,6 +20,7 @@ from praxia.evaluate.rollout import Record
 from praxia.files import read_json, write_json, write_text
 from praxia.policy.config import git_commit
 from praxia.report.claim_page import claim_page
+from praxia.report.curves import read_curves
 from praxia.stages.claim import Claim
 from praxia.stages.recipe import Recipe
 from praxia.stages.run_directory import fingerprint
@@ -166,8 +167,21 @@ def _run(recipe: Recipe, place: Path, folder: Path, judged: Judges, settings: Tr
     tokens = _target_tokens(trained)
     found = success_table(_records(judged, folder)) | {name: known[name] for name in ("machine", "versions")}
     found |= {"stages": [stage | {"target_tokens": tokens[stage["name"]]} for stage in known["stages"]]}
+    found |= {"learning": _learning(trained)}
     found |= {"plan": judged.hash, "world": [r["fingerprint"] for r in results], "first_stage": _weights_digest(trained), "git_commit": git_commit()}
     summary.add(folder, {CLAIM: found})
+
+
+def _learning(trained: Trained) -> dict[str, Any]:
+    """How the last stage began and went: losses and gradient norm of its first update, [updates, held-out action error] along the way."""
+    curves = read_curves(trained.run.stage(trained.assembly.recipe.stages[-1].name).metrics)
+    first = {name: float(curve.value[0]) for name, curve in curves.training.items()}
+    error = curves.held_out.get("action_error")
+    return {
+        "first_losses": first,
+        "first_gradient_norm": float(curves.gradient_norm.value[0]) if curves.gradient_norm else None,
+        "action_error": [[int(step), float(gap)] for step, gap in zip(error.step, error.value, strict=True)] if error else [],
+    }
 
 
 def _records(judged: Judges, folder: Path) -> list[Record]:

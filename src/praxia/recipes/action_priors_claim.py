@@ -1,0 +1,188 @@
+"""Does a motion prior learnt before any pixel help? Action Priors' central comparison, at the size of `tiny`.
+
+Every variant starts from the same `base_vlm` and has the same model; without the prior the head starts as it ordinarily does (last layer at zero),
+which is better than the random output layer behind a language model's blocks that the paper compares with ("language model's blocks": beside it).
+The primary contrast is at a quarter of the full budget of the last stage, where the paper's difference is largest (its 5k of 30k steps).
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+from praxia.data.demonstrations import Demonstrations
+from praxia.models.spec import HistoryToken
+from praxia.objectives import FlowMatching, LatentAlignment
+from praxia.recipes.action_priors import HORIZON, PRIOR, SEES, tiny
+from praxia.recipes.pose_vla import from_stage
+from praxia.stages.claim import Claim, Judged, Variant
+from praxia.stages.recipe import InitFrom, LinearDecay, Recipe, Source, Stage, Weighted
+
+FIRST_SEED = 200  # of the demonstrations of training seed 0: apart from those of `tiny`
+TASKS = {
+    "arm7": ("reach", "press", "drawer"),
+    "arm6": ("reach", "press", "drawer"),
+    "bimanual": ("lift_tray",),
+    "sawyer": ("drawer-close", "button-press-topdown"),
+}
+BENCHMARKS = {"arm7": "tabletop", "arm6": "tabletop-arm6", "bimanual": "tabletop-bimanual", "sawyer": "metaworld-8"}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the variants are given. base, prior, robot: updates of each stage; decay: of the robot's, over which distillation fades out.
+
+    scenes: of `base_vlm`, a task. demonstrations: a task; `more` times as many for the prior alone in the variant with more data.
+    """
+
+    base: int = 250
+    prior: int = 3000
+    robot: int = 1600
+    decay: int = 160
+    scenes: int = 200
+    demonstrations: int = 40
+    more: int = 4
+    episodes: int = 20
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a variant is trained. The defaults are the first variant of the primary contrast.
+
+    prior: stage 1 is trained; encoder: handed on as the teacher and distilled; decoder: handed on as the head. states: the encoder sees them.
+    history: what makes the history token. share: of the full budget of the robot. decay: of the budget's. more: further data for the prior.
+    blocks: the head starts with the language model's blocks and a random last layer. extra: updates of the robot beside.
+    """
+
+    prior: bool = True
+    encoder: bool = True
+    decoder: bool = True
+    states: bool = True
+    history: Literal["", "encoder", "mlp"] = ""
+    share: float = 0.25
+    decay: float = 1.0
+    more: bool = False
+    blocks: bool = False
+    extra: float = 0.0
+
+
+def claim(budget: Budget | None = None) -> Claim:
+    """The claim at a budget, the planned one if None."""
+    budget = budget or Budget()
+
+    def variant(name: str, about: str, way: Way) -> Variant:
+        return Variant(name, about, partial(_recipe, budget, way))
+
+    bare = Way(prior=False, encoder=False, decoder=False)
+    return Claim(
+        statement="From the same base_vlm, an action prior of several robots makes a policy succeed more often at a quarter of the budget.",
+        primary=("prior", "no prior"),
+        variants=(
+            variant("prior", "stage 1, then the robots with its decoder and its latent", Way()),
+            variant("no prior", "the same model, the robots straight away", bare),
+            variant("no prior, longer", "the same, as much longer as stage 1 takes", replace(bare, extra=1.0)),
+            variant(
+                "language model's blocks",
+                "no prior; the head's blocks from base_vlm, a random last layer (the paper's baseline)",
+                replace(bare, blocks=True),
+            ),
+            variant("prior, full budget", "the first, four times as long", Way(share=1.0)),
+            variant("no prior, full budget", "the second, four times as long", replace(bare, share=1.0)),
+            variant("actions alone", "the encoder sees no states", Way(states=False)),
+            variant("history", "the first with a history token", Way(history="encoder")),
+            variant("history as raw numbers", "the history token made by an MLP", Way(history="mlp")),
+            variant("decoder alone", "its decoder, no distillation", Way(encoder=False)),
+            variant("distillation alone", "its encoder as teacher, a fresh decoder", Way(decoder=False)),
+            variant("short distillation", "fades out five times as fast", Way(decay=0.2)),
+            variant("distillation to the end", "never fades out", Way(decay=1e9)),
+            variant("more data for the prior", "stage 1 on four times the demonstrations", Way(more=True)),
+        ),
+        judged=tuple(Judged(BENCHMARKS[robot], tasks, budget.episodes) for robot, tasks in TASKS.items()),
+        published=(
+            ("success at 5k of 30k steps, without / with the prior / with more data (9 simulated tasks)", "21.2 / 32.2 / 35.4 %"),
+            ("success at 30k steps, the same", "64.6 / 68.3 / 68.8 %"),
+            ("actions alone / actions and states / + history", "65.4 / 68.3 / 71.5 %"),
+            ("history as raw numbers", "68.4 %"),
+            ("distillation over 0 / 3k / 5k / all of 30k steps", "64.6 / 65.1 / 68.3 / 63.1 %"),
+            ("flow loss at step 0, without / with", "7.1 / 0.9"),
+            ("gradient norm at step 0, without / with", "1405 / 89"),
+            ("steps to a validation error of 0.1, without / with", "2,100 / 700"),
+        ),
+    )
+
+
+def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
+    """`tiny` with updates in place of minutes."""
+    recipe = tiny()
+    base, prior, robot = recipe.stages
+    seen = tuple(replace(source, data=replace(source.data, episodes=budget.scenes)) for source in base.sources)
+    stages = [replace(base, sources=seen, steps=budget.base, minutes=0.0, validate_every=0)]
+    if way.prior:
+        stages.append(
+            replace(
+                prior,
+                sources=_sources(prior, budget, seed, budget.more if way.more else 1),
+                steps=budget.prior,
+                minutes=0.0,
+                validate_every=budget.prior,
+                shared=True,
+            )
+        )
+    steps = round(budget.robot * way.share) + round(way.extra * budget.prior / 4)  # four updates of stage 1 take as long as one of the robot
+    acting = replace(
+        robot,
+        sources=tuple(_looking(source, way) for source in _sources(robot, budget, seed, 1)),
+        objectives=_objectives(robot, way, budget.decay * way.decay * way.share),
+        parts=("backbone", "tokens", "conditioner", "head", "readouts", *(("encoder",) if way.encoder or way.history else ())),
+        init_from=_starts(way),
+        passes=((), ("history",)) if way.history else ((),),
+        steps=steps,
+        minutes=0.0,
+        validate_every=max(1, steps // 20),
+    )
+    return replace(recipe, model=_model(recipe, way), stages=(*stages, acting), seed=seed)
+
+
+def _model(recipe: Recipe, way: Way) -> Any:
+    model = recipe.model
+    model = replace(model, encoder=replace(model.encoder, states=way.states))
+    if way.blocks:
+        model = replace(model, head=replace(model.head, output="random"))
+    if way.history:
+        order = list(model.order)
+        order.insert(order.index("q"), "history")
+        model = replace(model, tokens=(*model.tokens, HistoryToken(form=way.history, steps=HORIZON)), order=tuple(order))
+    return model
+
+
+def _sources(stage: Stage, budget: Budget, seed: int, times: int) -> tuple[Source, ...]:
+    """The stage's robots with the claim's tasks and a seed's own demonstrations; `times` as many."""
+    found = []
+    for source, tasks in zip(stage.sources, TASKS.values(), strict=True):
+        assert isinstance(source.data, Demonstrations)
+        found.append(replace(source, data=replace(source.data, tasks=tasks, episodes=times * budget.demonstrations, seed=FIRST_SEED + seed)))
+    return tuple(found)
+
+
+def _looking(source: Source, way: Way) -> Source:
+    return replace(source, supervision=replace(source.supervision, history=HORIZON)) if way.history else source
+
+
+def _objectives(robot: Stage, way: Way, decay: float) -> tuple[Weighted, ...]:
+    """Those of the stage; what distils only where there is a teacher."""
+    distils = [w for w in robot.objectives if isinstance(w.objective, LatentAlignment) or w.objective == FlowMatching(head="reconstruction")]
+    kept = tuple(w for w in robot.objectives if w not in distils)
+    if not way.encoder:
+        return kept
+    fading = LinearDecay(max(1, round(min(decay, 1e9))))
+    return kept + tuple(replace(w, weight=fading) for w in distils)
+
+
+def _starts(way: Way) -> tuple[InitFrom, ...]:
+    starts = [from_stage("base_vlm", SEES)]
+    handed = tuple(part for part, on in zip(PRIOR, (way.encoder or bool(way.history), way.decoder), strict=True) if on)
+    if way.prior and handed:
+        starts.append(from_stage("action_prior", handed))
+    if way.blocks:
+        language = InitFrom("base_vlm", parts=(("backbone.model.model.language_model", "head.stack"),), missing=("*modulation*",), unexpected=("*",))
+        starts.append(language)
+    return tuple(starts)
