@@ -6,58 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.models.compositions import stirred
-from tests.policy.micro_policy import observation_of
+from tests.policy.micro_policy import CHUNK, PAST, REPLAN, history_policy, observation_of
 
-from praxia.data.number_transforms import Numbers
 from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ObservationError
-from praxia.models.backbones.qwen3_vl import Qwen3VL
-from praxia.models.conditioners.action_encoder import ActionEncoder
-from praxia.models.conditioners.latent_query import LatentQuery
-from praxia.models.heads.prior_decoder import PriorDecoder
-from praxia.models.qwen3_core import Qwen3Size
-from praxia.models.spec import HistoryToken, LearnedTokens, ModelSpec
-from praxia.models.vla import VLA
-from praxia.policy import Policy, PolicyConfig, Robot
 from praxia.policy.history import History
-from praxia.recipes.words import world_words
-from praxia.tokens.local_tokenizer import local_tokenizer
-
-PAST, HORIZON, REPLAN = 4, 5, 2
 
 
 @pytest.fixture(scope="module")
 def policy(tabletop_source):
-    """A micro Action Priors policy with random weights that all count."""
-    source = tabletop_source
-    torch.manual_seed(0)
-    backbone = Qwen3VL(
-        image_size=32, patch_size=8, merge=1, vision_width=24, vision_layers=2, vision_heads=2, vision_mlp=32, deepstack=(0,), position_grid=4,
-        text_width=32, text_layers=2, text_heads=4, text_kv_heads=2, text_head_dim=16, text_mlp=48, mrope=(4, 2, 2), vocabulary=0, attention="plain",
-    )  # fmt: skip
-    tokenizer = local_tokenizer(world_words(), backbone.specials)
-    core = Qwen3Size(width=24, layers=2, heads=4, kv_heads=2, head_dim=8, mlp=32)
-    action, state = source.action_spec.width, source.state_spec.width
-    spec = ModelSpec(
-        backbone=replace(backbone, vocabulary=len(tokenizer)),
-        tokens=(HistoryToken(), LearnedTokens("q", 1)),
-        order=("views", "prompt", "history", "q", "target"),
-        prefix_attention="causal",
-        encoder=ActionEncoder(state, action, 2, core),
-        conditioner=LatentQuery("q", width=24),
-        head=PriorDecoder(HORIZON, action, 24, core, steps=3),
-        embodiments=(source.embodiment,),
-    )
-    model = VLA(spec)
-    model.backbone.bind(tokenizer)
-    numbers = Numbers().fitted(*source.numbers())
-    robot = Robot(source.embodiment, source.action_spec, source.state_spec, source.cameras, numbers)
-    parts = ("backbone", "tokens", "encoder", "conditioner", "head")
-    config = PolicyConfig(
-        "action_priors", "tiny", "robot", spec, parts, (robot,), HORIZON, REPLAN, "fp32", vocabulary_size=len(tokenizer), history=PAST
-    )
-    return Policy(config, stirred(model), tokenizer)
+    return history_policy(tabletop_source)
 
 
 def _seen(source, index=0):
@@ -113,7 +71,7 @@ def test_without_episode_id_it_acts_without_history_and_says_so_once(policy, tab
 
 def test_acting_without_history_is_what_the_second_pass_teaches(policy, tabletop_source):
     """No past, and a past that a pass drops, are one and the same to the model."""
-    sample = tabletop_source.sample(1, Needs(horizon=HORIZON, history=PAST))
+    sample = tabletop_source.sample(1, Needs(horizon=CHUNK, history=PAST))
     noise = policy.model_noise(0)
     blind = policy.act([replace(sample, past=None, future=None)], noise)[0]
     batch = policy.collate([_example(replace(sample, future=None))])
@@ -125,7 +83,7 @@ def test_acting_without_history_is_what_the_second_pass_teaches(policy, tabletop
 
 def test_the_future_cannot_leak_into_the_history_token(policy, tabletop_source):
     """Trap 2 of the specification: with other actions ahead the prediction of a training forward stays what it was."""
-    sample = tabletop_source.sample(1, Needs(horizon=HORIZON, history=PAST))
+    sample = tabletop_source.sample(1, Needs(horizon=CHUNK, history=PAST))
     other = replace(sample, future=replace(sample.future, actions=sample.future.actions + 1, states=sample.future.states - 1))
     latents = []
     for one in (sample, other, replace(sample, past=replace(sample.past, actions=sample.past.actions + 1))):

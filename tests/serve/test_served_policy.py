@@ -1,5 +1,6 @@
 """A real policy folder behind the door, and the pages of docs/serving.md run as they are printed."""
 
+import logging
 import re
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from arm_policy import ArmPolicy, observations
+from tests.policy.micro_policy import PAST, REPLAN, history_policy, observation_of
 from websockets.sync.client import connect
 
 from praxia.data.number_transforms import Normalise, Numbers
@@ -47,6 +49,25 @@ def folder(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("served")
     Policy(config, model, tokenizer).save(root / "runs/quickstart/policy")
     return root
+
+
+def test_a_client_that_never_resets_gets_a_policy_without_history_and_is_told(tabletop_source, caplog):
+    policy, seen = history_policy(tabletop_source), flat(observation_of(tabletop_source))
+    with in_background(policy, ServeOptions(port=0)) as server, connect(f"ws://127.0.0.1:{server.port}") as connection:
+        assert unpack(connection.recv(5))["history"] == PAST
+        read = []
+        with caplog.at_level(logging.WARNING):
+            for more in ({}, {}, {"episode_id": "a"}, {"episode_id": "a"}, {"episode_id": "b"}):
+                connection.send(pack(seen | more))
+                read.append(unpack(connection.recv(30))["history"])
+    assert read == [0, 0, 0, REPLAN, 0]
+    assert sum("name no episode_id: it acts without" in record.message for record in caplog.records) == 1
+
+
+def flat(observation: dict) -> dict:
+    """As an openpi client names it."""
+    images = {f"observation/image/{role}": image for role, image in observation["images"].items()}
+    return images | {"observation/state": observation["state"], "prompt": observation["instruction"]}
 
 
 def test_a_policy_folder_answers_over_the_wire_as_it_does_locally_to_the_last_bit(folder):

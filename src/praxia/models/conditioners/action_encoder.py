@@ -23,9 +23,9 @@ class ActionEncoder:
     state_width: int = 74
     action_width: int = 37
     prompt_tokens: int = 8
-    states: bool = True
     core: Qwen3Size = field(default_factory=Qwen3Size)
     attention: Attention = "sdpa"
+    states: bool = True
 
     @property
     def width(self) -> int:
