@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 from tests.recipes.micro_recipe import micro
 
+from praxia.data.making import make_dataset
 from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, SlotMap
 from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews
 from praxia.data.supervision import ObjectPoses, SceneGrounding, SceneQuestions, Waypoints
-from praxia.errors import ConfigError, DataError, SpecMismatch
+from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
 from praxia.models.spec import SpecialToken
 from praxia.objectives import NextToken
 from praxia.policy import Policy
@@ -250,3 +251,21 @@ def test_a_state_in_the_prompt_must_be_normalised_to_its_bins(recipe):
         assemble(replace(recipe, model=replace(recipe.model, head=head)))
     numbers = Numbers((Normalise("mean_std"),), (Normalise("quantile"),))
     assert assemble(replace(recipe, model=replace(recipe.model, head=head), numbers=numbers)).model.state_in_prompt
+
+
+def test_weights_of_another_run_come_with_the_statistics_they_were_trained_on(recipe, tabletop_data, tmp_path):
+    """Action Priors, D6: other statistics between the stages would silently break what is reused."""
+    earlier = train_recipe(replace(recipe, stages=recipe.stages[:1]), tmp_path / "earlier", TrainSettings(threads=1, quiet=True))
+    checkpoint = str(tmp_path / "earlier" / "stages" / recipe.stages[0].name)
+    other = make_dataset(
+        "praxia.worlds.tabletop:Tabletop", {"size": 64}, root=tmp_path / "other", tasks=("press",), episodes=2, seed=3, workers=1, progress=False
+    )
+    taken = replace(recipe.stages[0], name="robot", init_from=(InitFrom(checkpoint=checkpoint, parts=(("backbone", "backbone"), ("head", "head"))),))
+    later = with_data(replace(recipe, stages=(taken,)), [str(other.root)])
+    with pytest.raises(CheckpointError, match=r"(?s)the numbers of arm7 are transformed otherwise there .*--statistics .*statistics\.json"):
+        train_recipe(later, tmp_path / "later", TrainSettings(threads=1, quiet=True))
+    trained = train_recipe(replace(later, statistics=str(tmp_path / "earlier")), tmp_path / "kept", TrainSettings(threads=1, quiet=True))
+    assert trained.assembly.robots[0].numbers == earlier.assembly.robots[0].numbers
+    assert Policy.load(trained.policy).robot.numbers == earlier.assembly.robots[0].numbers
+    with pytest.raises(ConfigError, match="cannot be read"):
+        assemble(replace(later, statistics=str(tmp_path / "nowhere.json")))

@@ -6,8 +6,6 @@ Every robot writes its own slots, the rest is zero. A robot that the table lacks
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from praxia.data.number_transforms import GripperSense, Normalise, Numbers, Part, RelativeToState, SinCos, SlotMap, Split
 from praxia.errors import ConfigError
 from praxia.registry import register
@@ -144,4 +142,4 @@ def _opening(dims: tuple[Dim, ...]) -> tuple[GripperSense, ...]:
 
 def run(first: int, count: int) -> tuple[int, ...]:
     """`count` slots from `first` on."""
-    return tuple(int(i) for i in np.arange(first, first + count))
+    return tuple(range(first, first + count))

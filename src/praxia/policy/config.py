@@ -14,6 +14,7 @@ from praxia.registry import register
 from praxia.specs import ActionSpec, CameraSpec, StateSpec
 
 FORMAT = 2
+STATISTICS = "statistics.json"  # number transforms of every robot, in policy and run folders
 
 
 @register("policy/robot")

@@ -10,7 +10,7 @@ import praxia.models.parts  # noqa: F401 - policy.json names parts by kind
 from praxia.errors import CheckpointError, ConfigError
 from praxia.files import read_json, write_json
 from praxia.models.vla import VLA
-from praxia.policy.config import FORMAT, PolicyConfig
+from praxia.policy.config import FORMAT, STATISTICS, PolicyConfig
 from praxia.registry import from_json
 from praxia.stages.weights import POLICY_FILE, disk_errors, load_state, owned_state, read_tensors, size_in_bytes, write_tensors
 
@@ -28,7 +28,7 @@ def write_folder(folder: Path, config: PolicyConfig, model: VLA, tokenizer: Any)
     with disk_errors(folder, size_in_bytes(weights)):
         write_tensors(temporary, weights)
     temporary.replace(folder / POLICY_FILE)
-    write_json(folder / "statistics.json", {robot.embodiment: robot.numbers for robot in config.robots})
+    write_json(folder / STATISTICS, {robot.embodiment: robot.numbers for robot in config.robots})
     write_json(folder / "policy.json", config)
 
 

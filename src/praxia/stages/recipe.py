@@ -137,7 +137,9 @@ class Stage:
 class Recipe:
     """A composition: model and stages, plus how the policy acts.
 
-    replan: executed steps before the next look. precision: compute dtype (`auto`: bf16 where the hardware has it). seed: of everything that is drawn.
+    numbers: how robots' numbers are transformed. statistics: `statistics.json` of an earlier run or policy: the robots that it names keep the
+    transforms that they had there (what is handed on from it means those numbers). replan: executed steps before the next look.
+    precision: compute dtype (`auto`: bf16 where the hardware has it). seed: of everything that is drawn.
     """
 
     name: str
@@ -146,6 +148,7 @@ class Recipe:
     preset: str = "tiny"
     tokenizer: Any = None
     numbers: Any = None
+    statistics: str = ""
     replan: int = 8
     precision: Precision = "auto"
     seed: int = 0

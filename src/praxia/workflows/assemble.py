@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,9 +13,12 @@ from praxia.data.number_transforms import Numbers
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
 from praxia.data.unified_space import UnifiedSpace
 from praxia.errors import ConfigError, DataError, SpecMismatch
+from praxia.files import read_json
 from praxia.models.spec import ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Robot
+from praxia.policy.config import STATISTICS
+from praxia.registry import from_json
 from praxia.specs import CameraSpec, check_identity
 from praxia.stages.recipe import Recipe, Source, Stage
 from praxia.tokens.quantity import Quantity
@@ -104,6 +108,7 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
         if source.embodiment:
             by_name.setdefault(source.embodiment, []).append(source)
     acting = _acting_sources(recipe, sources)
+    kept = read_statistics(Path(recipe.statistics)) if recipe.statistics else {}
     space = recipe.numbers or Numbers()
     if isinstance(space, UnifiedSpace):
         space = space.joined([(name, group[0].action_spec, group[0].state_spec) for name, group in by_name.items()])
@@ -116,12 +121,22 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
         fitted_on = [s for s in group if s in acting] or group
         actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
         rows = [n for group_lengths in lengths for n in group_lengths]
-        numbers = space.of(name, first.action_spec, first.state_spec)
+        numbers = kept.get(name) or space.of(name, first.action_spec, first.state_spec)
         numbers = numbers.fitted(np.concatenate(actions), np.concatenate(states), rows, _horizon(recipe))
         seeing = [s for s in fitted_on if s.cameras] or fitted_on  # numbers alone say nothing of pictures
         robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(seeing), numbers, _given(seeing)))
     robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
     return tuple(robots)
+
+
+def read_statistics(path: Path) -> dict[str, Numbers]:
+    """Number transforms of every robot in a `statistics.json`, or in the run or policy folder that has one. Raises ConfigError."""
+    path = path / STATISTICS if path.is_dir() else path
+    try:
+        found = {name: from_json(value) for name, value in read_json(path).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"Recipe.statistics {str(path)!r} cannot be read ({error}); give the {STATISTICS} of a run or policy folder") from error
+    return found
 
 
 def _given(group: Sequence[SampleSource]) -> dict[str, Literal["always", "sometimes"]]:

@@ -14,23 +14,23 @@ from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture, temperature_weights
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.source import SampleSource, examples_of
-from praxia.errors import ConfigError, unknown
+from praxia.errors import CheckpointError, ConfigError, unknown
 from praxia.files import read_json, write_json
 from praxia.models.precision import compute
 from praxia.models.spec import HistoryToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Policy, PolicyConfig
-from praxia.policy.config import git_commit, package_versions
+from praxia.policy.config import STATISTICS, git_commit, package_versions
 from praxia.stages import shared
 from praxia.stages.handoff import hand_off, source_folder
-from praxia.stages.recipe import Recipe, Source, Stage
+from praxia.stages.recipe import InitFrom, Recipe, Source, Stage
 from praxia.stages.run_directory import RunDirectory, StageFolder, StageResult, fingerprint
 from praxia.stages.weights import load_state, read_weights
 from praxia.train.loop import train
 from praxia.train.parallel import ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
-from praxia.workflows.assemble import Assembly, HeldOut, assemble
+from praxia.workflows.assemble import Assembly, HeldOut, assemble, read_statistics
 from praxia.workflows.pose_answers import pose_metrics
 
 SCORED_ON = 32  # held-out samples of a source of poses
@@ -75,6 +75,8 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
     inputs = {s.name: _inputs(s, assembly) for s in recipe.stages}
     with group.main_first():
         run = RunDirectory.open(root, recipe, vocabulary, inputs, restart and group.main)
+        if group.main:
+            write_json(run.root / STATISTICS, {robot.embodiment: robot.numbers for robot in assembly.robots})
     results, policy, spent = [], None, 0.0
     for stage in recipe.stages:
         if only and stage.name != only:
@@ -111,7 +113,10 @@ def _train_stage(
             say(f"taken from {shared.kept(folder)}, where an earlier run left it")
     if folder.result() is None:
         for init in stage.init_from:
-            say(str(hand_off(model, init, source_folder(init, run), vocabulary)))
+            folder_of = source_folder(init, run)
+            if init.checkpoint:
+                _check_numbers(init, folder_of, assembly)
+            say(str(hand_off(model, init, folder_of, vocabulary)))
     training, held_out = assembly.mixtures(stage, model)
     if folder.result() is None:
         with group.main_first():
@@ -130,6 +135,20 @@ def _train_stage(
     for record, fault in list(training.bad.items())[:5]:
         say(f"bad record skipped ({len(training.bad)} in all): {record}: {fault}")
     return model, result
+
+
+def _check_numbers(init: InitFrom, folder: Path, assembly: Assembly) -> None:
+    """CheckpointError where a head or encoder of another run was trained on numbers that mean something else here."""
+    acts = not init.parts or any(ours.split(".")[0] in ("head", "encoder") for _, ours in init.parts)
+    file = next((place / STATISTICS for place in (folder, *folder.parents[:4]) if (place / STATISTICS).is_file()), None)
+    if not acts or file is None:
+        return
+    theirs = read_statistics(file)
+    if other := [r.embodiment for r in assembly.robots if r.embodiment in theirs and theirs[r.embodiment] != r.numbers]:
+        raise CheckpointError(
+            f"hand-off from {folder}: the numbers of {', '.join(other)} are transformed otherwise there ({file}), so that the weights would take one "
+            f"value for another\n  fix: --statistics {file}"
+        )
 
 
 def _pose_scores(assembly: Assembly, held_out: Mixture, model: VLA, folder: StageFolder, settings: TrainSettings) -> dict[str, float]:
