@@ -96,7 +96,7 @@ def main() -> None:
             results = evaluate(judged, policy, out / "eval", controls=())
             row = {"policy": PEERS.get(name, name), "minutes": minutes, **found}
             rows.append(row | {"success": results["success"], "per_task": results["per_task"], "effort": results["effort"]})
-            write_json(options.out / "peers.json", {"rows": rows, "dataset": str(options.dataset), "plan": judged.plan.hash, "machine": machine()})
+            write_json(options.out / "peers.json", {"rows": rows, "dataset": options.dataset.name, "plan": judged.plan.hash, "machine": machine()})
     plot(rows, options.out / "peers.png")
     print(json.dumps([{k: row[k] for k in ("policy", "minutes", "samples")} | {"success": row["success"]["rate"]} for row in rows], indent=1))
 
