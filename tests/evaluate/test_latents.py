@@ -28,7 +28,7 @@ def test_the_error_begins_with_that_of_the_latent_itself_and_the_way_leads_from_
     found = smoothness(model, batch, torch.Generator().manual_seed(0))
     noise = model.head.noise(batch.size, torch.Generator().manual_seed(0))
     latent = model.encoder(batch.future, batch.embodiment)
-    chunk = model.head.sample(None, latent, None, noise, model.head.steps)
+    chunk = model.head.sample(None, latent, None, noise, model.head.steps).detach()
     valid = batch.future.valid[..., None].expand_as(chunk)
     assert found.degrees == DEGREES and found.error[0] == pytest.approx(float((chunk - batch.future.actions).abs()[valid].mean()), rel=1e-5)
     assert found.shares == SHARES and found.to_first[0] == 0 and found.to_second[-1] == 0

@@ -94,6 +94,7 @@ def test_pose_vla_takes_the_prior_as_its_head_without_a_change_in_either(tmp_pat
     assert Policy.load(trained.policy).metadata["recipe"] == "pose_vla_with_action_prior"
 
 
+@pytest.mark.slow
 def test_every_variant_of_the_claim_is_trained_and_judged_over_the_robots(tmp_path, monkeypatch):
     budget = Budget(base=1, prior=2, robot=8, decay=4, scenes=1, demonstrations=1, more=2, episodes=1)
     made = action_priors_claim(budget)
