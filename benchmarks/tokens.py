@@ -16,7 +16,8 @@ from praxia.data.source import examples_of
 from praxia.data.supervision import ObjectPoses, Waypoints
 from praxia.files import write_json
 from praxia.geometry.rotations import angle_between, euler_to_matrix
-from praxia.recipes.pose_vla import QUICKSTART_TASKS, tiny_model
+from praxia.recipes.base_vlm import QUICKSTART_TASKS
+from praxia.recipes.pose_vla import tiny_model
 from praxia.tokens.pose_vocabulary import PoseTokens, PoseVocabulary
 from praxia.tokens.quantity import Quantity
 

@@ -11,6 +11,7 @@ from praxia.data.supervision import StateActionChunk
 from praxia.models.spec import LearnedTokens
 from praxia.objectives import FlowMatching, LatentAlignment
 from praxia.recipes import action_priors, pose_vla
+from praxia.recipes.base_vlm import from_stage
 from praxia.stages.recipe import LinearDecay, Recipe, Source, Weighted
 
 
@@ -38,6 +39,6 @@ def my_recipe() -> Recipe:
             Weighted(LatentAlignment(), decay),
             Weighted(FlowMatching(head="reconstruction"), decay),
         ),
-        init_from=(*robot.init_from, pose_vla.from_stage("action_prior", action_priors.PRIOR)),
+        init_from=(*robot.init_from, from_stage("action_prior", action_priors.PRIOR)),
     )
     return replace(poses, name="pose_vla_with_action_prior", model=model, stages=(*seeing, moving, acting))

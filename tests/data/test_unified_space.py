@@ -82,7 +82,7 @@ def test_every_gripper_opens_towards_plus_one():
         dim = next(i for i, d in enumerate(action.dims) if d.kind in ("gripper", "effort"))
         low, high = actions[:2].copy(), actions[:2].copy()
         low[:, dim], high[:, dim] = actions[:, dim].min(), actions[:, dim].max()
-        slot = numbers.action_slots[dim]
+        slot = next(r for r in SPACE.robots if r.robot == name).action[dim]
         moved = (numbers.action_forward(high, states[:2]) - numbers.action_forward(low, states[:2]))[:, slot]
         assert (np.sign(moved) == (1 if action.dims[dim].sense == "open_positive" else -1)).all(), name
 

@@ -7,7 +7,8 @@ import pytest
 from praxia.evaluate.benchmarks import benchmark
 from praxia.evaluate.evaluate import evaluate
 from praxia.evaluate.factory import policy_folder
-from praxia.recipes.pose_vla import from_stage, tiny
+from praxia.recipes.base_vlm import from_stage
+from praxia.recipes.pose_vla import tiny
 from praxia.stages.recipe import Recipe, Source
 from praxia.train.settings import TrainSettings
 from praxia.workflows.train_recipe import train_recipe

@@ -113,7 +113,11 @@ def _make(options: Make) -> None:
     if options.world not in WORLDS:
         raise ConfigError(unknown("world", options.world, WORLDS))
     kwargs = {"size": options.size} | ({"split": options.split, "robot": options.robot} if options.world == "tabletop" else {})
-    noise = recovery_for(resolve(WORLDS[options.world])(**kwargs).action_spec) if options.noise else None
+    noise = None
+    if options.noise:
+        world = resolve(WORLDS[options.world])(**kwargs)
+        noise = recovery_for(world.action_spec)
+        world.close()
     made = make_dataset(
         WORLDS[options.world], kwargs, root=options.out, tasks=options.tasks or None, episodes=options.episodes, seed=options.seed,
         seeds=range(options.seeds) if options.seeds else None, noise=noise,

@@ -109,14 +109,9 @@ class Collate:
 
     def _action_dims(self, samples: list[Sample]) -> Tensor | None:
         """bool [B, A]: slots that each sample's robot has; None where its numbers fill the vector."""
-        slots = [self._numbers(s.embodiment).action_slots for s in samples]
-        if not any(slots):
-            return None
-        last = self._numbers(samples[0].embodiment).action[-1]
-        dims = torch.zeros(len(samples), last.width, dtype=torch.bool)
-        for row, taken in zip(dims, slots, strict=True):
-            row[list(taken)] = True
-        return dims
+        dims = [self._numbers(s.embodiment).action_dims for s in samples]
+        narrow = next((d for d in dims if d is not None), None)
+        return None if narrow is None else torch.from_numpy(np.stack([np.ones_like(narrow) if d is None else d for d in dims]))
 
     def _numbers(self, embodiment: str) -> Numbers:
         if embodiment not in self.numbers:

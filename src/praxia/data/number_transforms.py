@@ -198,10 +198,7 @@ class Split:
         self._check(values.shape[-1], self._width)
         parts = []
         for part in self.parts:
-            out = values[..., list(part.dims)]
-            for transform in part.transforms:
-                out = transform.forward(out, state)
-            parts.append(out)
+            parts.append(_forward(part.transforms, values[..., list(part.dims)], state))
         return np.concatenate(parts, axis=-1, dtype=np.float32)
 
     def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
@@ -209,9 +206,7 @@ class Split:
         self._check(values.shape[-1], sum(self._made))
         out = np.empty((*values.shape[:-1], self._width), np.float32)
         for part, piece in zip(self.parts, np.split(values, np.cumsum(self._made)[:-1], axis=-1), strict=True):
-            for transform in reversed(part.transforms):
-                piece = transform.inverse(piece, state)
-            out[..., list(part.dims)] = piece
+            out[..., list(part.dims)] = _inverse(part.transforms, piece, state)
         return out
 
     @property
@@ -221,13 +216,7 @@ class Split:
     @cached_property
     def _made(self) -> tuple[int, ...]:
         """Numbers that each part makes."""
-        widths = []
-        for part in self.parts:
-            probe = np.zeros((1, len(part.dims)), np.float32)
-            for transform in part.transforms:
-                probe = transform.forward(probe, None)
-            widths.append(probe.shape[-1])
-        return tuple(widths)
+        return tuple(_forward(part.transforms, np.zeros((1, len(part.dims)), np.float32), None).shape[-1] for part in self.parts)
 
     def _check(self, found: int, expected: int) -> None:
         if found != expected:
@@ -283,10 +272,14 @@ class Numbers:
         return replace(self, action=_fit(self.action, actions, anchors), state=_fit(self.state, states, None))
 
     @property
-    def action_slots(self) -> tuple[int, ...]:
-        """Slots that the robot's actions take in the model's vector; () where they fill it."""
+    def action_dims(self) -> np.ndarray | None:
+        """bool [A]: which numbers of the model's action vector the robot has; None where it has all."""
         last = self.action[-1] if self.action else None
-        return last.slots if isinstance(last, SlotMap) else ()
+        return np.isin(np.arange(last.width), last.slots) if isinstance(last, SlotMap) else None
+
+    def joined(self, robots: Sequence[tuple[str, ActionSpec, StateSpec]]) -> "Numbers":
+        """With room for these robots, (name, action, state) each: every robot keeps its own numbers."""
+        return self
 
     def of(self, embodiment: str, action: ActionSpec, state: StateSpec) -> "Numbers":
         """The transforms of one robot: the same for all."""
@@ -294,27 +287,33 @@ class Numbers:
 
     def action_forward(self, actions: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """Robot units [..., Da] -> model numbers [..., A]."""
-        for transform in self.action:
-            actions = transform.forward(actions, state)
-        return actions
+        return _forward(self.action, actions, state)
 
     def action_inverse(self, actions: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """Model numbers [..., A] -> robot units [..., Da]."""
-        for transform in reversed(self.action):
-            actions = transform.inverse(actions, state)
-        return actions
+        return _inverse(self.action, actions, state)
 
     def state_forward(self, state: np.ndarray) -> np.ndarray:
         """Robot units [..., Ds] -> model numbers [..., S]."""
-        for transform in self.state:
-            state = transform.forward(state, None)
-        return state
+        return _forward(self.state, state, None)
 
     def state_inverse(self, state: np.ndarray) -> np.ndarray:
         """Model numbers -> robot units."""
-        for transform in reversed(self.state):
-            state = transform.inverse(state, None)
-        return state
+        return _inverse(self.state, state, None)
+
+
+def _forward(transforms: Sequence[NumberTransform], values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
+    """Through all of them, in order."""
+    for transform in transforms:
+        values = transform.forward(values, state)
+    return values
+
+
+def _inverse(transforms: Sequence[NumberTransform], values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
+    """Back through all of them."""
+    for transform in reversed(transforms):
+        values = transform.inverse(values, state)
+    return values
 
 
 def _fit(transforms: tuple[Any, ...], values: np.ndarray, anchors: np.ndarray | None) -> tuple[Any, ...]:

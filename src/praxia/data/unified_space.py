@@ -4,7 +4,7 @@ Every robot writes its own slots, the rest is zero. A robot that the table lacks
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from praxia.data.number_transforms import GripperSense, Normalise, Numbers, Part, RelativeToState, SinCos, SlotMap, Split
 from praxia.errors import ConfigError
@@ -90,7 +90,7 @@ class UnifiedSpace:
                 continue
             ends = space.action_width, space.state_width
             new = RobotSlots(name, tuple(range(ends[0], ends[0] + action.width)), tuple(range(ends[1], ends[1] + state.width)))
-            space = UnifiedSpace((*space.robots, new), ends[0] + action.width, ends[1] + state.width, space.least)
+            space = replace(space, robots=(*space.robots, new), action_width=ends[0] + action.width, state_width=ends[1] + state.width)
         return space
 
     def of(self, embodiment: str, action: ActionSpec, state: StateSpec) -> Numbers:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.sample_transforms import RandomShift
-from praxia.data.supervision import ActionChunk, SceneGrounding, SceneQuestions, StateActionChunk
+from praxia.data.supervision import ActionChunk, StateActionChunk
 from praxia.data.unified_space import RobotSlots, UnifiedSpace, run
 from praxia.models.backbones.qwen3_vl import Qwen3VL
 from praxia.models.conditioners.action_encoder import ActionEncoder
@@ -13,8 +13,8 @@ from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.qwen3_core import Qwen3Size
 from praxia.models.readouts import PatchPlaces, PatchWords, Positions, TokenAttention
 from praxia.models.spec import HistoryToken, LearnedTokens, ModelSpec
-from praxia.objectives import FlowMatching, Grounding, GuidedAttention, LatentAlignment, NextToken, PositionRegression
-from praxia.recipes.pose_vla import QUICKSTART_TASKS, from_stage
+from praxia.objectives import FlowMatching, GuidedAttention, LatentAlignment, PositionRegression
+from praxia.recipes.base_vlm import base_vlm, from_stage
 from praxia.recipes.words import world_words
 from praxia.stages.recipe import Constant, LinearDecay, Recipe, Source, Stage, Weighted
 from praxia.tokens.local_tokenizer import LocalTokenizer, PublicTokenizer
@@ -105,7 +105,6 @@ SEES = ("backbone", "readouts")
 
 def tiny() -> Recipe:
     """Trains in minutes on two CPU cores: words and places on still scenes, the prior on states and actions of four robots, then the robots."""
-    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=200, seed=1, world_args={"split": "base", "size": 64}, depth=True, steps=1)
     data = robots()
     shift = (RandomShift(),)
     numbers_alone = tuple(Source(replace(d, blind=True), StateActionChunk(HORIZON), weight=0.0) for d in data.values())
@@ -118,19 +117,7 @@ def tiny() -> Recipe:
         numbers=SPACE,
         replan=5,
         stages=(
-            Stage(
-                name="base_vlm",
-                sources=(Source(scenes, SceneGrounding(), shift, weight=0.8), Source(scenes, SceneQuestions(), shift, weight=0.2)),
-                objectives=(Weighted(Grounding()), Weighted(NextToken(), Constant(0.5))),
-                parts=SEES,
-                steps=8000,
-                minutes=1.0,
-                batch=32,
-                cycle=5,
-                shared=True,
-                optimiser=AdamW(lr=2e-3, warmup=50),
-                validate_every=500,
-            ),
+            base_vlm(SEES),
             Stage(
                 name="action_prior",
                 sources=numbers_alone,

@@ -13,7 +13,7 @@ from praxia.data.demonstrations import Demonstrations
 from praxia.models.spec import HistoryToken
 from praxia.objectives import FlowMatching, LatentAlignment
 from praxia.recipes.action_priors import HORIZON, PRIOR, SEES, tiny
-from praxia.recipes.pose_vla import from_stage
+from praxia.recipes.base_vlm import from_stage
 from praxia.stages.claim import Claim, Judged, Variant
 from praxia.stages.recipe import InitFrom, LinearDecay, Recipe, Source, Stage, Weighted
 

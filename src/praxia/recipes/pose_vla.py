@@ -6,13 +6,14 @@ from praxia.data.demonstrations import Demonstrations
 from praxia.data.number_transforms import Normalise, Numbers, SlotMap
 from praxia.data.readers import Omni3D
 from praxia.data.sample_transforms import ColourJitter, PseudoViews, RandomCrop, RandomShift
-from praxia.data.supervision import ActionChunk, ObjectPoses, SceneGrounding, SceneQuestions, Waypoints
+from praxia.data.supervision import ActionChunk, ObjectPoses, SceneGrounding, Waypoints
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.readouts import PatchPlaces, PatchWords, Positions, TokenAttention
 from praxia.models.spec import LearnedTokens, ModelSpec
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.objectives import FlowMatching, Grounding, GuidedAttention, NextToken, PositionRegression
+from praxia.recipes.base_vlm import QUICKSTART_TASKS, base_vlm, from_stage
 from praxia.recipes.words import world_words
 from praxia.stages.recipe import Constant, InitFrom, Recipe, Source, Stage, Weighted
 from praxia.tokens.local_tokenizer import LocalTokenizer, PublicTokenizer
@@ -20,16 +21,10 @@ from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.train.optimiser import AdamW
 from praxia.worlds.tabletop.objects import CATEGORIES
 
-QUICKSTART_TASKS = ("reach", "push", "press", "drawer", "pick_and_place")
 TABLETOP_NAMES = (*CATEGORIES, "tray", "button", "drawer")
 
 
 SEES = ("backbone", "adapters")  # what the pose stages build and hand on
-
-
-def from_stage(name: str, parts: tuple[str, ...] = SEES) -> InitFrom:
-    """Start with these parts of an earlier stage."""
-    return InitFrom(stage=name, parts=tuple((part, part) for part in parts))
 
 
 def tiny_model() -> ModelSpec:
@@ -56,7 +51,6 @@ def tiny_model() -> ModelSpec:
 def tiny() -> Recipe:
     """Trains in minutes on two CPU cores: grounding and questions on still scenes of tabletop's base split, object poses and waypoints on its
     pretrain split, then five tasks of the benchmark split. Made for the quickstart: poses take longer than that to be learnt well."""
-    scenes = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=200, seed=1, world_args={"split": "base", "size": 64}, depth=True, steps=1)
     robot = Demonstrations(
         "tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args={"split": "benchmark", "size": 64}, picture_every=3, depth=True
     )
@@ -91,19 +85,7 @@ def tiny() -> Recipe:
         numbers=Numbers(action=(Normalise("quantile", least=0.02),), state=(Normalise("quantile", least=0.02),)),
         replan=4,
         stages=(
-            Stage(
-                name="base_vlm",
-                sources=(Source(scenes, SceneGrounding(), shift, weight=0.8), Source(scenes, SceneQuestions(), shift, weight=0.2)),
-                objectives=(Weighted(Grounding()), Weighted(NextToken(), Constant(0.5))),
-                parts=seen,
-                steps=8000,
-                minutes=1.0,
-                batch=32,
-                cycle=5,
-                shared=True,
-                optimiser=AdamW(lr=2e-3, warmup=50),
-                validate_every=500,
-            ),
+            base_vlm(seen),
             poses("object_poses", stills, objects, from_stage("base_vlm", seen), 0.6),
             poses("waypoints", moves, Waypoints(count=3, every=6, positions=2), from_stage("object_poses", asked), 0.4),
             Stage(
@@ -173,7 +155,7 @@ def paper() -> Recipe:
                 sources=(Source(None, Waypoints(), robot),),
                 objectives=(Weighted(NextToken()),),
                 parts=SEES,
-                init_from=(from_stage("object_poses"),),
+                init_from=(from_stage("object_poses", SEES),),
                 steps=100_000,
                 batch=128,
                 optimiser=pretraining,
@@ -183,7 +165,7 @@ def paper() -> Recipe:
                 name="robot",
                 sources=(Source(None, ActionChunk(16), robot),),
                 objectives=(Weighted(FlowMatching(over="all")),),
-                init_from=(from_stage("waypoints"),),
+                init_from=(from_stage("waypoints", SEES),),
                 steps=80_000,
                 batch=32,
                 optimiser=AdamW(lr=2.5e-5, final=2.5e-6, warmup=1000, weight_decay=1e-10),

@@ -16,7 +16,8 @@ from praxia.data.demonstrations import Demonstrations
 from praxia.data.number_transforms import Numbers, RelativeToState
 from praxia.data.supervision import Placebo
 from praxia.models.vision.ray_depth import RayDepth
-from praxia.recipes.pose_vla import QUICKSTART_TASKS, from_stage, tiny
+from praxia.recipes.base_vlm import QUICKSTART_TASKS, from_stage
+from praxia.recipes.pose_vla import tiny
 from praxia.stages.claim import Claim, Judged, Variant
 from praxia.stages.recipe import Recipe, Source, Stage
 

@@ -9,8 +9,8 @@ from praxia.evaluate.evaluate import evaluate, record_path
 from praxia.evaluate.factory import policy_folder
 from praxia.evaluate.records import RecordFile
 from praxia.policy import Policy
+from praxia.recipes.base_vlm import QUICKSTART_TASKS
 from praxia.recipes.load import load_recipe, override
-from praxia.recipes.pose_vla import QUICKSTART_TASKS
 from praxia.report.content import Clip
 from praxia.report.film import film, worth_watching
 from praxia.train.settings import TrainSettings
