@@ -105,7 +105,7 @@ def convert(source: Path, target: Path, unpack: Callable[[Any], dict[str, Tensor
     """`torch.save` file -> safetensors with flat names. Never unpickles code."""
     try:
         unsafe = get_unsafe_globals_in_checkpoint(source) if settings else []
-        inert = [(_Inert, name) for name in unsafe if name.partition(".")[0] in settings]
+        inert: list[Any] = [(_Inert, name) for name in unsafe if name.partition(".")[0] in settings]
         with safe_globals(inert):
             flat = unpack(torch.load(source, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:

@@ -6,6 +6,8 @@ from praxia.models.backbones.prismatic import Prismatic
 from praxia.models.backbones.qwen3_vl import Qwen3VL
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
+from praxia.models.geometry_nets.cut3r import CUT3R
+from praxia.models.geometry_nets.vggt import VGGT
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
 from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
 from praxia.models.heads.dit_flow import DiTFlow
@@ -21,6 +23,8 @@ from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.models.vision.ray_depth import RayDepth
 
 __all__ = [
+    "CUT3R",
+    "VGGT",
     "ActionEncoder",
     "CrossAttentionL1",
     "DiTFlow",

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, Qwen2Config, Qwen2ForCausalLM, SiglipVisionConfig, SiglipVisionModel
 
-from praxia.errors import CheckpointError
 from praxia.models.backbones.backbone import Attention, Backbone, Piece, check_grid
 from praxia.models.backbones.chat import ASK_REPLY, END, PAD, TURN, render
 from praxia.models.backbones.prismatic_checkpoint import read_weights
+from praxia.models.checkpoint_file import fit
 from praxia.models.states import AttentionGeometry
 from praxia.registry import register
 from praxia.specs import ImageSpec
@@ -197,12 +197,4 @@ class PrismaticBackbone(Backbone):
     def load_checkpoint(self) -> None:
         spec = self.spec
         state = read_weights(spec.checkpoint, spec.dino_checkpoint, spec.siglip_checkpoint, spec.image_size // spec.patch_size)
-        ours = self.state_dict()
-        wrong = [f"{k} is {tuple(v.shape)}, expected {tuple(ours[k].shape)}" for k, v in state.items() if k in ours and v.shape != ours[k].shape]
-        missing, extra = sorted(ours.keys() - state.keys()), sorted(state.keys() - ours.keys())
-        if wrong or missing or extra:
-            raise CheckpointError(
-                f"Prismatic.checkpoint {spec.checkpoint!r} does not fit the spec: missing {missing[:5]}, left over {extra[:5]}, "
-                f"of another shape {wrong[:5]}; change the spec's fields to the checkpoint's sizes"
-            )
-        self.load_state_dict(state)
+        fit(self, state, f"Prismatic.checkpoint {spec.checkpoint!r}")

@@ -1,20 +1,15 @@
 """Public Prismatic weights: the nested `.pt` file converted once, public and timm names mapped to ours, towers from the library if absent."""
 
-import pickle
 import re
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from safetensors.torch import load_file, save
 from torch import Tensor
 from transformers import Dinov2WithRegistersModel, SiglipVisionModel
 
 from praxia.errors import CheckpointError
-from praxia.files import write_atomic
+from praxia.models.checkpoint_file import tensors_of
 
 PUBLIC_FILE = "checkpoints/latest-checkpoint.pt"
 MODULES = ("projector", "llm_backbone", "vision_backbone")
@@ -58,50 +53,15 @@ def read_weights(source: str, dino_source: str, siglip_source: str, side: int) -
 
 def read_flat(source: str) -> dict[str, Tensor]:
     """Flat public names -> tensors. A `.pt` file is converted to `.safetensors` beside it once; later reads take that."""
-    path = _find(source)
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    converted = path.with_suffix(".safetensors")
-    if not converted.exists() or converted.stat().st_mtime < path.stat().st_mtime:
-        convert(path, converted)
-    return load_file(converted)
+    return tensors_of(source, "Prismatic.checkpoint", (PUBLIC_FILE,), flat_names, of="Prismatic checkpoint")
 
 
-def convert(source: Path, target: Path) -> None:
-    """Public `torch.save` file (nested dictionaries under "model") -> safetensors with flat names MODULE.INNER. Never unpickles code."""
-    try:
-        content = torch.load(source, map_location="cpu", weights_only=True)
-        modules = {name: dict(content["model"][name]) for name in MODULES if name in content["model"]}
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{source} is no Prismatic checkpoint: it holds more than tensors and is not opened; use the public file") from error
-    except (KeyError, TypeError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise CheckpointError(f"{source} is no Prismatic checkpoint (a torch.save of {{'model': {{module: tensors}}}}): {error}") from error
-    flat = {f"{name}.{inner}": tensor.contiguous() for name, tensors in modules.items() for inner, tensor in tensors.items()}
-    flat.pop("llm_backbone.llm.lm_head.weight", None)  # tied to the embedding table
-
-    def write(file: BinaryIO) -> None:
-        file.write(save(flat))
-
-    write_atomic(target, write)
-
-
-def _find(source: str) -> Path:
-    if not source:
-        raise CheckpointError("Prismatic.checkpoint is empty, there is nothing to load; set it to a public name, a folder or a file")
-    path = Path(source)
-    if path.is_dir():
-        path = path / PUBLIC_FILE
-        return path if path.exists() else path.with_suffix(".safetensors")
-    if path.is_file():
-        return path
-    if path.suffix in (".pt", ".safetensors"):
-        raise CheckpointError(f"Prismatic.checkpoint {source!r} does not exist")
-    try:
-        return Path(hf_hub_download(source, PUBLIC_FILE))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise CheckpointError(
-            f"Prismatic.checkpoint {source!r} is neither a file, a folder nor a public name that can be fetched: {error}"
-        ) from error
+def flat_names(content: Any) -> dict[str, Tensor]:
+    """Public content {"model": {module: tensors}} -> MODULE.INNER names, without the output rows that are tied to the embedding table."""
+    modules = {name: dict(content["model"][name]) for name in MODULES if name in content["model"]}
+    flat = {f"{name}.{inner}": tensor for name, tensors in modules.items() for inner, tensor in tensors.items()}
+    flat.pop("llm_backbone.llm.lm_head.weight", None)
+    return flat
 
 
 # --- names ----------------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """ViT geometry encoder: the embedded default, a plain DINOv2-class ViT seen one picture at a time."""
 
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
+from praxia.errors import ConfigError
 from praxia.models.geometry_nets.geometry_net import GeometryNet
 from praxia.registry import register
 from praxia.specs import ImageSpec
@@ -49,3 +51,7 @@ class ViTGeometryNet(GeometryNet):
         b, v = pixels.shape[:2]
         states = self.model(pixels.flatten(0, 1)).last_hidden_state.unflatten(0, (b, v))
         return states[:, :, 1:].unflatten(2, (self.side, self.side)), states[:, :, :1]
+
+    def reconstruct(self, pixels: Tensor, state: Any = None) -> NoReturn:
+        """It has features only."""
+        raise ConfigError("geometry net `vit` gives features only, no depth, points or cameras; use `vggt`, `cut3r` or a trained `tabletop` net")
