@@ -57,7 +57,8 @@ def tensors_of(
     """Flat names -> tensors of a file, a folder or a public name. `field` names the source in errors.
 
     files: names looked for in a folder or under a public name, first found wins. unpack: content of a pickle -> flat tensors that share no
-    memory, TypeError or KeyError if it is something else. settings: first parts of the dotted names of objects that may stand beside the tensors.
+    memory, TypeError or KeyError if it is something else. settings: dotted names of classes, or of modules with a dot at the end, that may stand
+    beside the tensors. of: what the file is called in errors.
     """
     path = found(source, field, files)
     if path.suffix in PICKLED:
@@ -105,7 +106,7 @@ def convert(source: Path, target: Path, unpack: Callable[[Any], dict[str, Tensor
     """`torch.save` file -> safetensors with flat names. Never unpickles code."""
     try:
         unsafe = get_unsafe_globals_in_checkpoint(source) if settings else []
-        inert: list[Any] = [(_Inert, name) for name in unsafe if name.partition(".")[0] in settings]
+        inert: list[Any] = [(_Inert, name) for name in unsafe if any(name == s or (s.endswith(".") and name.startswith(s)) for s in settings)]
         with safe_globals(inert):
             flat = unpack(torch.load(source, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:

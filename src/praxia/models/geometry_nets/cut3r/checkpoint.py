@@ -9,8 +9,9 @@ from praxia.errors import CheckpointError
 from praxia.models.checkpoint_file import state_dict_of, tensors_of
 
 PUBLIC_FILES = ("cut3r_512_dpt_4_64.pth", "model.safetensors")
-# Where the settings' classes come from: they are never imported, let alone called (see checkpoint_file).
-SETTINGS = ("argparse", "omegaconf", "collections", "typing", "builtins")
+# What settings may be made of; none of it is imported, let alone called (see checkpoint_file).
+PLAIN = ("dict", "list", "tuple", "int", "float", "str", "bool")
+SETTINGS = ("argparse.Namespace", "omegaconf.", "collections.defaultdict", "typing.Any", *(f"builtins.{name}" for name in PLAIN))
 ALIAS = ".scratch.layer_rn."
 
 

@@ -244,18 +244,21 @@ class CUT3RNet(ViewEncoder):
         Points are the self-view ones moved by the predicted pose, which are better than the second prediction (as the public demo does).
         """
         state = self.initial(views[0].batch) if state is None else state
-        found, origins = [], []
+        origin, found, origins = state.T_first_world, [], []
         for frame in self.walk(views, state, path):
             found.append(self.dense(frame))
-            origins.append(torch.where(state.T_first_world.isnan(), inverse(found[-1].T_world_cam), state.T_first_world))
-            kept = torch.where(frame.view.resets()[:, None, None], torch.nan, origins[-1])
-            state = replace(frame.state, T_first_world=kept)
-        points, confidence = (torch.stack(x, dim=1) for x in zip(*((s.points, s.confidence) for s in found), strict=True))
-        T_first_cam = torch.stack(origins, dim=1) @ torch.stack([s.T_world_cam for s in found], dim=1)
-        cx, cy = principal_point(views[0].size)
-        focal = focal_length(points.flatten(0, 1), cx, cy).view(points.shape[:2])
-        moved = transform(T_first_cam, points)
-        return Reconstruction(points[..., 2], confidence, moved, confidence, T_first_cam, intrinsics(focal, focal, cx, cy), state)
+            state = frame.state
+        with full_precision(origin.device):
+            for view, seen in zip(views, found, strict=True):
+                origins.append(torch.where(origin.isnan(), inverse(seen.T_world_cam), origin))
+                origin = torch.where(view.resets()[:, None, None], torch.nan, origins[-1])
+            points, confidence = (torch.stack(x, dim=1) for x in zip(*((s.points, s.confidence) for s in found), strict=True))
+            T_first_cam = torch.stack(origins, dim=1) @ torch.stack([s.T_world_cam for s in found], dim=1)
+            cx, cy = principal_point(views[0].size)
+            focal = focal_length(points.flatten(0, 1), cx, cy).view(points.shape[:2])
+            moved, K = transform(T_first_cam, points), intrinsics(focal, focal, cx, cy)
+        state = replace(state, T_first_world=origin)
+        return Reconstruction(points[..., 2], confidence, moved, confidence, T_first_cam, K, state)
 
     def load_checkpoint(self) -> None:
         """Read `spec.checkpoint`. Raises CheckpointError."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import check_grid
 from praxia.models.checkpoint_file import fit, tensors_of
 from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction
@@ -67,6 +68,11 @@ class VGGT:
     def __post_init__(self) -> None:
         check_grid("VGGT", self.image_size, self.patch_size)
         check_heads("VGGT", self.width, self.heads)
+        if any(width % 4 for width in (*self.head_widths, self.head_features // 2)):
+            raise ConfigError(
+                f"VGGT.head_widths are {self.head_widths} and head_features {self.head_features}; use multiples of 4, and of 8 for the features "
+                "(sine and cosine of rows and columns)"
+            )
 
     @classmethod
     def public(cls) -> "VGGT":

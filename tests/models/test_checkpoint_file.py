@@ -1,0 +1,206 @@
+"""Public weight files: read as they are, converted once, refused if they hold more than tensors and known settings."""
+
+import argparse
+import os
+import shutil
+import sys
+import types
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub.errors import EntryNotFoundError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from praxia.errors import CheckpointError
+from praxia.models.checkpoint_file import fit, found, tensors_of
+from praxia.models.geometry_nets.cut3r.checkpoint import ALIAS, read_weights
+from praxia.models.geometry_nets.vggt import VGGT
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.ones(2)}
+
+
+def read(source: Path | str, **options) -> dict:
+    return tensors_of(str(source), "Net.checkpoint", ("model.safetensors", "model.pt"), **options)
+
+
+class Evil:
+    """Runs when it is unpickled."""
+
+    def __reduce__(self):
+        return (Path.touch, (Path("owned"),))
+
+
+class EvilNamespace(argparse.Namespace):
+    """As evil, in the guise of settings."""
+
+    def __reduce__(self):
+        return (os.system, ("touch owned",))
+
+
+class EvilSettings:
+    """As evil, through a module that a test counts as settings."""
+
+    def __reduce__(self):
+        return (shutil.copyfile, (__file__, "owned"))
+
+
+class EvilEval:
+    """As evil, by the interpreter itself."""
+
+    def __reduce__(self):
+        return (eval, ("open('owned', 'w')",))
+
+
+@pytest.mark.parametrize("content", [TENSORS, OrderedDict(TENSORS), {"model": TENSORS, "epoch": 3}, {"state_dict": TENSORS}])
+def test_a_pickle_is_converted_once(tmp_path, content):
+    source = tmp_path / "model.pt"
+    torch.save(content, source)
+    for _ in range(2):
+        state = read(tmp_path)
+        assert state.keys() == TENSORS.keys() and all(torch.equal(state[k], TENSORS[k]) for k in TENSORS)
+        source.write_bytes(b"older than its conversion, so not read again")
+        os.utime(source, (0, 0))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.pt", "model.safetensors"]
+
+
+def test_a_newer_pickle_is_converted_again(tmp_path):
+    torch.save(TENSORS, tmp_path / "model.pt")
+    assert read(tmp_path / "model.pt").keys() == TENSORS.keys()
+    os.utime(tmp_path / "model.safetensors", (0, 0))
+    torch.save({"c": torch.ones(1)}, tmp_path / "model.pt")
+    assert read(tmp_path / "model.pt").keys() == {"c"}
+
+
+def test_known_settings_are_thrown_away_unread(tmp_path):
+    settings = argparse.Namespace(model="ARCroco3DStereo(ARCroco3DStereoConfig(...))", lr=1e-4, nested=argparse.Namespace(x=[1, 2]))
+    torch.save({"args": settings, "model": {f"module.{k}": v for k, v in TENSORS.items()}}, tmp_path / "public.pth")
+    state = read(tmp_path / "public.pth", settings=("argparse.Namespace",))
+    assert state.keys() == TENSORS.keys()
+    torch.save({"args": settings, "model": TENSORS}, tmp_path / "strict.pth")
+    with pytest.raises(CheckpointError, match="holds more than tensors"):
+        read(tmp_path / "strict.pth")
+
+
+@pytest.mark.parametrize("settings", [(), ("argparse.Namespace",)])
+def test_nothing_in_a_file_is_run(tmp_path, monkeypatch, settings):
+    monkeypatch.chdir(tmp_path)
+    for content in ({"model": TENSORS, "args": Evil()}, {"model": {"a": Evil()}}, {"model": TENSORS, "args": EvilNamespace()}):
+        torch.save(content, tmp_path / "evil.pt")
+        with pytest.raises(CheckpointError, match="holds more than tensors"):
+            read(tmp_path / "evil.pt", settings=settings)
+        assert not (tmp_path / "owned").exists() and not (tmp_path / "evil.safetensors").exists()
+
+
+def test_even_what_counts_as_settings_is_never_called(tmp_path, monkeypatch):
+    """An inert object stands in for everything of a module that is named: the class's own code is not even imported."""
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": TENSORS, "args": EvilSettings()}, tmp_path / "evil.pt")
+    with pytest.raises(CheckpointError, match="holds more than tensors"):
+        read(tmp_path / "evil.pt")
+    assert read(tmp_path / "evil.pt", settings=("shutil.",)).keys() == TENSORS.keys()
+    assert not (tmp_path / "owned").exists()
+
+
+def test_settings_of_a_package_that_is_not_installed(tmp_path, monkeypatch):
+    """As hydra leaves them: nested containers with state, of classes nobody has here."""
+    package = types.ModuleType("omegaconf")
+    package.DictConfig = type("DictConfig", (), {"__module__": "omegaconf", "__getstate__": lambda self: {"content": [1, self.inner]}, "inner": None})
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "omegaconf", package)
+        outer = package.DictConfig()
+        outer.inner = package.DictConfig()
+        torch.save({"args": outer, "model": load_file(GOLDEN / "cut3r" / "linear_tiny_weights.safetensors")}, tmp_path / "cut3r.pth")
+    assert "omegaconf" not in sys.modules
+    assert len(read_weights(str(tmp_path / "cut3r.pth"))) == 288
+    torch.save({"args": EvilEval(), "model": TENSORS}, tmp_path / "evil.pth")
+    with pytest.raises(CheckpointError, match="is no CUT3R checkpoint: it holds more than tensors"):
+        read_weights(str(tmp_path / "evil.pth"))
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path):
+    torch.save({"model": {"a": 3}}, tmp_path / "numbers.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    (tmp_path / "noise.pt").write_bytes(b"not a pickle at all")
+    (tmp_path / "torn.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    (tmp_path / "empty").mkdir()
+    for name, message in (
+        ("numbers.pt", "is no state dict: no dictionary of tensors"),
+        ("list.pt", "no dictionary of tensors"),
+        ("noise.pt", "noise.pt is no state dict"),
+        ("torn.safetensors", "cannot be read"),
+        ("gone.pth", "does not exist"),
+        ("empty", "folder without model.safetensors or model.pt"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            read(tmp_path / name)
+    with pytest.raises(CheckpointError, match="nothing to load"):
+        read("")
+
+
+def test_public_names_try_their_files_in_order(monkeypatch):
+    asked = []
+
+    def download(name, file):
+        asked.append((name, file))
+        if file != "model.pt":
+            raise EntryNotFoundError("404")
+        return "/cache/model.pt"
+
+    monkeypatch.setattr("praxia.models.checkpoint_file.hf_hub_download", download)
+    assert found("owner/net", "Net.checkpoint", ("model.safetensors", "model.pt")) == Path("/cache/model.pt")
+    assert asked == [("owner/net", "model.safetensors"), ("owner/net", "model.pt")]
+    with pytest.raises(CheckpointError, match=r"OWNER/NAME/FILE"):
+        found("owner/net/weights/other.pth", "Net.checkpoint", ("model.pt",))
+    assert asked[-1] == ("owner/net", "weights/other.pth")
+
+
+def test_fit_names_every_difference():
+    module = nn.Linear(3, 2)
+    for state, message in (
+        ({"weight": torch.zeros(2, 3)}, r"missing \['bias'\]"),
+        ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "more": torch.zeros(1)}, r"left over \['more'\]"),
+        ({"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}, r"weight is \(2, 4\), expected \(2, 3\)"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            fit(module, state, "a test")
+    fit(module, {"weight": torch.zeros(2, 3), "bias": torch.ones(2), "spare.x": torch.zeros(1)}, "a test", ("spare.",))
+    assert module.bias.tolist() == [1, 1]
+
+
+# --- the two networks -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_public_cut3r_pickle_loads_with_prefix_settings_and_second_names(tmp_path):
+    state = load_file(GOLDEN / "cut3r" / "tiny_weights.safetensors")
+    path = tmp_path / "cut3r_512_dpt_4_64.pth"
+    torch.save({"args": argparse.Namespace(model="..."), "model": {f"module.{k}": v for k, v in state.items()}, "epoch": 9}, path)
+    for source in (path, tmp_path):
+        found_state = read_weights(str(source))
+        assert found_state.keys() == state.keys() and all(torch.equal(found_state[k], state[k]) for k in state)
+    assert not any(ALIAS in k for k in load_file(path.with_suffix(".safetensors"))), "second names are not stored"
+
+
+def test_second_names_may_be_absent_but_not_another_tensor(tmp_path):
+    state = load_file(GOLDEN / "cut3r" / "tiny_weights.safetensors")
+    save_file({k: v for k, v in state.items() if ALIAS not in k}, tmp_path / "once.safetensors")
+    assert read_weights(str(tmp_path / "once.safetensors")).keys() == state.keys()
+    damaged = state | {"downstream_head.dpt_rgb.scratch.layer2_rn.weight": state["downstream_head.dpt_rgb.scratch.layer2_rn.weight"] + 1e-3}
+    save_file(damaged, tmp_path / "damaged.safetensors")
+    with pytest.raises(CheckpointError, match=r"layer_rn\.1\.weight and .*layer2_rn\.weight are one tensor, but differ"):
+        read_weights(str(tmp_path / "damaged.safetensors"))
+
+
+def test_a_vggt_file_may_hold_the_tracking_head(tmp_path):
+    spec = VGGT(image_size=28, width=16, heads=2, depth=1, dino_depth=1, dino_heads=2, heads_built=False, head_levels=(0, 0, 0, 0))
+    state = {k: torch.ones(v.shape) for k, v in spec.build().state_dict().items()}
+    save_file(state | {"track_head.x": torch.ones(1), "depth_head.norm.weight": torch.ones(3)}, tmp_path / "model.safetensors")
+    net = replace(spec, checkpoint=str(tmp_path)).build()
+    net.load_checkpoint()
+    assert all((p == 1).all() for p in net.parameters())
+    with pytest.raises(CheckpointError, match=r"VGGT\.checkpoint .*missing \['camera_head"):
+        replace(spec, checkpoint=str(tmp_path), heads_built=True, head_widths=(4, 4, 4, 4), head_features=8).build().load_checkpoint()
