@@ -9,12 +9,12 @@ import torch
 
 from praxia.data.collate import view_batch
 from praxia.data.demonstrations import Demonstrations
+from praxia.data.pixels import view_pixels
 from praxia.data.recorded import Recorded
 from praxia.data.recovery_noise import RecoveryNoise
 from praxia.data.sample_transforms import ColourJitter
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError, DataError
-from praxia.models.backbones.backbone import view_pixels
 from praxia.specs import CameraSpec, ImageSpec
 
 

@@ -44,7 +44,7 @@ from praxia.objectives import (
     PositionRegression,
     TargetMask,
 )
-from praxia.stages.recipe import LinearDecay, Stage, Weighted
+from praxia.stages.recipe import LinearDecay, Stage, Teacher, Weighted
 from praxia.tokens.local_tokenizer import local_tokenizer
 from praxia.train.optimiser import AdamW
 
@@ -188,7 +188,7 @@ def poke_vla() -> Composition:
                     Weighted(TargetMask()),
                     Weighted(GeometryAlignment()),
                     frozen=towers,
-                    teachers=(("geometry", teacher),),
+                    teachers=(Teacher("geometry", teacher),),
                 ),
                 "actions",
                 ("backbone", "tokens", "head", "readouts"),
@@ -368,7 +368,7 @@ def draws(model: VLA, seen: Batch, seed: int = 0) -> Draws:
 def teachers(stage: MicroStage) -> dict[str, Any]:
     """The stage's teachers, built."""
     torch.manual_seed(7)
-    return {name: spec.build().eval().requires_grad_(False) for name, spec in stage.stage.teachers}
+    return {teacher.name: teacher.net.build().eval().requires_grad_(False) for teacher in stage.stage.teachers}
 
 
 def sample_of(value: Any, i: int) -> Any:

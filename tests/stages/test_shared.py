@@ -31,7 +31,7 @@ def finished(folder):
     for file in (
         "metrics.jsonl",
         "plan.json",
-        "poses.json",
+        "scores.json",
         "tensorboard/events",
         "checkpoints/step_00000005/model.safetensors",
         "checkpoints/step_00000010/model.safetensors",
@@ -46,7 +46,7 @@ def test_a_later_run_takes_curves_result_and_last_checkpoint(folders):
     second = folders("second")
     assert shared.take(second) and second.result() == RESULT
     files = sorted(str(p.relative_to(second.path)) for p in second.path.rglob("*") if p.is_file())
-    assert files == ["checkpoints/step_00000010/model.safetensors", "done.json", "metrics.jsonl", "plan.json", "poses.json"]
+    assert files == ["checkpoints/step_00000010/model.safetensors", "done.json", "metrics.jsonl", "plan.json", "scores.json"]
     assert not shared.take(second), "it is there already"
 
 

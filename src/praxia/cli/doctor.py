@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from praxia.cli.arguments import parse, print_json
-from praxia.workflows.diagnose import diagnose
+from praxia.workflows.diagnose import diagnose, net_checks
 
 
 @dataclass(frozen=True)
 class Doctor:
     """Options."""
 
+    net: str = ""
+    """A geometry net instead of the machine: vggt, vggt-commercial, cut3r, or the folder of a trained one."""
+    checkpoint: str = ""
+    """Other weights for it: a file, folder or public name."""
     json: bool = False
     """Print JSON."""
 
@@ -18,7 +22,7 @@ class Doctor:
 def main(arguments: Sequence[str]) -> None:
     """Parse, diagnose, print."""
     options = parse(Doctor, "doctor", arguments, "What this machine can do, what is missing, and the fix.")
-    checks = diagnose()
+    checks = net_checks(options.net, options.checkpoint) if options.net else diagnose()
     if options.json:
         print_json(checks)
         return

@@ -13,6 +13,7 @@ from praxia.cli.arguments import flag_names, parse_known
 from praxia.errors import ConfigError
 from praxia.recipes.load import load_recipe, override
 from praxia.registry import to_json
+from praxia.specs.licences import LicensePolicy
 from praxia.train.parallel import Spread, process_group, ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows.describe import stage_table
@@ -49,6 +50,8 @@ class Train:
     """Processes that make batches beside the training (Linux); more if it waits for data (`waited` in metrics.jsonl), 0 = none."""
     spread: Spread = "replicate"
     """What each of several processes (torchrun) holds of the model: all of it (replicate), or a share (shard, FSDP2)."""
+    license_policy: LicensePolicy = "any"
+    """any, research or commercial: refuse data, checkpoints and geometry nets whose licence does not fit, and say why."""
     dry_run: bool = False
     """Show the stages and stop."""
     restart: bool = False
@@ -75,7 +78,7 @@ def _train(options: Train, rest: Sequence[str], device: str) -> None:
         return
     settings = TrainSettings(device=device, threads=options.threads, loaders=options.loaders, spread=options.spread, quiet=options.quiet)
     root = options.runs / (options.name or recipe.name)
-    trained = train_recipe(recipe, root, settings, options.stage, options.restart)
+    trained = train_recipe(recipe, root, settings, options.stage, options.restart, options.license_policy)
     if group.main:
         _tell(trained)
         if not options.stage:
@@ -85,6 +88,9 @@ def _train(options: Train, rest: Sequence[str], device: str) -> None:
 def _tell(trained: Trained) -> None:
     for result in trained.results:
         print(f"{result.name}: {result.steps} steps, {result.samples} samples in {result.seconds:.0f} s; {to_json(result.metrics)}")
+    if trained.geometry:
+        print(f"geometry net: {trained.geometry}")
+        print(f"  keep its features of a dataset: praxia annotate features DATASET --net {trained.geometry}")
     if trained.policy:
         print(f"policy: {trained.policy}")
         for robot in trained.assembly.robots:

@@ -6,9 +6,12 @@ made of other parts, is `geometry.image_transform.realise`.
 How pixels are moved: `data.resampling`.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
+from praxia.data.batch import ViewBatch
 from praxia.data.resampling import coordinates, homogeneous, inside, levels
 from praxia.errors import ObservationError
 from praxia.specs import ImageSpec
@@ -94,6 +97,20 @@ def resample_nearest(values: Tensor, affine: Tensor, size: Tensor, spec: ImageSp
     row = (v - 0.5 - 1e-6).ceil().clamp(0, stored[0] - 1).long()
     picked = values[torch.arange(len(values), device=values.device)[:, None, None], row, column]
     return picked.masked_fill(~inside(to_canvas, transform, size, stored, spec.size, values.device, beyond=False), 0)
+
+
+def view_pixels(views: ViewBatch, spec: ImageSpec) -> Tensor:
+    """Pictures of all slots as one consumer wants them: float32 [B, V, 3, S, S]; empty slots are black before normalisation."""
+    slots = []
+    for i, image in enumerate(views.images):
+        affine, size = views.affine[:, i], views.size[:, i]
+        if views.colour is None:
+            slots.append(resample(image, affine, size, spec, replicate=True)[0])
+            continue
+        plain, _ = resample(image, affine, size, replace(spec, mean=(0.0,) * 3, std=(1.0,) * 3), replicate=True)
+        seen = valid_pixels(affine, size, (image.shape[1], image.shape[2]), spec, image.device)
+        slots.append(normalise(jitter_colour(plain, views.colour[:, i], seen), spec))
+    return torch.stack(slots, dim=1)
 
 
 def normalise(pixels: Tensor, spec: ImageSpec) -> Tensor:

@@ -7,6 +7,7 @@ from praxia.models.backbones.qwen3_vl import Qwen3VL
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
 from praxia.models.geometry_nets.cut3r import CUT3R
+from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.geometry_nets.vggt import VGGT
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
 from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
@@ -41,6 +42,7 @@ __all__ = [
     "Prismatic",
     "Qwen3VL",
     "RayDepth",
+    "TabletopGeometry",
     "TargetMaskDecoder",
     "TokenAttention",
     "ViTGeometry",

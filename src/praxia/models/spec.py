@@ -60,6 +60,7 @@ class ModelSpec:
     backbone, head, conditioner, encoder: spec dataclasses with `build(...)`. adapters: vision adapters in order.
     tokens: further prefix groups. order: sequence order of the prefix; `views` stands for all views.
     readouts: name -> module spec that reads prefix states (mask decoder, geometry projector, positions).
+    geometry: a geometry net that a stage trains (a frozen one belongs to the adapter or teacher that uses it).
     vocabulary: number tokens added to the tokenizer. action_width, state_width: widths of the normalised vectors.
     """
 
@@ -73,6 +74,7 @@ class ModelSpec:
     conditioner: Any = None
     head: Any = None
     readouts: dict[str, Any] = field(default_factory=dict)
+    geometry: Any = None
     embodiments: tuple[str, ...] = ()
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from praxia.models.geometry_nets.geometry_net import Reconstruction
 from praxia.models.layout import TokenLayout
 from praxia.specs import ImageSpec
 
@@ -104,7 +105,8 @@ class Outputs:
     target_hidden: [B, T, D] rows that predict the target tokens; logits(rows) maps hidden rows to vocabulary scores;
     embed(ids) gives the language model's input embeddings;
     scales: ids of tokens that are the bins of one scale, in order, and whether it is a circle;
-    readouts: further predictions by name (masks, projected features, positions).
+    readouts: further predictions by name (masks, projected features, positions);
+    reconstruction: what the geometry net made of the views, on the square geometry_spec.
     """
 
     prefix: PrefixStates | None = None
@@ -116,3 +118,5 @@ class Outputs:
     embed: Any = None
     scales: tuple[tuple[Tensor, bool], ...] = ()
     readouts: dict[str, Tensor] = field(default_factory=dict)
+    reconstruction: Reconstruction | None = None
+    geometry_spec: ImageSpec | None = None

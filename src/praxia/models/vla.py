@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from praxia.data.batch import Batch, Draws
+from praxia.data.pixels import view_pixels
 from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Backbone, Piece
 from praxia.models.generate import Answers, Grammar, greedy, last_prompt_row
+from praxia.models.geometry_nets.geometry_net import GeometryNet
 from praxia.models.heads.head import Head
 from praxia.models.layout import TokenLayout
 from praxia.models.readouts.readout import Readout
@@ -19,11 +21,11 @@ from praxia.models.spec import ModelSpec
 from praxia.models.states import Outputs, PrefixStates, VisualTokens, Want
 from praxia.models.token_groups import TokenGroups, check_order
 
-PARTS = ("backbone", "adapters", "tokens", "encoder", "conditioner", "head", "readouts")
+PARTS = ("backbone", "adapters", "tokens", "encoder", "conditioner", "head", "readouts", "geometry")
 
 
 class VLA(nn.Module):
-    """Parts: backbone, adapters, tokens, encoder, conditioner, head, readouts; a stage may build fewer.
+    """Parts: backbone, adapters, tokens, encoder, conditioner, head, readouts, geometry; a stage may build fewer.
 
     `special_ids` maps the SpecialToken groups to their ids in the tokenizer; `scales` are the ids of number tokens, one ordered row a scale,
     and whether it is a circle.
@@ -58,6 +60,7 @@ class VLA(nn.Module):
         self.readouts = nn.ModuleDict()
         if backbone and "readouts" in wanted:
             self.readouts.update({name: readout.build(backbone) for name, readout in spec.readouts.items()})
+        self.geometry: GeometryNet | None = spec.geometry.build() if spec.geometry and "geometry" in wanted else None
 
     # --- the prefix -----------------------------------------------------------------------------------------------------------
 
@@ -113,6 +116,9 @@ class VLA(nn.Module):
         outputs = Outputs()
         if self.backbone is not None:
             self._look(self.backbone, outputs, batch, draws, drop)
+        if self.geometry is not None and batch.views is not None:
+            outputs.geometry_spec = self.geometry.image_spec
+            outputs.reconstruction = self.geometry.reconstruct(view_pixels(batch.views, outputs.geometry_spec))
         if self.head is None or batch.future is None:
             return outputs
         conditions: dict[str, Tensor | None] = {"action": None}

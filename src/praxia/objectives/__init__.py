@@ -8,6 +8,7 @@ from praxia.objectives.l1_chunk import L1Chunk
 from praxia.objectives.latent_alignment import LatentAlignment
 from praxia.objectives.next_token import NextToken
 from praxia.objectives.position_regression import PositionRegression
+from praxia.objectives.reconstruction import ReconstructionLoss
 from praxia.objectives.target_mask import TargetMask
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "LatentAlignment",
     "NextToken",
     "PositionRegression",
+    "ReconstructionLoss",
     "TargetMask",
 ]

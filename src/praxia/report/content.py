@@ -53,6 +53,26 @@ class PosePicture:
 
 
 @dataclass(frozen=True)
+class DepthPicture:
+    """A held-out picture with its true depth and what a geometry net sees, float32 [H, W] in metres, 0 = unknown; sure: its confidence [H, W]."""
+
+    role: str
+    image: np.ndarray  # uint8 [H, W, 3]
+    truth: np.ndarray
+    seen: np.ndarray
+    sure: np.ndarray
+
+
+@dataclass(frozen=True)
+class GeometryFacts:
+    """What a stage's geometry net sees. scores: view -> name -> number (`evaluate.reconstruction`)."""
+
+    stage: str
+    scores: Mapping[str, Mapping[str, float]]
+    pictures: tuple[DepthPicture, ...] = ()
+
+
+@dataclass(frozen=True)
 class LatentFacts:
     """What a stage's latent of action chunks is worth. errors: mean absolute, normalised units, held out.
 
@@ -116,5 +136,6 @@ class ReportContent:
     answers: tuple[Answer, ...] = ()
     poses: tuple[PosePicture, ...] = ()
     latents: tuple[LatentFacts, ...] = ()
+    geometry: tuple[GeometryFacts, ...] = ()
     sources: tuple[DataSource, ...] = ()
     ingredients: tuple[Ingredient, ...] = ()

@@ -8,6 +8,7 @@ from praxia.report.content import ReportContent
 from praxia.report.html import Markup, tag
 from praxia.report.sections.answers import answers
 from praxia.report.sections.data import data
+from praxia.report.sections.geometry import geometry
 from praxia.report.sections.header import header
 from praxia.report.sections.latents import latents
 from praxia.report.sections.poses import poses
@@ -27,6 +28,7 @@ _PARTS = {
     "spatial": "Questions",
     "poses": "Poses",
     "latents": "Latent",
+    "geometry": "Geometry",
     "data": "Data",
     "licences": "Licences",
 }
@@ -43,9 +45,9 @@ def write_report(run: Path | str, content: ReportContent) -> Path:
 def page(run: Path, content: ReportContent) -> str:
     """The whole page."""
     name = run.resolve().name
-    learnt = (stages(run, content), answers(content), poses(content), latents(content))
+    learnt = (stages(run, content), answers(content), poses(content), latents(content), geometry(content))
     body = tag("main", result(content), rollouts(content), *learnt, data(content), provenance(content))
-    absent = {"poses": not content.poses, "latents": not content.latents}
+    absent = {"poses": not content.poses, "latents": not content.latents, "geometry": not content.geometry}
     parts = {anchor: words for anchor, words in _PARTS.items() if not absent.get(anchor)}
     links = tag("nav", tag("div", [tag("a", words, href=f"#{anchor}") for anchor, words in parts.items()]), aria_label="Parts of this page")
     head = tag(

@@ -62,6 +62,8 @@ figure { margin: 0; break-inside: avoid; } figcaption { font-size: .9rem; line-h
 .films { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: 1.4rem 1.2rem; margin: 1rem 0; }
 video { width: 100%; height: auto; display: block; border-radius: 4px; background: #000; image-rendering: pixelated; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(14rem, 100%), 1fr)); gap: 1.1rem; margin: 1rem 0; }
+.strips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22rem, 100%), 1fr)); gap: 1rem; margin: 1rem 0; }
+.strips img { width: 100%; height: auto; border-radius: 3px; display: block; }
 .sheet.wide { grid-template-columns: repeat(auto-fill, minmax(min(11.5rem, 46%), 1fr)); }
 .views { display: flex; gap: 3px; } .views img { flex: 1 1 0; min-width: 0; width: 100%; height: auto; }
 .pixels { image-rendering: pixelated; } .sheet img { border-radius: 3px; display: block; }

@@ -81,12 +81,29 @@ class InitFrom:
     unexpected: tuple[str, ...] = ()
 
 
+@register("stage/teacher")
+@dataclass(frozen=True)
+class Teacher:
+    """A frozen geometry net that an objective asks for features in training; the policy never sees it.
+
+    name: what objectives call it. net: its spec; its weights are those that the spec names (`checkpoint`), or what an earlier `stage` of the run
+    trained as part `geometry`. cached: features of whole pictures are kept on disk and moved with each sample's crop; off: the net looks at every
+    picture as it is shown.
+    """
+
+    name: str
+    net: Any
+    stage: str = ""
+    cached: bool = True
+
+
 @register("stage")
 @dataclass(frozen=True)
 class Stage:
     """One training stage.
 
     parts: parts of the model that are built (empty = all). trainable / frozen: name patterns (fnmatch) of parameters; frozen wins.
+    held_out: what the stage is looked at with in place of held-out episodes of its sources, which it then learns from to the last one.
     passes: token groups dropped in each pass over a batch; objectives are averaged over the passes.
     accumulate: pieces that each micro-batch of a step is split into (memory, not what is learnt). ema: decay of the weights' average, 0 = none.
     cycle: steps over which the sources' samples are laid out, by supervision and views: 1 mixes every step, 10 gives a source with a tenth of the
@@ -109,11 +126,12 @@ class Stage:
     trainable: tuple[str, ...] = ("*",)
     frozen: tuple[str, ...] = ()
     init_from: tuple[InitFrom, ...] = ()
+    held_out: tuple[Source, ...] = ()
     passes: tuple[tuple[str, ...], ...] = ((),)
     accumulate: int = 1
     cycle: int = 1
     ema: float = 0.0
-    teachers: tuple[tuple[str, Any], ...] = ()
+    teachers: tuple[Teacher, ...] = ()
     validate_every: int = 0
     validation_batches: int = 8
     minutes: float = 0.0
@@ -162,6 +180,9 @@ class Recipe:
             for init in stage.init_from:
                 if init.stage and init.stage not in names[:number]:
                     raise ConfigError(f"stage {stage.name!r} starts from {unknown('earlier stage', init.stage, names[:number])}")
+            for teacher in stage.teachers:
+                if teacher.stage and teacher.stage not in names[:number]:
+                    raise ConfigError(f"teacher {teacher.name!r} of stage {stage.name!r}: {unknown('earlier stage', teacher.stage, names[:number])}")
         horizon = getattr(self.model.head, "horizon", self.replan)
         if not 1 <= self.replan <= horizon:
             raise ConfigError(f"recipe {self.name!r}: replan is {self.replan}; expected 1 to the head's horizon {horizon}")

@@ -1,4 +1,4 @@
-"""The run folder: runs/<name>/config.json and stages/<name>/{metrics.jsonl, plan.json, poses.json, done.json, checkpoints/}.
+"""The run folder: runs/<name>/config.json and stages/<name>/{metrics.jsonl, plan.json, scores.json, done.json, checkpoints/}.
 
 A finished stage is known by a fingerprint of everything that decides its outcome; the same command skips it, another configuration is refused.
 """
@@ -65,9 +65,9 @@ class StageFolder:
         return self.path / CHECKPOINTS
 
     @property
-    def poses(self) -> Path:
-        """How well the finished stage says poses, if it was taught any."""
-        return self.path / "poses.json"
+    def scores(self) -> Path:
+        """How well the finished stage says poses, or sees geometry, if it was taught any."""
+        return self.path / "scores.json"
 
     @property
     def plan(self) -> Path:

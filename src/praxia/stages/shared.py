@@ -48,7 +48,7 @@ def keep(folder: StageFolder, result: StageResult) -> None:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".keeping-") as name:
             work = Path(name) / "stage"
             shutil.copytree(folder.path / result.checkpoint, work / result.checkpoint)
-            for file in (folder.metrics, folder.plan, folder.poses, folder.path / DONE):
+            for file in (folder.metrics, folder.plan, folder.scores, folder.path / DONE):
                 if file.is_file():
                     shutil.copy2(file, work / file.name)
             work.rename(target)

@@ -11,7 +11,6 @@ from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
 from praxia.data.number_transforms import Numbers
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
-from praxia.data.unified_space import UnifiedSpace
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.files import read_json
 from praxia.models.spec import ModelSpec, SpecialToken
@@ -60,21 +59,29 @@ class Assembly:
     def mixtures(self, stage: Stage, model: VLA) -> tuple[Mixture, Mixture]:
         """Training and held-out stream of a stage."""
         collate = self.collate(model)
-        train, held, depth = [], [], self.model.reads_depth
+        train, held = [], []
         for source in stage.sources:
             opened = self.sources[source.data]
-            kept, out = held_out_split(opened.episodes, HELD_OUT, self.recipe.seed)
-            weight = source.weight or float(len(kept))
-            train.append(Entry(opened, kept, source.supervision, source.transforms, weight, depth))
-            structural = tuple(t for t in source.transforms if getattr(t, "structural", False))  # the others only augment
-            held.append(Entry(opened, out if len(out) else kept, source.supervision, structural, weight, depth))
+            kept, out = held_out_split(opened.episodes, 0.0 if stage.held_out else HELD_OUT, self.recipe.seed)
+            train.append(self._entry(source, kept, source.transforms))
+            if not stage.held_out:
+                held.append(self._held_out(source, out if len(out) else kept, train[-1].share))
+        held += [self._held_out(source, np.arange(len(self.sources[source.data]))) for source in stage.held_out]
         seed = self.recipe.seed * 1009 + [s.name for s in self.recipe.stages].index(stage.name)
         return Mixture(train, collate, stage.batch, seed, stage.cycle), Mixture(held, collate, stage.batch, seed)
+
+    def _entry(self, source: Source, indices: np.ndarray, transforms: tuple[Any, ...], share: float = 0.0) -> Entry:
+        share = share or source.weight or float(len(indices))
+        return Entry(self.sources[source.data], indices, source.supervision, transforms, share, self.model.reads_depth)
+
+    def _held_out(self, source: Source, indices: np.ndarray, share: float = 0.0) -> Entry:
+        structural = tuple(t for t in source.transforms if getattr(t, "structural", False))  # the others only augment
+        return self._entry(source, indices, structural, share)
 
 
 def assemble(recipe: Recipe) -> Assembly:
     """Open the data of every stage, check that equal robots mean equal things, fit the number transforms, build the tokenizer."""
-    specs = list(dict.fromkeys(source.data for stage in recipe.stages for source in stage.sources))
+    specs = list(dict.fromkeys(source.data for stage in recipe.stages for source in (*stage.sources, *stage.held_out)))
     recorded_first = sorted(specs, key=lambda data: hasattr(data, "made"))  # a fault in a user's folder is said before minutes of making
     opened = {data: data.open() for data in recorded_first}
     sources: dict[Any, SampleSource] = {data: opened[data] for data in specs}
@@ -110,8 +117,7 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
     acting = _acting_sources(recipe, sources)
     kept = read_statistics(Path(recipe.statistics)) if recipe.statistics else {}
     space = recipe.numbers or Numbers()
-    if isinstance(space, UnifiedSpace):
-        space = space.joined([(name, group[0].action_spec, group[0].state_spec) for name, group in by_name.items()])
+    space = space.joined([(name, group[0].action_spec, group[0].state_spec) for name, group in by_name.items()])
     robots = []
     for name, group in by_name.items():
         first = group[0]

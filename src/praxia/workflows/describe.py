@@ -181,7 +181,8 @@ def _layout(model: VLA, batch: Batch) -> str:
 
 def _batch(spec: ModelSpec, kind: str) -> Batch:
     """A batch without data, of the shapes that samples of a kind have."""
-    side = spec.backbone.image_size if spec.backbone is not None else 0
+    looks = spec.backbone or spec.geometry  # what sees pictures
+    side = looks.image_size if looks is not None else 0
     roles = ("head", "wrist") if side <= 64 else ("head", "wrist_left", "wrist_right")
     meta: dict[str, Any] = {"device": "meta"}
 
@@ -189,7 +190,7 @@ def _batch(spec: ModelSpec, kind: str) -> Batch:
         return Tokens(torch.zeros(BATCH, length, dtype=torch.long, **meta), torch.ones(BATCH, length, dtype=torch.bool, **meta))
 
     views = None
-    if spec.backbone is not None:
+    if looks is not None:
         slots = (BATCH, len(roles))
         views = ViewBatch(
             roles=roles,

@@ -13,7 +13,11 @@ import torch
 
 from praxia.cores import usable_cores
 from praxia.data.cache import cache_folder
+from praxia.errors import CheckpointError, ConfigError
+from praxia.models.geometry_nets.catalogue import net_spec, public_net
+from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.models.precision import multiplies_bf16
+from praxia.specs.licences import commercial_use
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,31 @@ def diagnose() -> list[Check]:
     """All checks, in the order a person would read them."""
     checks: list[Callable[[], Check]] = [_cpu, _gpu, _speed, _gl, _metaworld, _video, _space]
     return [check() for check in checks]
+
+
+def net_checks(name: str, checkpoint: str = "") -> list[Check]:
+    """What a geometry net is: size, licence and what that permits, whether its weights can be read here. Nothing of it is allocated."""
+    spec, public = net_spec(name, checkpoint), public_net(name)
+    with torch.device("meta"):
+        net = spec.build()
+    parameters = sum(p.numel() for p in net.parameters())
+    lengths = "metres" if net.metric else "lengths up to a scale"
+    permitted = {True: "commercial use permitted", False: "not for commercial use", None: "nobody has looked up what it permits"}
+    uses = public.uses if public else permitted[commercial_use(spec.licence)]
+    strict = commercial_use(spec.licence) is not True
+    instead = f"for commercial work: {public.instead}" if public and strict else ""
+    checks = [
+        Check("net", "ok", f"{type(spec).__name__}, {parameters / 1e6:,.1f} M parameters, {4 * parameters / 1e9:.2f} GB in fp32, {lengths}"),
+        Check("features", "ok", f"{net.width} channels, pictures of {net.image_spec.size} px ({net.image_spec.fit})"),
+        Check("licence", "note" if strict else "ok", f"{spec.licence}: {uses}", instead),
+    ]
+    try:
+        pretrained(spec)
+        checks.append(Check("weights", "ok", f"{spec.checkpoint}: read, every tensor in its place"))
+    except (CheckpointError, ConfigError) as error:
+        source = f"from {public.source}" if public else ""
+        checks.append(Check("weights", "missing", str(error).splitlines()[0], f"fetch them {source}, then --checkpoint FILE".replace("  ", " ")))
+    return checks
 
 
 def _cpu() -> Check:

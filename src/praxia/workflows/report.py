@@ -12,6 +12,7 @@ from praxia.report.examples import examples_of
 from praxia.report.page import write_report
 from praxia.workflows import summary
 from praxia.workflows.answers import answers
+from praxia.workflows.geometry_pictures import geometry_facts
 from praxia.workflows.latents import latent_facts
 from praxia.workflows.pose_pictures import pose_pictures
 from praxia.workflows.train_recipe import Trained
@@ -31,6 +32,7 @@ def run_report(trained: Trained, evaluation: Mapping[str, Any] | None = None, cl
         answers=answers(trained),
         poses=pose_pictures(trained),
         latents=latent_facts(trained),
+        geometry=geometry_facts(trained),
         sources=_sources(trained),
         ingredients=_ingredients(trained),
     )

@@ -10,17 +10,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from praxia.annotate.feature_cache import CachedFeatures
 from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture, temperature_weights
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.source import SampleSource, examples_of
 from praxia.errors import CheckpointError, ConfigError, unknown
 from praxia.files import read_json, write_json
+from praxia.models.geometry_nets.catalogue import PUBLIC, net_name
+from praxia.models.geometry_nets.net_folder import save_net
 from praxia.models.precision import compute
 from praxia.models.spec import HistoryToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Policy, PolicyConfig
 from praxia.policy.config import STATISTICS, git_commit, package_versions
+from praxia.specs.licences import LicensePolicy, check_licences
 from praxia.stages import shared
 from praxia.stages.handoff import hand_off, source_folder
 from praxia.stages.recipe import InitFrom, Recipe, Source, Stage
@@ -31,14 +35,18 @@ from praxia.train.parallel import ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
 from praxia.workflows.assemble import Assembly, HeldOut, assemble, read_statistics
+from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.pose_answers import pose_metrics
+from praxia.workflows.teachers import build_teachers
 
 SCORED_ON = 32  # held-out samples of a source of poses
+LOOKED_AT = 200  # held-out samples of a source of scenes, for a geometry net
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished run: its folder, what each stage gave, the policy folder (None if no action stage was reached).
+    """A finished run: its folder, what each stage gave, the policy folder (None if no action stage was reached), the folder of the geometry net
+    (None if none was trained).
 
     earlier_seconds: what earlier processes spent on these stages.
     """
@@ -47,13 +55,21 @@ class Trained:
     assembly: Assembly
     results: tuple[StageResult, ...]
     policy: Path | None
+    geometry: Path | None = None
     earlier_seconds: float = 0.0
 
 
-def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | None = None, only: str = "", restart: bool = False) -> Trained:
+def train_recipe(
+    recipe: Recipe,
+    root: Path | str,
+    settings: TrainSettings | None = None,
+    only: str = "",
+    restart: bool = False,
+    license_policy: LicensePolicy = "any",
+) -> Trained:
     """Train all stages, or `only` one whose predecessors are finished. The same call resumes.
 
-    Raises ConfigError if the folder holds another configuration, and what `train` raises.
+    Raises ConfigError if the folder holds another configuration or something has a licence that the policy refuses, and what `train` raises.
     """
     settings = replace(settings or TrainSettings(), precision=recipe.precision, seed=recipe.seed)
     names = [s.name for s in recipe.stages]
@@ -69,6 +85,7 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
     group = ranks()
     with group.main_first():  # what opening makes (demonstrations, frame stores) is then there for all
         assembly = assemble(recipe)
+    check_licences(ingredients(assembly), license_policy, {net.name: net.instead for net in PUBLIC})
     vocabulary = ""
     if assembly.tokenizer is not None:  # number tokens mean what their bins were fitted to
         vocabulary = fingerprint([sorted(assembly.tokenizer.get_vocab().items()), assembly.model.vocabulary])
@@ -77,7 +94,7 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
         run = RunDirectory.open(root, recipe, vocabulary, inputs, restart and group.main)
         if group.main:
             write_json(run.root / STATISTICS, {robot.embodiment: robot.numbers for robot in assembly.robots})
-    results, policy, spent = [], None, 0.0
+    results, policy, geometry, spent = [], None, None, 0.0
     for stage in recipe.stages:
         if only and stage.name != only:
             continue
@@ -89,10 +106,14 @@ def train_recipe(recipe: Recipe, root: Path | str, settings: TrainSettings | Non
             policy = run.root / "policy"
             if group.main:
                 Policy(policy_config(assembly, stage, run), model, assembly.tokenizer).save(policy)
+        if model.geometry is not None:
+            geometry = run.root / "geometry"
+            if group.main:
+                save_net(geometry, assembly.model.geometry, model.geometry, _provenance(assembly, run))
     if not only and group.main:
         summary.add(root, summary.trained(recipe.name, recipe.preset, results))
     earlier = max(0.0, sum(r.seconds for r in results) - spent)
-    return Trained(run, assembly, tuple(results), policy, earlier)
+    return Trained(run, assembly, tuple(results), policy, geometry, earlier)
 
 
 def _train_stage(
@@ -124,12 +145,16 @@ def _train_stage(
     if folder.result() is None and not settings.quiet:
         for source, samples, share in training.table():
             say(f"{share:.0%} from {source}, {samples} samples")
-    result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings)
+    teachers = {} if folder.result() is not None else build_teachers(stage, run, settings)
+    result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings, teachers)
+    for name, teacher in teachers.items():
+        if isinstance(teacher, CachedFeatures):
+            say(f"teacher {name}: {teacher.counts}, kept in {teacher.folder}")
     if settings.spread == "shard":  # a whole model again
         model = assembly.build(stage)
         load_state(model, read_weights(folder.path / result.checkpoint), str(folder.path))
     with group.main_first():
-        result = replace(result, metrics=result.metrics | _pose_scores(assembly, held_out, model, folder, settings))
+        result = replace(result, metrics=result.metrics | _scores(assembly, training, held_out, model, folder, settings))
     if stage.shared and group.main:
         shared.keep(folder, result)
     for record, fault in list(training.bad.items())[:5]:
@@ -151,16 +176,18 @@ def _check_numbers(init: InitFrom, folder: Path, assembly: Assembly) -> None:
         )
 
 
-def _pose_scores(assembly: Assembly, held_out: Mixture, model: VLA, folder: StageFolder, settings: TrainSettings) -> dict[str, float]:
-    """How well a finished stage says poses; asked once and kept beside its result. {} of a stage that was taught none."""
-    if folder.poses.is_file():
-        return read_json(folder.poses)
+def _scores(assembly: Assembly, training: Mixture, held_out: Mixture, model: VLA, folder: StageFolder, settings: TrainSettings) -> dict[str, float]:
+    """How well a finished stage says poses, or sees geometry; asked once and kept beside its result. {} of a stage that was taught none."""
+    if folder.scores.is_file():
+        return read_json(folder.scores)
     device = torch.device(settings.device)
     with compute(device, settings.precision):
         scores = pose_metrics(held_out, model.to(device), assembly.tokenizer, assembly.model.vocabulary, SCORED_ON)
+        if model.geometry is not None:
+            scores |= geometry_metrics(training, held_out, model.geometry, LOOKED_AT)
     scores = {name: value for name, value in scores.items() if not np.isnan(value)}
     if scores:
-        write_json(folder.poses, scores)
+        write_json(folder.scores, scores)
     return scores
 
 
@@ -177,7 +204,6 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
     recipe, sources = assembly.recipe, assembly.sources
     acting = {sources[x.data].embodiment for x in stage.sources if x.supervision.needs.horizon > 0}
     reads_history = any(isinstance(tokens, HistoryToken) for tokens in assembly.model.tokens)
-    data = _licences(tuple(sources.values()))
     return PolicyConfig(
         recipe=recipe.name,
         preset=recipe.preset,
@@ -191,11 +217,27 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
         special_ids=assembly.special_ids,
         vocabulary_size=assembly.vocabulary_size,
         history=max(x.supervision.needs.history for x in stage.sources) if reads_history else 0,
-        licences=tuple(sorted((dict(recipe.licences) | data).items())),
-        provenance={"run": run.root.name, "stages": [s.name for s in recipe.stages], "datasets": sorted(data)},
-        versions=package_versions(),
-        git_commit=git_commit(),
+        **_provenance(assembly, run),
     )
+
+
+def _provenance(assembly: Assembly, run: RunDirectory) -> dict[str, Any]:
+    """What went into the weights of a run, under which licences, made by which versions."""
+    recipe, data = assembly.recipe, _licences(tuple(assembly.sources.values()))
+    return {
+        "licences": tuple(sorted(ingredients(assembly).items())),
+        "provenance": {"run": run.root.name, "stages": [s.name for s in recipe.stages], "datasets": sorted(data)},
+        "versions": package_versions(),
+        "git_commit": git_commit(),
+    }
+
+
+def ingredients(assembly: Assembly) -> dict[str, str]:
+    """Licence of everything that goes into the weights: checkpoints, datasets, frozen nets that look or teach."""
+    recipe = assembly.recipe
+    nets = [teacher.net for stage in recipe.stages for teacher in stage.teachers if not teacher.stage]
+    nets += [adapter.encoder for adapter in recipe.model.adapters if hasattr(adapter, "encoder")]
+    return dict(recipe.licences) | _licences(tuple(assembly.sources.values())) | {net_name(net): net.licence for net in nets}
 
 
 def _licences(sources: Sequence[SampleSource]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from praxia.data.supervision.action_chunk import ActionChunk
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.placebo import Placebo
+from praxia.data.supervision.scene_geometry import SceneGeometry
 from praxia.data.supervision.scene_grounding import SceneGrounding
 from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.state_action_chunk import StateActionChunk
@@ -15,6 +16,7 @@ __all__ = [
     "Needs",
     "ObjectPoses",
     "Placebo",
+    "SceneGeometry",
     "SceneGrounding",
     "SceneQuestions",
     "StateActionChunk",

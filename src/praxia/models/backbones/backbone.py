@@ -2,15 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from praxia.data.batch import Batch, ViewBatch
-from praxia.data.pixels import jitter_colour, normalise, resample, valid_pixels
+from praxia.data.batch import Batch
+from praxia.data.pixels import view_pixels
 from praxia.errors import ConfigError
 from praxia.models.layout import Group, TokenLayout
 from praxia.models.states import AttentionGeometry, PrefixStates, VisualTokens, Want
@@ -212,20 +212,6 @@ class Backbone(nn.Module, ABC):
         groups = tuple(Group(p.name, p.embeddings.shape[1], p.block, p.causal) for p in pieces)
         layout = TokenLayout(groups, torch.cat([p.valid for p in pieces], dim=1))
         return layout, torch.cat([p.embeddings for p in pieces], dim=1)
-
-
-def view_pixels(views: ViewBatch, spec: ImageSpec) -> Tensor:
-    """Pictures of all slots as one consumer wants them: float32 [B, V, 3, S, S]; empty slots are black before normalisation."""
-    slots = []
-    for i, image in enumerate(views.images):
-        affine, size = views.affine[:, i], views.size[:, i]
-        if views.colour is None:
-            slots.append(resample(image, affine, size, spec, replicate=True)[0])
-            continue
-        plain, _ = resample(image, affine, size, replace(spec, mean=(0.0,) * 3, std=(1.0,) * 3), replicate=True)
-        seen = valid_pixels(affine, size, (image.shape[1], image.shape[2]), spec, image.device)
-        slots.append(normalise(jitter_colour(plain, views.colour[:, i], seen), spec))
-    return torch.stack(slots, dim=1)
 
 
 def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,14 +1,15 @@
-"""GeometryNet: a network that turns pictures into 3-D aware features; one seam for frozen input encoders and for teachers."""
+"""GeometryNet: a network that turns pictures into 3-D; one seam for frozen input encoders, for teachers and for those who want depth and poses."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from praxia.data.batch import Batch
-from praxia.data.pixels import canvas_transform
-from praxia.models.backbones.backbone import view_pixels
+from praxia.data.pixels import canvas_transform, view_pixels
+from praxia.errors import ConfigError
 from praxia.specs import ImageSpec
 
 
@@ -26,16 +27,44 @@ class GeometryFeatures:
     side: int
 
 
+@dataclass(frozen=True)
+class Reconstruction:
+    """What a net makes of V pictures of one scene: several views of a moment, or a video in order.
+
+    depth: float32 [B, V, H, W], z along each optical axis, with depth_confidence of the same shape (larger is surer; 1 where a net has none).
+    points: float32 [B, V, H, W, 3] in the camera frame of the first picture, with points_confidence [B, V, H, W].
+    T_first_cam: float32 [B, V, 4, 4], frame of each camera -> frame of the first. K: float32 [B, V, 3, 3] of the pictures as the net saw them.
+    Lengths are metres if the net is `metric`, else they share one unknown scale. state: what `reconstruct` goes on from; None without memory.
+    """
+
+    depth: Tensor
+    depth_confidence: Tensor
+    points: Tensor
+    points_confidence: Tensor
+    T_first_cam: Tensor
+    K: Tensor
+    state: Any = None
+
+
 class GeometryNet(nn.Module, ABC):
-    """A geometry network. width: channels of a feature; licence: tag of its weights."""
+    """A geometry network. width: channels of a feature; licence: tag of its weights; metric: whether its lengths are metres."""
 
     image_spec: ImageSpec
     width: int
     licence: str
+    metric: bool = False
 
     @abstractmethod
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels [B, V, 3, S, S] -> patch features [B, V, h, w, C] and special tokens [B, V, s, C]."""
+        """Normalised pixels [B, V, 3, H, W] -> patch features [B, V, h, w, C] and special tokens [B, V, s, C]; no dense heads run."""
+
+    @abstractmethod
+    def reconstruct(self, pixels: Tensor, state: Any = None) -> Reconstruction:
+        """Normalised pixels [B, V, 3, H, W] -> depth, points and cameras. state: of an earlier call, for nets that go on from it."""
+
+    def load_checkpoint(self) -> None:
+        """Take the weights that the net's spec names (`checkpoint`). Raises CheckpointError, of a net that has none ConfigError."""
+        raise ConfigError(f"{type(self).__name__} has no weights to load")
 
     @torch.no_grad()
     def features(self, batch: Batch) -> GeometryFeatures:
@@ -45,6 +74,15 @@ class GeometryNet(nn.Module, ABC):
         size = batch.views.size
         transform = canvas_transform(size.flatten(0, 1), self.image_spec).unflatten(0, size.shape[:2])
         return GeometryFeatures(patches, special, transform, self.image_spec.size)
+
+
+def pretrained(spec: Any) -> GeometryNet:
+    """The net of a spec with the weights its `checkpoint` names, frozen. Raises ConfigError without one, CheckpointError if it cannot be read."""
+    if not getattr(spec, "checkpoint", ""):
+        raise ConfigError(f"{type(spec).__name__}.checkpoint is empty: a geometry net with random weights knows nothing; name a folder or a file")
+    net = spec.build()
+    net.load_checkpoint()
+    return frozen(net)
 
 
 def frozen(net: GeometryNet) -> GeometryNet:

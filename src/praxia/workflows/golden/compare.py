@@ -48,10 +48,11 @@ def deviation(case: str, name: str, ours: Tensor, theirs: Tensor, tolerance: Tol
     if ours.shape != theirs.shape:
         return Deviation(case, name, torch.inf, torch.inf, f"shape {tuple(ours.shape)}, expected {tuple(theirs.shape)}")
     a, b = ours.detach().cpu().double(), theirs.double()
-    same = (a == b) | (a.isnan() & b.isnan())
-    gap = torch.where(same, 0.0, (a - b).abs()).nan_to_num(nan=torch.inf)
-    allowed = tolerance.absolute + tolerance.relative * b.abs() + tolerance.of_largest * b.abs().nan_to_num(0, 0, 0).max()
-    share = torch.where(same, 0.0, gap / allowed).nan_to_num(nan=torch.inf)
+    same, finite = (a == b) | (a.isnan() & b.isnan()), a.isfinite() & b.isfinite()
+    gap = torch.where(same, 0.0, torch.where(finite, (a - b).abs(), torch.inf))
+    size = b.abs().nan_to_num(0, 0, 0)
+    allowed = tolerance.absolute + tolerance.relative * size + tolerance.of_largest * size.max()
+    share = torch.where(same, 0.0, gap / allowed)
     return Deviation(case, name, float(gap.max()), float(share.max()))
 
 

@@ -13,6 +13,7 @@ from praxia.worlds.tabletop.splits import Split
 from praxia.worlds.tabletop.textures import SIZE, paint
 
 TIMESTEP = 0.005
+SECOND_HEAD = "head_2"  # role of a second head camera, drawn from the same ranges: no part of a robot, shown where it is asked for
 
 # Instance ids in masks: 0 = table. Composed geoms of one thing share one id.
 ARM, GRIPPER, CABINET, DRAWER, BUTTON, TRAY, ZONE, OBJECT = 1, 2, 3, 4, 10, 20, 30, 40
@@ -43,7 +44,7 @@ class Ids:
     slot_geoms: tuple[tuple[int, ...], ...]
     drawer_qpos: tuple[int, ...]
     button_qpos: tuple[int, ...]
-    head: int
+    heads: tuple[int, ...]  # the usual one first
     cameras: dict[str, int]  # by role
 
 
@@ -94,6 +95,7 @@ def _xml(robot: Robot, size: int) -> str:
   <worldbody>
     <light name="lamp" type="directional" dir="0 0 -1" diffuse="0.5 0.5 0.5" specular="0 0 0" ambient="0 0 0" castshadow="false"/>
     <camera name="head" pos="1 0 0.8" fovy="25"/>
+    <camera name="{SECOND_HEAD}" pos="1 0 0.8" fovy="25"/>
     <geom name="table" type="plane" size="1.6 1.6 0.1" friction="0.7 0.01 0.0005"/>
     {arms}{rooms}
   </worldbody>
@@ -133,8 +135,8 @@ def find_ids(model: mujoco.MjModel, robot: Robot) -> Ids:
         slot_geoms=geoms,
         drawer_qpos=tuple(qpos(f"drawer_{i}") for i in range(fixtures.DRAWERS)),
         button_qpos=tuple(qpos(f"button_{i}") for i in range(fixtures.BUTTONS)),
-        head=model.camera("head").id,
-        cameras={role: model.camera(role).id for role in robot.cameras},
+        heads=tuple(model.camera(name).id for name in ("head", SECOND_HEAD)),
+        cameras={role: model.camera(role).id for role in (*robot.cameras, SECOND_HEAD)},
     )
 
 

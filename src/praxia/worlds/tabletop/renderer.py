@@ -43,7 +43,7 @@ class Renderer:
         """One View a role, calibrated. The scene's geometry is gathered once for all cameras."""
         self._gl.make_current()
         m, d, size = self.scene.model, self.scene.data, self.scene.size
-        self._camera.fixedcamid = self.scene.ids.head
+        self._camera.fixedcamid = self.scene.ids.heads[0]
         mujoco.mjv_updateScene(m, d, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._visual)
         made = []
         for role in roles:

@@ -50,7 +50,8 @@ class Tabletop:
         """Compile the model; no GL is touched before the first `render`.
 
         robot: arm7, arm6 or bimanual. action: what an action holds, the robot's usual form if None. size: pixels a side of every picture.
-        cameras: roles, all of the robot's if None. tasks: the tasks offered, all that the robot has arms for if None.
+        cameras: roles, all of the robot's if None; `head_2` is a second head camera somewhere else in the same ranges.
+        tasks: the tasks offered, all that the robot has arms for if None.
         head_azimuth: range of the head camera's azimuth in degrees (0 = facing the robot) in place of the split's.
         Raises ConfigError for unknown names and for numbers out of range.
         """
@@ -58,7 +59,7 @@ class Tabletop:
         self._robot = ROBOTS[robot]
         form = action or self._robot.usual
         _known("tabletop action", (form,), get_args(ActionForm))
-        _known("tabletop camera", cameras or (), self._robot.cameras)
+        _known("tabletop camera", cameras or (), (*self._robot.cameras, parts.SECOND_HEAD))
         able = tuple(name for name, task in TASKS.items() if task.arms == len(self._robot.mounts))
         _known(f"task of tabletop with robot {robot!r}", tasks or (), able)
         if not 16 <= size <= 2048:

@@ -1,0 +1,158 @@
+"""A geometry net from its recipe to its folder, its report and its use as a teacher; micro size, real data and training."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+from tests.recipes.micro_recipe import micro
+
+from praxia.data.recorded import Recorded
+from praxia.data.supervision import ActionChunk, SceneGeometry
+from praxia.errors import CheckpointError, ConfigError
+from praxia.files import read_json
+from praxia.models.geometry_nets.catalogue import net_spec
+from praxia.models.geometry_nets.geometry_net import pretrained
+from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
+from praxia.models.geometry_nets.vggt.vggt import VGGT
+from praxia.models.readouts import GeometryProjector
+from praxia.models.spec import ModelSpec
+from praxia.objectives import FlowMatching, GeometryAlignment, ReconstructionLoss
+from praxia.recipes import tabletop_geometry
+from praxia.stages.recipe import Recipe, Source, Stage, Teacher, Weighted
+from praxia.train.optimiser import AdamW
+from praxia.train.settings import TrainSettings
+from praxia.workflows.annotate_features import annotate_features
+from praxia.workflows.describe import describe
+from praxia.workflows.report import run_report
+from praxia.workflows.train_recipe import stage_model, train_recipe
+
+NET = TabletopGeometry(image_size=32, patch_size=8, width=32, layers=1, heads=2, mlp_ratio=1.5)
+QUIET = TrainSettings(quiet=True, threads=1)
+
+
+def seeing(data, steps: int = 250) -> Stage:
+    source = Source(Recorded(str(data)), SceneGeometry(("head", "wrist")))
+    return Stage(
+        "geometry",
+        (source,),
+        (Weighted(ReconstructionLoss()),),
+        steps=steps,
+        batch=8,
+        optimiser=AdamW(lr=2e-3, warmup=10),
+        parts=("geometry",),
+        held_out=(source,),
+        validate_every=steps,
+        validation_batches=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tabletop_data, tmp_path_factory):
+    """A net that has learnt a few scenes by heart."""
+    recipe = Recipe("seeing", ModelSpec(geometry=NET), (seeing(tabletop_data),), precision="fp32")
+    return train_recipe(recipe, tmp_path_factory.mktemp("runs") / "seeing", QUIET)
+
+
+def test_it_learns_depth_better_than_a_predictor_that_does_not_look(trained):
+    scores = trained.results[0].metrics
+    # the wrist's depth changes with the arm: its mean is no answer
+    assert scores["geometry/wrist/abs_rel"] < 0.9 * scores["geometry/wrist/blind_abs_rel"]
+    assert scores["geometry/head/abs_rel"] < 0.08
+    assert scores["geometry/wrist/rotation_deg"] < 20 and scores["geometry/wrist/points_cm"] < 10
+    assert read_json(trained.run.stage("geometry").scores) == {k: v for k, v in scores.items() if k.startswith("geometry/")}
+
+
+def test_its_folder_gives_the_same_net_back_with_licences(trained):
+    spec = net_spec(str(trained.geometry))
+    assert spec == replace(NET, checkpoint=str(trained.geometry))
+    model = stage_model(trained, trained.assembly.recipe.stages[0])
+    pixels = torch.randn(1, 2, 3, 32, 32)
+    assert torch.equal(pretrained(spec)(pixels)[0], model.geometry(pixels)[0])
+    facts = read_json(trained.geometry / "geometry.json")
+    assert ["tabletop", "Apache-2.0"] in facts["licences"] and facts["versions"]["praxia"]
+
+
+def test_a_folder_of_another_net_or_none_is_refused(trained, tmp_path):
+    with pytest.raises(CheckpointError, match="width is 32, the spec says 64"):
+        pretrained(replace(NET, width=64, checkpoint=str(trained.geometry)))
+    with pytest.raises(CheckpointError, match="praxia train tabletop_geometry"):
+        pretrained(replace(NET, checkpoint=str(tmp_path)))
+    with pytest.raises(ConfigError, match="random weights knows nothing"):
+        pretrained(NET)
+    with pytest.raises(ConfigError, match="did you mean 'vggt'"):
+        net_spec("vgtt")
+
+
+def test_views_in_any_number_and_no_memory(trained):
+    net = pretrained(net_spec(str(trained.geometry)))
+    for views in (1, 3):
+        made = net.reconstruct(torch.randn(2, views, 3, 32, 32))
+        assert made.depth.shape == (2, views, 32, 32) and made.points.shape == (2, views, 32, 32, 3) and made.state is None
+        turn = made.T_first_cam[..., :3, :3]
+        assert torch.allclose(turn @ turn.mT, torch.eye(3).expand_as(turn), atol=1e-5) and torch.allclose(
+            torch.linalg.det(turn), torch.ones(2, views)
+        )
+    with pytest.raises(ConfigError, match="no memory"):
+        net.reconstruct(torch.randn(1, 1, 3, 32, 32), state=1)
+    with pytest.raises(ConfigError, match="squares of 32"):
+        net(torch.randn(1, 1, 3, 48, 48))
+
+
+def test_the_report_shows_what_it_sees(trained):
+    text = run_report(trained).read_text()
+    assert 'id="geometry"' in text and "depth, AbsRel" in text and "not looking" in text and "median error" in text
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_stage_learns_from_a_teacher_that_an_earlier_stage_trained(tabletop_data, tmp_path, cached, capsys):
+    recipe = micro(str(tabletop_data))
+    source = Source(Recorded(str(tabletop_data)), ActionChunk(12))
+    aligning = replace(
+        recipe.stages[0],
+        name="robot",
+        sources=(source,),
+        objectives=(Weighted(FlowMatching()), Weighted(GeometryAlignment())),
+        teachers=(Teacher("geometry", NET, stage="geometry", cached=cached),),
+        steps=6,
+        validate_every=6,
+        validation_batches=1,
+    )
+    model = replace(recipe.model, geometry=NET, readouts={"geometry": GeometryProjector(width=NET.width)})
+    aligning = replace(aligning, parts=("backbone", "head", "readouts"))
+    run = train_recipe(replace(recipe, model=model, stages=(seeing(tabletop_data, 2), aligning)), tmp_path / "run", QUIET)
+    said = capsys.readouterr().out
+    assert ("read from the cache" in said) == cached
+    assert run.results[1].metrics["action_chunk/geometry_alignment"] > 0
+    assert run.policy is not None and not any("geometry_nets" in name or name.startswith("geometry.") for name in _weights(run.policy))
+
+
+def _weights(policy):
+    with safe_open(policy / "weights.safetensors", "pt") as file:
+        return list(file.keys())
+
+
+def test_annotating_fills_the_cache_that_training_reads(trained, tabletop_data):
+    first = annotate_features(tabletop_data, str(trained.geometry), precision="fp32")
+    again = annotate_features(tabletop_data, str(trained.geometry), precision="fp32")
+    assert first.counts.misses == first.samples == again.counts.hits and first.folder == again.folder
+    with pytest.raises(ConfigError, match=r"vggt \(cc-by-nc-4.0\): not for commercial use; use vggt-commercial"):
+        annotate_features(tabletop_data, "vggt", license_policy="commercial")
+
+
+def test_a_run_refuses_a_teacher_whose_licence_does_not_fit(tabletop_data, tmp_path):
+    recipe = micro(str(tabletop_data))
+    taught = replace(recipe.stages[0], teachers=(Teacher("geometry", VGGT.public()),))
+    with pytest.raises(ConfigError, match="vggt.*not for commercial use"):
+        train_recipe(replace(recipe, stages=(taught,)), tmp_path / "run", QUIET, license_policy="commercial")
+    assert not (tmp_path / "run").exists(), "nothing was begun"
+
+
+def test_the_recipe_is_as_its_page_says():
+    facts = describe(tabletop_geometry.tiny())
+    assert facts["parameters"]["total"] < 10e6 and facts["flops_per_sample"]["geometry"] > 0
+    (stage,) = tabletop_geometry.tiny().stages
+    learnt, looked = stage.sources[0].data, stage.held_out[0].data
+    assert (learnt.world_args["split"], looked.world_args["split"]) == ("pretrain", "benchmark") and stage.minutes <= 20
+    with pytest.raises(ConfigError, match="VGGT and CUT3R"):
+        tabletop_geometry.paper()
