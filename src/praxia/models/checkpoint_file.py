@@ -76,7 +76,7 @@ def found(source: str, field: str, files: Sequence[str]) -> Path:
     """The file that a source means. Raises CheckpointError."""
     if not source:
         raise CheckpointError(f"{field} is empty, there is nothing to load; set it to a public name, a folder or a file")
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_file():
         return path
     if path.is_dir():

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from praxia.errors import ConfigError
 from praxia.models.geometry_nets.rope_2d import Rotation
 
 
@@ -81,7 +82,10 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(channels, width, patch_size, patch_size)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """[B, channels, H, W] -> [B, N, width]."""
+        """[B, channels, H, W] -> [B, N, width]. ConfigError for a picture that is not whole patches."""
+        size, (height, width) = self.proj.kernel_size[0], pixels.shape[-2:]
+        if height % size or width % size:
+            raise ConfigError(f"a picture is {height} x {width} pixels, a patch {size} x {size}; resize or cut pictures to multiples of {size}")
         return self.proj(pixels).to(self.proj.weight.dtype).flatten(2).transpose(1, 2)
 
 

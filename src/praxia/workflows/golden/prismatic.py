@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from praxia.models.backbones.backbone import Piece
 from praxia.models.backbones.prismatic import DINO_NORMAL, SIGLIP_NORMAL, Prismatic, PrismaticBackbone
 from praxia.models.backbones.prismatic_checkpoint import resample_positions
+from praxia.models.geometry_nets.published_config import agree
 from praxia.models.states import VisualTokens, Want
 from praxia.workflows.golden.compare import EXACT, Deviation, GoldenFile, Tolerance, no_stray_files
 
@@ -29,7 +30,8 @@ def recognises(config: dict[str, Any]) -> bool:
 
 
 def spec_of(config: dict[str, Any], checkpoint: str) -> Prismatic:
-    """Our spec from the folder's configuration."""
+    """Our spec from the folder's configuration. ConfigError where it prepares pictures otherwise."""
+    agree("config", config, image_resize_strategy="resize-naive")
     dino, siglip, llm = config["vision"]["dino"], config["vision"]["siglip"], config["llm"]
     return Prismatic(
         image_size=config["image_size"], patch_size=config["patch_size"], dino_width=dino["embed_dim"], dino_layers=dino["depth"],

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import check_grid
 from praxia.models.checkpoint_file import fit
 from praxia.models.geometry_nets.cut3r.blocks import EPS, DecoderBlock
@@ -75,6 +76,10 @@ class CUT3R:
         check_heads("CUT3R.ray_heads", self.look_width, self.ray_heads)
         check_heads("CUT3R.heads", self.width, self.heads)
         check_heads("CUT3R.state_heads", self.width, self.state_heads)
+        if self.head == "dpt" and self.patch_size != 16:
+            raise ConfigError(
+                f"CUT3R.patch_size is {self.patch_size}, but DPT heads make 16 x 16 pixels of a patch; use 16, or head 'linear' or 'none'"
+            )
 
     @classmethod
     def linear_224(cls) -> "CUT3R":
@@ -219,13 +224,13 @@ class CUT3RNet(ViewEncoder):
 
     def _committed(self, view: View, old: State, tokens: Tensor, memory: Tensor) -> State:
         """The state that goes on: new where the view commits, then anew where it resets."""
-        fresh = self.initial(view.batch)
-        commits, resets = (flags[:, None, None] for flags in (view.commits(), view.resets()))
-        tokens, memory = (
-            torch.where(resets, start, torch.where(commits, new, before))
-            for start, new, before in ((fresh.tokens, tokens, old.tokens), (fresh.memory, memory, old.memory))
-        )
-        return State(tokens, memory, torch.where(resets, torch.nan, old.T_first_world), old.frames + 1)
+        commits = view.commits()[:, None, None]
+        new = State(torch.where(commits, tokens, old.tokens), torch.where(commits, memory, old.memory), old.T_first_world, old.frames + 1)
+        if view.reset is None:
+            return new
+        fresh, resets = self.initial(view.batch), view.resets()[:, None, None]
+        pairs = ((fresh.tokens, new.tokens), (fresh.memory, new.memory), (fresh.T_first_world, new.T_first_world))
+        return State(*(torch.where(resets, start, kept) for start, kept in pairs), new.frames)
 
     # --- as a GeometryNet ---------------------------------------------------------------------------------------------------------
 
@@ -241,8 +246,10 @@ class CUT3RNet(ViewEncoder):
     def reconstruct_views(self, views: Sequence[View], state: State | None = None, path: EncodingPath = "batch") -> Reconstruction:
         """As `reconstruct`, for views with ray maps and flags. The first picture is the first one since the state began or was reset.
 
-        Points are the self-view ones moved by the predicted pose, which are better than the second prediction (as the public demo does).
+        Points are the self-view ones moved by the predicted pose, as in the public demo; the second prediction, in the world, is left to `dense`.
         """
+        if self.spec.head == "none":
+            raise ConfigError("CUT3R.head is 'none': this net gives features only; build it with head 'dpt' or 'linear'")
         state = self.initial(views[0].batch) if state is None else state
         origin, found, origins = state.T_first_world, [], []
         for frame in self.walk(views, state, path):

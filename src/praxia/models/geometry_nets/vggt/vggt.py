@@ -143,6 +143,8 @@ class VGGTNet(GeometryNet):
         The network was trained to use the first camera's frame as its world. Points are taken as they come; poses are made relative to the first
         one, so that it is the identity.
         """
+        if not self.spec.heads_built:
+            raise ConfigError("VGGT.heads_built is False: this net gives features only; build it with its heads")
         entries = self.aggregator(pixels, {*self.spec.head_levels, self.spec.depth - 1})
         with full_precision(pixels.device):
             encoding = self.camera_head(entries[self.spec.depth - 1][:, :, 0].float())[-1]

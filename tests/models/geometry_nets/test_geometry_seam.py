@@ -1,0 +1,44 @@
+"""What every geometry net is to the rest: a spec in JSON, an encoder of an adapter, features of a batch, errors where it has no heads."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from golden_nets import cut3r_spec, vggt_spec
+from tests.models.backbone_cases import build, make_batch, micro_specs, padded, pictures
+
+from praxia.data.batch import Draws
+from praxia.errors import ConfigError
+from praxia.models import parts
+from praxia.models.geometry_nets.vit_geometry import ViTGeometry
+from praxia.models.vision.geometry_fusion import GeometryFusion
+from praxia.registry import from_json, to_json
+
+SPECS = {
+    "vit": ViTGeometry(image_size=16, patch_size=8, width=12, layers=1, heads=2),
+    "vggt": replace(vggt_spec(), heads_built=False),
+    "cut3r": replace(cut3r_spec(), head="none"),
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_net_as_the_frozen_encoder_of_a_policy(name):
+    spec = SPECS[name]
+    assert from_json(to_json(spec)) == spec and type(spec).__name__ in parts.__all__
+    torch.manual_seed(0)
+    backbone = build(micro_specs()["prismatic"])
+    adapter = GeometryFusion(encoder=spec, heads=4).build(backbone).eval()
+    images = pictures(28, 2)
+    patches = torch.randn(2, 2, 4, backbone.vision_width)
+    fused = adapter(patches, make_batch(images, padded([[1], [1]])), Draws())
+    assert fused.shape == patches.shape and not torch.equal(fused, patches)
+    assert not any(p.requires_grad for p in adapter.encoder.parameters())
+    other = adapter(patches, make_batch(images.flip(3), padded([[1], [1]])), Draws())
+    assert not torch.equal(other, fused)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_nets_without_heads_say_so(name):
+    net = SPECS[name].build()
+    with pytest.raises(ConfigError, match="features only"):
+        net.reconstruct(torch.zeros(1, 1, 3, 64, 64))
