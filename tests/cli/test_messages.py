@@ -46,6 +46,11 @@ WRONG = [
     (("data", "inspect", "no/such"), "no/such"),
     (("data", "make", "tabeltop", "--out", "x"), "did you mean 'tabletop'"),
     (("doctor", "--jsn"), "--json"),
+    (("doctor", "--net", "vgtt"), "did you mean 'vggt'"),
+    (("doctor", "--net", "."), ". holds no geometry net"),
+    (("annotate", "feature"), "did you mean 'features'"),
+    (("annotate", "features", "no/such", "--net", "vggt", "--license-policy", "commercial"), "not for commercial use; use vggt-commercial"),
+    (("annotate", "features", "no/such", "--net", "vggt"), "dataset folder no/such does not exist"),
     (("claims", "pose_vl"), "did you mean 'pose_vla'"),
     (("claims", "pose_vla", "--variants", "posse"), "unknown variant 'posse'; did you mean 'poses'"),
     (("claims", "pose_vla", "--seeds", "0"), "0 training seeds; give at least 1"),
@@ -101,6 +106,13 @@ def test_info_counts_what_the_samples_of_a_stage_run(praxia):
     asks = json.loads(praxia("info", "pose_vla", "--json", "--stages.base_vlm.sources.0.weight", 0.0001).out)
     assert facts["flops_per_sample"]["base_vlm"] < 0.6 * asks["flops_per_sample"]["base_vlm"]  # most pictures are only looked at
     assert "target" in facts["layout"]["base_vlm"] and "registers" in facts["layout"]["robot"]
+
+
+def test_doctor_says_what_a_geometry_net_may_be_used_for(praxia):
+    checks = {check["name"]: check for check in json.loads(praxia("doctor", "--net", "cut3r", "--json").out)}
+    assert "793.3 M parameters" in checks["net"]["found"] and "metres" in checks["net"]["found"]
+    assert "CC BY-NC-SA 4.0" in checks["licence"]["found"] and "tabletop_geometry" in checks["licence"]["fix"]
+    assert checks["weights"]["status"] == "missing" and "--checkpoint" in checks["weights"]["fix"]
 
 
 def test_doctor_says_what_works_and_how_to_fix_the_rest(praxia):

@@ -20,6 +20,7 @@ from praxia.data.supervision import ActionChunk, ObjectPoses, Waypoints
 from praxia.data.supervision.supervision import Needs
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
+from praxia.models.geometry_nets.catalogue import PUBLIC
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.spec import HistoryToken
@@ -136,6 +137,17 @@ def test_the_page_about_action_priors_runs_as_printed():
     kinds = {part.__name__: {f.name for f in fields(part)} for part in parts}
     named = re.findall(r"`([A-Z]\w+)\.(\w+)[=`(]", text)
     assert len(named) > 10 and [f"{kind}.{field}" for kind, field in named if field not in kinds[kind]] == []
+
+
+def test_the_page_about_geometry_nets_runs_as_printed(capsys):
+    names: dict[str, Any] = {}
+    text = (ROOT / "docs/geometry.md").read_text()
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+        exec(code, names)
+    assert "torch.Size([1, 3, 64, 64])" in capsys.readouterr().out
+    assert names["teacher"].cached and names["readout"].width == names["net"].width
+    for net in PUBLIC:
+        assert f"`{net.name}`" in text, "every public net stands in the table"
 
 
 def test_the_page_about_claims_loads_its_example(desk, capsys):

@@ -110,7 +110,7 @@ def picture_names(views: ViewBatch) -> list[str]:
         for slot, images in enumerate(views.images):
             image = images[row].cpu().contiguous()
             digest.update(repr((tuple(image.shape), bool(views.valid[row, slot]))).encode())
-            digest.update(image.numpy())
+            digest.update(image.numpy().tobytes())
         names.append(digest.hexdigest())
     return names
 

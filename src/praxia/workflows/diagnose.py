@@ -7,15 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 
 from praxia.cores import usable_cores
 from praxia.data.cache import cache_folder
 from praxia.errors import CheckpointError, ConfigError
 from praxia.models.geometry_nets.catalogue import net_spec, public_net
 from praxia.models.geometry_nets.geometry_net import pretrained
+from praxia.models.geometry_nets.vggt.vggt import PUBLIC_FILES
 from praxia.models.precision import multiplies_bf16
 from praxia.specs.licences import commercial_use
 
@@ -52,13 +54,20 @@ def net_checks(name: str, checkpoint: str = "") -> list[Check]:
         Check("features", "ok", f"{net.width} channels, pictures of {net.image_spec.size} px ({net.image_spec.fit})"),
         Check("licence", "note" if strict else "ok", f"{spec.licence}: {uses}", instead),
     ]
+    return [*checks, _weights(spec, f" ({public.source})" if public else "")]
+
+
+def _weights(spec: Any, source: str) -> Check:
+    """Whether a net's weights are on this machine and fit; nothing is fetched."""
+    local = Path(spec.checkpoint).expanduser().exists()
+    if not local and not any(isinstance(try_to_load_from_cache(spec.checkpoint, name), str) for name in PUBLIC_FILES if "/" in spec.checkpoint):
+        fix = "name a file or folder with --checkpoint" + (", or let the first use fetch them" if "/" in spec.checkpoint else "")
+        return Check("weights", "missing", f"{spec.checkpoint}{source} is not on this machine", fix)
     try:
         pretrained(spec)
-        checks.append(Check("weights", "ok", f"{spec.checkpoint}: read, every tensor in its place"))
     except (CheckpointError, ConfigError) as error:
-        source = f"from {public.source}" if public else ""
-        checks.append(Check("weights", "missing", str(error).splitlines()[0], f"fetch them {source}, then --checkpoint FILE".replace("  ", " ")))
-    return checks
+        return Check("weights", "missing", str(error).splitlines()[0], "fetch them again, or name another file with --checkpoint")
+    return Check("weights", "ok", f"{spec.checkpoint}: read, every tensor in its place")
 
 
 def _cpu() -> Check:

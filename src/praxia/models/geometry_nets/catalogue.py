@@ -6,11 +6,10 @@ from typing import Any
 
 from praxia.errors import ConfigError, unknown
 from praxia.models.geometry_nets.cut3r.cut3r import CUT3R
-from praxia.models.geometry_nets.net_folder import DESCRIPTION, read_spec
+from praxia.models.geometry_nets.net_folder import read_spec
 from praxia.models.geometry_nets.vggt.vggt import VGGT
 
 OURS = "tabletop_geometry"
-TRAINED_BY = f"`praxia train {OURS}` (minutes on two cores, Apache-2.0; it knows the embedded tabletop and nothing else)"
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,20 @@ PUBLIC = (
     PublicNet(
         "vggt",
         VGGT.public(),
-        "Hugging Face, facebook/VGGT-1B",
+        "Hugging Face",
         "research only: the weights are non-commercial (README; model card CC BY-NC 4.0)",
         "vggt-commercial (same architecture, after an application) or tabletop_geometry",
     ),
     PublicNet(
         "vggt-commercial",
         VGGT.commercial(),
-        "Hugging Face, facebook/VGGT-1B-Commercial, gated by an application form",
+        "Hugging Face, gated by an application form",
         "commercial use within the acceptable-use policy of the VGGT License (no military, weapons, nuclear or espionage use)",
     ),
     PublicNet(
         "cut3r",
         CUT3R(checkpoint="cut3r_512_dpt_4_64.pth"),
-        "cut3r_512_dpt_4_64.pth, linked from the README of github.com/CUT3R/CUT3R; name the file with --checkpoint",
+        "linked from the README of github.com/CUT3R/CUT3R",
         "research only: CC BY-NC-SA 4.0, and what is derived from it carries the same terms",
         "tabletop_geometry, or vggt-commercial where no memory of a video is needed",
     ),
@@ -66,12 +65,9 @@ def net_spec(name: str, checkpoint: str = "") -> Any:
     """
     if (public := public_net(name)) is not None:
         return replace(public.spec, checkpoint=checkpoint) if checkpoint else public.spec
-    if (Path(name) / DESCRIPTION).is_file():
+    if Path(name).is_dir():
         return read_spec(Path(name))
-    names = ", ".join(net.name for net in PUBLIC)
     raise ConfigError(
-        f"{unknown('geometry net', name, [net.name for net in PUBLIC])}, or the folder of a trained one: {TRAINED_BY} leaves it in "
-        f"runs/{OURS}/geometry"
-        if not Path(name).is_dir()
-        else f"{name} holds no geometry net (no {DESCRIPTION}); name the folder that {TRAINED_BY} leaves in runs/{OURS}/geometry, or one of {names}"
+        f"{unknown('geometry net', name, [net.name for net in PUBLIC])}, or the folder of a net trained here: `praxia train {OURS}` (minutes on two "
+        f"cores, Apache-2.0; it knows the embedded tabletop and nothing else) leaves it in runs/{OURS}/geometry"
     )

@@ -230,7 +230,8 @@ class CUT3RNet(ViewEncoder):
             return new
         fresh, resets = self.initial(view.batch), view.resets()[:, None, None]
         pairs = ((fresh.tokens, new.tokens), (fresh.memory, new.memory), (fresh.T_first_world, new.T_first_world))
-        return State(*(torch.where(resets, start, kept) for start, kept in pairs), new.frames)
+        tokens, memory, T_first_world = (torch.where(resets, start, kept) for start, kept in pairs)
+        return State(tokens, memory, T_first_world, new.frames)
 
     # --- as a GeometryNet ---------------------------------------------------------------------------------------------------------
 
