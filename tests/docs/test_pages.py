@@ -20,13 +20,13 @@ from praxia.data.supervision import ActionChunk, ObjectPoses, Waypoints
 from praxia.data.supervision.supervision import Needs
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
-from praxia.models.geometry_nets.catalogue import PUBLIC
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.spec import HistoryToken
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.objectives import FlowMatching, NextToken
 from praxia.policy import Policy
+from praxia.policy.net_catalogue import PUBLIC
 from praxia.recipes.load import load_recipe
 from praxia.registry import from_json
 from praxia.specs import ActionSpec

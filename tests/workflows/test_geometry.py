@@ -11,13 +11,13 @@ from praxia.data.recorded import Recorded
 from praxia.data.supervision import ActionChunk, SceneGeometry
 from praxia.errors import CheckpointError, ConfigError
 from praxia.files import read_json
-from praxia.models.geometry_nets.catalogue import net_spec
-from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.geometry_nets.vggt.vggt import VGGT
 from praxia.models.readouts import GeometryProjector
 from praxia.models.spec import ModelSpec
 from praxia.objectives import FlowMatching, GeometryAlignment, ReconstructionLoss
+from praxia.policy.net_catalogue import net_spec
+from praxia.policy.net_folder import pretrained
 from praxia.recipes import tabletop_geometry
 from praxia.stages.recipe import Recipe, Source, Stage, Teacher, Weighted
 from praxia.train.optimiser import AdamW

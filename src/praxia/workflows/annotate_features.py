@@ -13,9 +13,9 @@ from praxia.data.progress import progress
 from praxia.data.recorded import Recorded
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import DataError
-from praxia.models.geometry_nets.catalogue import net_spec, public_net
-from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.models.precision import Precision, compute, resolved
+from praxia.policy.net_catalogue import net_spec, public_net
+from praxia.policy.net_folder import pretrained
 from praxia.specs.licences import LicensePolicy, check_licences
 
 

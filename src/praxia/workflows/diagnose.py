@@ -15,10 +15,10 @@ from huggingface_hub import try_to_load_from_cache
 from praxia.cores import usable_cores
 from praxia.data.cache import cache_folder
 from praxia.errors import CheckpointError, ConfigError
-from praxia.models.geometry_nets.catalogue import net_spec, public_net
-from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.models.geometry_nets.vggt.vggt import PUBLIC_FILES
 from praxia.models.precision import multiplies_bf16
+from praxia.policy.net_catalogue import net_spec, public_net
+from praxia.policy.net_folder import pretrained
 from praxia.specs.licences import commercial_use
 
 

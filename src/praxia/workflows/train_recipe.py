@@ -17,13 +17,13 @@ from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.source import SampleSource, examples_of
 from praxia.errors import CheckpointError, ConfigError, unknown
 from praxia.files import read_json, write_json
-from praxia.models.geometry_nets.catalogue import PUBLIC, net_name
-from praxia.models.geometry_nets.net_folder import save_net
 from praxia.models.precision import compute
 from praxia.models.spec import HistoryToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Policy, PolicyConfig
 from praxia.policy.config import STATISTICS, git_commit, package_versions
+from praxia.policy.net_catalogue import PUBLIC, net_name
+from praxia.policy.net_folder import save_net
 from praxia.specs.licences import LicensePolicy, check_licences
 from praxia.stages import shared
 from praxia.stages.handoff import hand_off, source_folder

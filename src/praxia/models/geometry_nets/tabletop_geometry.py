@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from praxia.errors import CheckpointError, ConfigError
 from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction
-from praxia.models.geometry_nets.net_folder import read_net_weights
 from praxia.models.geometry_nets.rope_2d import check_heads
 from praxia.models.geometry_nets.transformer_blocks import Block, full_precision
 from praxia.models.vision.conv_stem import ConvStem
@@ -71,12 +70,10 @@ class TabletopGeometryNet(GeometryNet):
         self.dense = nn.Sequential(nn.Linear(spec.width, 2 * spec.width), nn.GELU(), nn.Linear(2 * spec.width, _DENSE * spec.patch_size**2))
 
     def load_checkpoint(self) -> None:
-        """Take the weights of the folder that the spec names. Raises CheckpointError."""
-        weights = read_net_weights(self.spec)
-        try:
-            self.load_state_dict(weights)
-        except RuntimeError as error:
-            raise CheckpointError(f"{self.spec.checkpoint} does not fit the net: {error}; train it again") from error
+        raise CheckpointError(
+            f"TabletopGeometry.checkpoint {self.spec.checkpoint!r} is no folder of a trained net; `praxia train tabletop_geometry` leaves one in "
+            "runs/tabletop_geometry/geometry"
+        )
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels [B, V, 3, S, S] -> patch features [B, V, h, w, C] and the camera token [B, V, 1, C], normalised."""

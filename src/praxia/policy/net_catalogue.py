@@ -6,8 +6,8 @@ from typing import Any
 
 from praxia.errors import ConfigError, unknown
 from praxia.models.geometry_nets.cut3r.cut3r import CUT3R
-from praxia.models.geometry_nets.net_folder import read_spec
 from praxia.models.geometry_nets.vggt.vggt import VGGT
+from praxia.policy.net_folder import read_spec
 
 OURS = "tabletop_geometry"
 
