@@ -15,11 +15,13 @@ from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.geometry_nets.vggt.vggt import VGGT
 from praxia.models.readouts import GeometryProjector
 from praxia.models.spec import ModelSpec
+from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.objectives import FlowMatching, GeometryAlignment, ReconstructionLoss
+from praxia.policy import Policy
 from praxia.policy.net_catalogue import net_spec
 from praxia.policy.net_folder import pretrained
 from praxia.recipes import tabletop_geometry
-from praxia.stages.recipe import Recipe, Source, Stage, Teacher, Weighted
+from praxia.stages.recipe import InitFrom, Recipe, Source, Stage, Teacher, Weighted
 from praxia.train.optimiser import AdamW
 from praxia.train.settings import TrainSettings
 from praxia.workflows.annotate_features import annotate_features
@@ -156,3 +158,22 @@ def test_the_recipe_is_as_its_page_says():
     assert (learnt.world_args["split"], looked.world_args["split"]) == ("pretrain", "benchmark") and stage.minutes <= 20
     with pytest.raises(ConfigError, match="VGGT and CUT3R"):
         tabletop_geometry.paper()
+
+
+def test_a_trained_net_becomes_a_frozen_encoder_that_stays_in_the_policy(tabletop_data, tmp_path):
+    recipe = micro(str(tabletop_data))
+    fusing = replace(
+        recipe.stages[0],
+        name="robot",
+        parts=("backbone", "adapters", "head"),
+        frozen=("adapters.0.encoder.*",),
+        init_from=(InitFrom(stage="geometry", parts=(("geometry", "adapters.0.encoder"),)),),
+        steps=3,
+    )
+    model = replace(recipe.model, geometry=NET, adapters=(GeometryFusion(encoder=NET, heads=4),))
+    run = train_recipe(replace(recipe, model=model, stages=(seeing(tabletop_data, 2), fusing)), tmp_path / "run", QUIET)
+    net, policy = pretrained(net_spec(str(run.geometry))), Policy.load(run.policy)
+    kept = policy.model.adapters[0].encoder.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in net.state_dict().items())
+    licences = policy.metadata["licences"]
+    assert licences["geometry net tabletop"] == "apache-2.0" and licences["tabletop"] == "Apache-2.0"

@@ -55,7 +55,7 @@ def public_net(name: str) -> PublicNet | None:
 def net_name(spec: Any) -> str:
     """What a net is called in lists of licences: its public name, or its kind and where its weights are."""
     public = next((net.name for net in PUBLIC if net.spec.licence == spec.licence and type(net.spec) is type(spec)), "")
-    return public or " ".join(filter(None, (spec.kind.split("/")[-1], spec.checkpoint)))
+    return public or " ".join(filter(None, ("geometry net", spec.kind.split("/")[-1], spec.checkpoint)))
 
 
 def net_spec(name: str, checkpoint: str = "") -> Any:
