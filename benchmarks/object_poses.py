@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from praxia.files import read_json, write_json
+from praxia.recipes import action_priors, pose_vla  # noqa: F401 - what configurations name
 from praxia.registry import from_json
 from praxia.stages.recipe import Recipe
 from praxia.workflows.pose_answers import pose_metrics
