@@ -6,6 +6,7 @@ import pytest
 from praxia.errors import ConfigError
 from praxia.geometry.rotations import axis_angle_to_matrix
 from praxia.worlds.tabletop import Tabletop
+from praxia.worlds.tabletop.perturb import instruction
 from praxia.worlds.tabletop.skills import LiftTray, ReceiveBar, TakeBar
 from praxia.worlds.world import Episode
 
@@ -164,7 +165,7 @@ def test_handing_over_the_other_bar_or_the_other_way_round_is_no_success(two):
         two.reset(Episode("hand_over", seed))
         giver = two._plan.steps[0].giver
         other = "right" if giver == "left" else "left"
-        assert giver in two._instruction(two._plan, np.random.default_rng(0))
+        assert giver in instruction(two._plan, two._scene, "train", np.random.default_rng(0))
         wrong_bar, _ = _acted(two, Episode("hand_over", seed), _by(TakeBar(1, giver)))
         assert wrong_bar.done and not wrong_bar.success
         wrong_way, _ = _acted(two, Episode("hand_over", seed), _by(ReceiveBar(0, other)))

@@ -17,6 +17,7 @@ from praxia.evaluate.evaluate import compare_folders, evaluate
 from praxia.evaluate.factory import driver
 from praxia.evaluate.rollout import Rules
 from praxia.report.conditions import conditions
+from praxia.report.perturbation_table import level_table
 from praxia.report.tables import paired_table, success_table
 from praxia.workflows import summary
 
@@ -28,12 +29,16 @@ class Eval:
     policy: Annotated[Path, tyro.conf.Positional]
     """Policy folder (runs/<name>/policy)."""
     benchmark: str = "tabletop"
-    """tabletop, tabletop-arm6, tabletop-bimanual, tabletop-unseen-words,
-    metaworld-8, metaworld-8-final, metaworld-mt10, metaworld-mt50, metaworld-mt50-public."""
+    """tabletop, tabletop-arm6, tabletop-bimanual, tabletop-unseen-words, tabletop-plus,
+    metaworld-8, metaworld-8-final, metaworld-8-plus, metaworld-mt10, metaworld-mt50, metaworld-mt50-public."""
     tasks: tuple[str, ...] = ()
     """Some of the benchmark's tasks; all if empty."""
     episodes: int | None = None
-    """Episodes a task; the benchmark's usual number if left out."""
+    """Episodes a task; the benchmark's usual number if left out. Of a -plus benchmark: evenly drawn over categories and levels."""
+    categories: tuple[str, ...] = ()
+    """Some categories of perturbations (-plus benchmarks): camera, robot, language, light, background, noise, layout; all if empty."""
+    levels: tuple[int, ...] = ()
+    """Some levels of perturbation (-plus benchmarks), 1 to 5; all if empty."""
     seed: int = 0
     """Another held-out test set (benchmarks with held-out or random starts)."""
     replan: int | None = None
@@ -66,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1, or leave it out for the usual number")
     world = {"size": options.size} if options.size else {}
     rules = Rules(replan=options.replan) if options.replan else None
-    chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules)
+    chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules, options.categories, options.levels)
     controls = CONTROLS if options.controls and not options.against else ()
     out = options.out or options.policy.parent / "eval" / options.benchmark
     device = resolve_device(options.device)
@@ -82,7 +87,9 @@ def main(arguments: Sequence[str]) -> None:
         print_json(results)
         return
     first = results["first"] if options.against else results
-    Console().print(success_table(conditions(first)).rich(f"{options.policy} on {options.benchmark}"))
+    Console().print(success_table(conditions(first)).rich(f"{options.policy} on {first['plan']['name']}"))
+    if first.get("perturbed"):
+        Console().print(level_table(first).rich("success by category and level of perturbation"))
     if options.against:
         Console().print(paired_table(results["paired"]).rich(f"first: {options.policy}, second: {options.against}"))
     print(f"records and results.json: {out}")

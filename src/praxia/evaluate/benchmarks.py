@@ -5,8 +5,10 @@
 | tabletop | embedded, split "benchmark" | held-out seeds; another `seed` is another test set |
 | tabletop-arm6, tabletop-bimanual | the same table with another robot | the same |
 | tabletop-unseen-words | the same scenes, phrasings that training never used | the same |
+| tabletop-plus | the same scenes perturbed in seven categories at five levels, and unperturbed | a start of its own for every episode |
 | metaworld-8 | eight tasks, fast look, 200 steps | MT1 seed 4242 (choosing); training is MT1 seed 0 |
 | metaworld-8-final | the same | MT1 seed 777: used once, at the end |
+| metaworld-8-plus | the eight tasks in the six categories that apply, and unperturbed | MT1 seed 4242 |
 | metaworld-mt10, metaworld-mt50 | fast look, 500 steps | MT1 seed 4242 |
 | metaworld-mt50-public | public look, 500 steps | fresh random resets, as published results are made |
 """
@@ -17,14 +19,17 @@ from typing import Any
 
 from praxia.errors import ConfigError, unknown
 from praxia.evaluate.factory import Factory
+from praxia.evaluate.perturbed import perturbed_plan
 from praxia.evaluate.plan import EpisodePlan, held_out_plan, mt1_plan
 from praxia.evaluate.rollout import Rules
+from praxia.worlds.metaworld.perturb import TABLE as METAWORLD_TABLE
 from praxia.worlds.metaworld.starts import STARTS_PER_SEED, episode_seed
 from praxia.worlds.metaworld.tasks import EIGHT, GROUPS, MT10, TASKS, tasks_of
 from praxia.worlds.world import Episode
 
 TRAINING_SEED = 0  # MT1 seed of the training conditions
 CHOOSING_SEED, FINAL_SEED = 4242, 777
+_PLUS_STARTS = 5  # of every task at every level of every category: 7 x 8 x 5 x 5 = 1400 episodes, 1225 of them perturbed
 EIGHT_LIMIT = 200  # steps an episode; the experts need 34 to 92
 
 
@@ -42,7 +47,7 @@ class Benchmark:
 
 def benchmark_names() -> tuple[str, ...]:
     """Every benchmark there is."""
-    return tuple(_BUILDERS)
+    return (*_BUILDERS, *_PLUS)
 
 
 def benchmark(
@@ -52,15 +57,24 @@ def benchmark(
     seed: int = 0,
     world: Mapping[str, Any] | None = None,
     rules: Rules | None = None,
+    categories: Sequence[str] = (),
+    levels: Sequence[int] = (),
 ) -> Benchmark:
     """The benchmark `name`.
 
     tasks: a part of its tasks. episodes: per task. seed: another test set (held-out and random resets only). world: further keywords of the world,
-    e.g. {"size": 128}. Raises ConfigError for unknown names, or where a benchmark does not take the option.
+    e.g. {"size": 128}. categories, levels: some of the perturbations (names that end in -plus only).
+    Raises ConfigError for unknown names, or where a benchmark does not take the option.
     """
-    if name not in _BUILDERS:
-        raise ConfigError(unknown("benchmark", name, _BUILDERS))
-    made = _BUILDERS[name](name, None if tasks is None else tuple(tasks), episodes, seed, dict(world or {}))
+    if name not in benchmark_names():
+        raise ConfigError(unknown("benchmark", name, benchmark_names()))
+    options = (name, None if tasks is None else tuple(tasks), episodes, seed, dict(world or {}))
+    if name in _PLUS:
+        made = _PLUS[name](*options, tuple(categories), tuple(levels))
+    elif categories or levels:
+        raise ConfigError(f"benchmark {name!r} has no perturbations, so categories and levels mean nothing; fix: choose among {', '.join(_PLUS)}")
+    else:
+        made = _BUILDERS[name](*options)
     return made if rules is None else replace(made, rules=rules)
 
 
@@ -71,6 +85,7 @@ def metaworld_training(tasks: Sequence[str]) -> tuple[Episode, ...]:
 
 Options = tuple[str, ...] | None
 _Builder = Callable[[str, Options, int | None, int, dict[str, Any]], Benchmark]
+_PlusBuilder = Callable[[str, Options, int | None, int, dict[str, Any], tuple[str, ...], tuple[int, ...]], Benchmark]
 
 
 def _tabletop(phrasing: str, robot: str = "arm7") -> _Builder:
@@ -106,6 +121,27 @@ def _public(name: str, tasks: Options, episodes: int | None, seed: int, world: d
     return Benchmark(name, factory, plan, groups=_groups(tuple(TASKS), chosen), embodiment="sawyer")
 
 
+def _tabletop_plus(
+    name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any], categories: tuple[str, ...], levels: tuple[int, ...]
+) -> Benchmark:
+    usual = _BUILDERS["tabletop"](name, tasks, 1, seed, world)
+    first = usual.plan.episodes[0].seed
+    plan = perturbed_plan(
+        name, usual.plan.tasks, lambda i: first + i, _PLUS_STARTS, categories=categories, levels=levels, episodes=episodes, seed=seed
+    )
+    return replace(usual, plan=plan)
+
+
+def _metaworld_plus(
+    name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any], categories: tuple[str, ...], levels: tuple[int, ...]
+) -> Benchmark:
+    usual = _BUILDERS["metaworld-8"](name, tasks, 1, seed, world)
+    plan = perturbed_plan(
+        name, usual.plan.tasks, lambda i: episode_seed(CHOOSING_SEED, i), 1, tuple(METAWORLD_TABLE), categories, levels, episodes, CHOOSING_SEED
+    )
+    return replace(usual, plan=plan)
+
+
 _BUILDERS: dict[str, _Builder] = {
     "tabletop": _tabletop("train"),
     "tabletop-arm6": _tabletop("train", "arm6"),
@@ -117,6 +153,8 @@ _BUILDERS: dict[str, _Builder] = {
     "metaworld-mt50": _mt1(tuple(TASKS), CHOOSING_SEED, 500, 10),
     "metaworld-mt50-public": _public,
 }
+
+_PLUS: dict[str, _PlusBuilder] = {"tabletop-plus": _tabletop_plus, "metaworld-8-plus": _metaworld_plus}
 
 
 def _part(name: str, tasks: Options, all_tasks: tuple[str, ...]) -> tuple[str, ...]:

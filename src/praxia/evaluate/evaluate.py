@@ -51,7 +51,7 @@ def evaluate(
                 continue
             told = shuffled_instructions(plan, own) if control == "instruction_shuffled" else None
             table = success_table(run_plan(plan, by, record_path(folder, control), control, indices, told, show).records)
-            tables[control] = table["success"] | {"per_task": table["per_task"]}
+            tables[control] = table.pop("success") | {name: table[name] for name in ("per_task", "perturbed") if name in table}
     results = {
         "benchmark": benchmark.name,
         "plan": {"name": plan.name, "hash": plan.hash, "tasks": plan.tasks, "episodes": len(plan.episodes)},

@@ -6,7 +6,9 @@ from typing import Any
 
 from praxia.errors import ConfigError
 from praxia.evaluate.intervals import Paired, Rate, paired, stratified, wilson
+from praxia.evaluate.perturbed import perturbed_tables
 from praxia.evaluate.rollout import Record
+from praxia.worlds.perturbations import split_name
 
 
 def tally(records: Sequence[Record]) -> dict[str, tuple[int, int]]:
@@ -21,8 +23,10 @@ def tally(records: Sequence[Record]) -> dict[str, tuple[int, int]]:
 def success_table(records: Sequence[Record], groups: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
     """{"success": macro mean over tasks, "per_task": {task: Wilson}} and, with groups, "per_group" and "group_mean" (mean of the groups' means).
 
-    Each is {rate, low, high, episodes}.
+    Each is {rate, low, high, episodes}. Records of perturbed episodes give `perturbed_tables` instead.
     """
+    if any(split_name(record.perturbation)[0] for record in records):
+        return perturbed_tables(records)
     counts = tally(records)
     table: dict[str, Any] = {
         "success": asdict(_macro([counts[task] for task in counts])),

@@ -13,30 +13,38 @@ LABELS = {"policy": "the policy", "instruction_shuffled": "instruction shuffled"
 
 @dataclass(frozen=True)
 class Condition:
-    """Success under one condition. mean: None if the condition could not be judged."""
+    """Success under one condition. mean: None if the condition could not be judged. by: what the rows are; mean_name: what is over them."""
 
     name: str
     label: str
     mean: Rate | None
     per_task: Mapping[str, Rate] = field(default_factory=dict)
+    by: str = "task"
+    mean_name: str = "mean over tasks"
 
 
 def conditions(summary: Mapping[str, Any]) -> tuple[Condition, ...]:
     """The policy first, then its controls; () if the run has not been judged. DataError names a field that is missing."""
     if not summary.get("success"):
         return ()
-    found = [_condition("policy", summary["success"], summary.get("per_task"))]
+    found = [_condition("policy", summary["success"], summary)]
     for name, table in (summary.get("controls") or {}).items():
-        found.append(_condition(name, table, (table or {}).get("per_task"), f"controls.{name}"))
+        found.append(_condition(name, table, table or {}, f"controls.{name}"))
     return tuple(found)
 
 
-def _condition(name: str, mean: Mapping[str, Any] | None, per_task: Mapping[str, Any] | None, where: str = "success") -> Condition:
-    tasks = {task: _rate(value, f"{where}.per_task.{task}") for task, value in (per_task or {}).items()}
-    return Condition(name, LABELS.get(name, title(name)), _rate(mean, where) if mean else None, tasks)
+def _condition(name: str, mean: Mapping[str, Any] | None, found: Mapping[str, Any], where: str = "success") -> Condition:
+    """Row by row: the categories where episodes were perturbed, else the tasks."""
+    label, total = LABELS.get(name, title(name)), rate_of(mean, where) if mean else None
+    if perturbed := found.get("perturbed"):
+        rows = {category: rate_of(value, f"{where}.perturbed.{category}") for category, value in perturbed["per_category"].items()}
+        return Condition(name, label, total, rows, "category", "Total, weighted")
+    rows = {task: rate_of(value, f"{where}.per_task.{task}") for task, value in (found.get("per_task") or {}).items()}
+    return Condition(name, label, total, rows)
 
 
-def _rate(value: Mapping[str, Any], where: str) -> Rate:
+def rate_of(value: Mapping[str, Any], where: str) -> Rate:
+    """A rate as it stands in summary.json or results.json; `where` names it in messages."""
     missing = [key for key in ("rate", "low", "high", "episodes") if key not in value]
     if missing:
         raise DataError(f"summary.json: {where} has no {', '.join(missing)}; it needs rate, low, high, episodes: write it with praxia.evaluate")

@@ -21,7 +21,7 @@ _TICKS = (0, 25, 50, 75, 100)
 def intervals_plot(found: Sequence[Condition]) -> Markup:
     """Legend, one row a task, the mean last, and the axis."""
     rows = [_row(title(task), [c.per_task.get(task) for c in found], found) for task in found[0].per_task]
-    rows.append(_row("mean over tasks" if rows else "all episodes", [c.mean for c in found], found, "row mean"))
+    rows.append(_row(found[0].mean_name if rows else "all episodes", [c.mean for c in found], found, "row mean"))
     ticks = [tag("text", f"{x} %", x=f"{x}%", y=14, text_anchor="middle") for x in _TICKS]
     axis = tag(
         "div",

@@ -56,7 +56,10 @@ def interval(rate: Rate | None) -> str:
 
 
 def success_table(found: Sequence[Condition]) -> Table:
-    """One row a task and the mean over tasks; a column for the policy and each control; episodes as policy / controls where they differ."""
+    """One row a task, or a category of perturbations, and the mean; a column for the policy and each control.
+
+    Episodes stand as policy / controls where they differ.
+    """
     policy = found[0]
 
     def row(name: str, rates: list[Rate | None]) -> tuple[str, ...]:
@@ -64,8 +67,8 @@ def success_table(found: Sequence[Condition]) -> Table:
         return (name, *map(interval, rates), " / ".join(episodes))
 
     rows = [row(title(task), [c.per_task.get(task) for c in found]) for task in policy.per_task]
-    rows.append(row("mean over tasks" if rows else "all episodes", [c.mean for c in found]))
-    columns = ("task", *(c.label for c in found), "episodes")
+    rows.append(row(policy.mean_name if rows else "all episodes", [c.mean for c in found]))
+    columns = (policy.by, *(c.label for c in found), "episodes")
     return Table(columns, tuple(rows), frozenset(range(1, len(columns))), frozenset({len(rows) - 1}))
 
 

@@ -30,7 +30,11 @@ def add(root: Path | str, values: dict[str, Any]) -> dict[str, Any]:
 
 def judged(results: dict[str, Any]) -> dict[str, Any]:
     """What an evaluation adds: success, per_task, controls, and which benchmark they are of."""
-    return {"benchmark": results["benchmark"], "plan": results["plan"]["hash"]} | {key: results[key] for key in _JUDGED}
+    return (
+        {"benchmark": results["benchmark"], "plan": results["plan"]["hash"]}
+        | {key: results[key] for key in _JUDGED}
+        | {"perturbed": results.get("perturbed")}
+    )
 
 
 def trained(recipe: str, preset: str, results: Sequence[StageResult]) -> dict[str, Any]:

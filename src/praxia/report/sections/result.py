@@ -4,6 +4,7 @@ from praxia.report.conditions import Condition, clear_tasks, conditions, verdict
 from praxia.report.content import ReportContent
 from praxia.report.html import Markup, folded, section, tag
 from praxia.report.intervals_plot import intervals_plot, mark
+from praxia.report.sections.perturbations import perturbations
 from praxia.report.tables import facts, success_table
 from praxia.report.words import percent, title
 
@@ -28,6 +29,7 @@ def result(content: ReportContent) -> Markup:
         intervals_plot(found),
         tag("p", _tasks(found)),
         success_table(found).html(),
+        perturbations(content.summary),
         tag(
             "p",
             _INTERVALS,
@@ -69,14 +71,14 @@ def _how(content: ReportContent, found: tuple[Condition, ...]) -> list[Markup | 
 
 def _tasks(found: tuple[Condition, ...]) -> str:
     clear, unclear = clear_tasks(found)
-    if not clear and not unclear:
+    what, each = f"{found[0].by.title()} by {found[0].by} the policy's interval lies above every control's in", len(clear) + len(unclear)
+    if not each:
         return ""
     if not unclear:
-        return f"Task by task the policy's interval lies above every control's in all {len(clear)}."
+        return f"{what} all {each}."
     if not clear:
-        return f"Task by task the policy's interval lies above every control's in none of the {len(unclear)}."
-    names = ", ".join(title(task) for task in unclear)
-    return f"Task by task the policy's interval lies above every control's in {len(clear)} of {len(clear) + len(unclear)}; not in {names}."
+        return f"{what} none of the {each}."
+    return f"{what} {len(clear)} of {each}; not in {', '.join(title(task) for task in unclear)}."
 
 
 def _fine_print(content: ReportContent) -> Markup:

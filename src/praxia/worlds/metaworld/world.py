@@ -9,7 +9,7 @@ shows poses of before the reset's last changes.
 import os
 import warnings
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -21,14 +21,18 @@ from praxia.geometry import se3
 from praxia.geometry.scene import View
 from praxia.specs import ActionSpec, CameraSpec, Dim, StateSpec
 from praxia.worlds.metaworld.look import PUBLIC_SIZE, SHOTS, Look, Protocol
+from praxia.worlds.metaworld.perturb import TABLE, Untouched, draw_here, reworded
 from praxia.worlds.metaworld.pieces import Marker, Piece, instance_tables, pieces_of
 from praxia.worlds.metaworld.starts import SUFFIX, Resets, make_env, package, start_env
 from praxia.worlds.metaworld.tasks import SCENES, TASKS
+from praxia.worlds.perturbations import Perturbation, table_hash
+from praxia.worlds.perturbations.noise import SensorNoise
 from praxia.worlds.world import Episode, Step, Truth
 
 STEP_LIMIT = 500  # the package's own
 _RATE_HZ = 80.0
 _MARKER_RADIUS = 0.02  # m
+_BASE_VIEW = "scene"  # what camera and noise perturbations touch; the gripper's view stays
 
 # One unit of action moves the mocap body that drags the hand by 1 cm; the hand follows with a lag, so the unit stays "normalised".
 ACTION = ActionSpec(
@@ -55,6 +59,15 @@ class _Stage:
     pieces: tuple[Piece, ...]
     marker: Marker | None
     scratch: mujoco.MjData  # truth is computed here, so that asking for it cannot touch physics or pictures
+    untouched: Untouched
+
+    def perturb(self, found: Perturbation | None) -> None:
+        """Take back the last episode's perturbation and apply this one's; a renderer with an old texture is made anew."""
+        painted = self.untouched.restore()
+        if found:
+            painted |= self.untouched.perturb(found)
+        if painted:
+            self.look.close()
 
     def close(self) -> None:
         self.look.close()
@@ -100,6 +113,7 @@ class MetaWorld:
         self._task = ""
         self._observation = np.zeros(39)
         self._policy: Any = None
+        self._noise: SensorNoise | None = None
 
     def _check(self) -> None:
         for kind, names, known in (
@@ -130,15 +144,18 @@ class MetaWorld:
         """Start the episode; returns the instruction."""
         if episode.task not in self._tasks:
             raise ConfigError(unknown("Meta-World task", episode.task, self._tasks))
-        if episode.perturbation:
-            raise ConfigError(f"perturbation {episode.perturbation!r}: Meta-World has none; fix: leave it empty")
+        found = draw_here(episode)
         self._task = episode.task
-        env = self._stage().env
+        stage = self._stage()
+        env = stage.env
+        stage.perturb(found)
+        self._noise = SensorNoise(found) if found and found.category == "noise" else None
         self._observation = start_env(env, episode.task, episode.seed, self._resets)
         if self._protocol == "fast":  # the package leaves poses of before its last changes; positions only, so physics is not touched
             _refresh(env.model, env.data)
         self._policy = package().policies.ENV_POLICY_MAP[episode.task + SUFFIX]()
-        return TASKS[episode.task].instruction
+        said = TASKS[episode.task].instruction
+        return reworded(said, found) if found and found.category == "language" else said
 
     def state(self) -> np.ndarray:
         """Hand position (m) and gripper opening, float32 [4]: all of the package's observation that a robot would know."""
@@ -159,7 +176,11 @@ class MetaWorld:
         for role in roles:
             if role not in self._views:
                 raise ConfigError(unknown("Meta-World view", role, self._views))
-        return tuple(stage.look.view(stage.env.data, role, depth, masks) for role in roles)
+        views = tuple(stage.look.view(stage.env.data, role, depth, masks) for role in roles)
+        if self._noise is None:
+            return views
+        frame = int(stage.env.curr_path_length)
+        return tuple(replace(v, image=self._noise(v.image, frame)) if v.role == _BASE_VIEW else v for v in views)
 
     def truth(self) -> Truth:
         """Fingertip pose (`T_base_tool`: hand axes, origin between the fingertips), named objects, goal position."""
@@ -188,8 +209,9 @@ class MetaWorld:
 
     def fingerprint(self) -> dict[str, str]:
         """Package versions, GL backend and the settings that decide physics and pictures."""
-        versions = {name: version(name) for name in ("metaworld", "mujoco", "gymnasium", "numpy")}
+        versions = {name: version(name) for name in ("metaworld", "mujoco", "gymnasium", "numpy", "scipy", "pillow")}
         settings = {"protocol": self._protocol, "size": self._size, "views": ",".join(self._views), "resets": self._resets, "limit": self._limit}
+        settings["perturbations"] = table_hash(TABLE)
         return {"world": self.name, **versions, "gl": os.environ.get("MUJOCO_GL", ""), **{k: str(v) for k, v in settings.items()}}
 
     def close(self) -> None:
@@ -219,7 +241,7 @@ def _make_stage(name: str, protocol: Protocol, size: int) -> _Stage:
     if marker and protocol == "fast":  # some goals are dots of one pixel; a site is only drawn, never touched
         model.site_size[marker.site] = np.maximum(model.site_size[marker.site], _MARKER_RADIUS)
     look = Look(model, protocol, size, *instance_tables(model, pieces, marker))
-    return _Stage(env, look, pieces, marker, mujoco.MjData(model))
+    return _Stage(env, look, pieces, marker, mujoco.MjData(model), Untouched(env, SHOTS[_BASE_VIEW].camera))
 
 
 def _refresh(model: mujoco.MjModel, data: mujoco.MjData) -> None:

@@ -100,3 +100,21 @@ def slot_xml(i: int, parts: int) -> str:
         f'<body name="slot_{i}"><freejoint name="slot_{i}"/>'
         f'<inertial pos="0.001 0.001 0.001" euler="0.1 0.1 0.1" mass="0.05" diaginertia="2e-5 2.1e-5 2.2e-5"/>{geoms}</body>'
     )
+
+
+# Mats around the part of the table where things stand: half sizes and centres (x, y) in metres.
+MATS = {
+    "mat_near": ((0.45, 0.8), (1.17, 0.0)),
+    "mat_far": ((0.6, 0.8), (-0.33, 0.0)),
+    "mat_left": ((0.225, 0.295), (0.495, 0.505)),
+    "mat_right": ((0.225, 0.295), (0.495, -0.505)),
+}
+
+
+def mats_xml() -> str:
+    """The mats: seen, never touched, in a group that no picture shows until they are needed."""
+    geoms = "".join(
+        f'<geom name="{name}" type="box" size="{half[0]} {half[1]} 0.0002" pos="{x} {y} 0.0002" group="4" {_SEEN}/>'
+        for name, (half, (x, y)) in MATS.items()
+    )
+    return f'<body name="mats">{geoms}</body>'

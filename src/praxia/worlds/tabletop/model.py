@@ -13,6 +13,8 @@ from praxia.worlds.tabletop.splits import Split
 from praxia.worlds.tabletop.textures import SIZE, paint
 
 TIMESTEP = 0.005
+MORE_SLOTS = 5  # of a wider scene
+HEAD = "head"
 SECOND_HEAD = "head_2"  # role of a second head camera, drawn from the same ranges: no part of a robot, shown where it is asked for
 
 # Instance ids in masks: 0 = table. Composed geoms of one thing share one id.
@@ -48,10 +50,11 @@ class Ids:
     cameras: dict[str, int]  # by role
 
 
-def compile_model(robot: Robot, split: Split, size: int) -> mujoco.MjModel:
-    """The model of a robot for one split; pictures up to `size` pixels a side."""
-    spec = mujoco.MjSpec.from_string(_xml(robot, size))
-    for i in range(len(split.tables)):
+def compile_model(robot: Robot, split: Split, size: int, wider: bool = False) -> mujoco.MjModel:
+    """The model of a robot for one split; pictures up to `size` pixels a side. wider: with MORE_SLOTS, a further texture and mats that show it."""
+    tops = (*split.tables, split.tables[0]) if wider else split.tables
+    spec = mujoco.MjSpec.from_string(_xml(robot, size, wider))
+    for i in range(len(tops)):
         spec.add_texture(
             name=f"table_{i}",
             type=mujoco.mjtTexture.mjTEXTURE_2D,
@@ -61,14 +64,22 @@ def compile_model(robot: Robot, split: Split, size: int) -> mujoco.MjModel:
         )
         material = spec.add_material(name=f"table_{i}", texrepeat=[1.6, 1.6], texuniform=True, specular=0.0, shininess=0.0)
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = f"table_{i}"
+    if wider:
+        for name in fixtures.MATS:
+            spec.geom(name).material = f"table_{len(split.tables)}"
     model = spec.compile()
-    for i, top in enumerate(split.tables):
-        start = model.tex_adr[i]
-        model.tex_data[start : start + 3 * SIZE * SIZE] = paint(top).ravel()
+    for i, top in enumerate(tops):
+        repaint(model, i, paint(top))
     return model
 
 
-def _xml(robot: Robot, size: int) -> str:
+def repaint(model: mujoco.MjModel, texture: int, picture: np.ndarray) -> None:
+    """Write a picture uint8 [SIZE, SIZE, 3] into a texture; a renderer that is open has to be told."""
+    start = model.tex_adr[texture]
+    model.tex_data[start : start + picture.size] = picture.ravel()
+
+
+def _xml(robot: Robot, size: int, wider: bool) -> str:
     arms = "".join(m.arm.body_xml(m.prefix, (0.0, m.y, 0.0)) for m in robot.mounts)
     actuators = "".join(m.arm.actuators_xml(m.prefix) for m in robot.mounts)
     rooms = "".join(
@@ -76,7 +87,8 @@ def _xml(robot: Robot, size: int) -> str:
         + [fixtures.button_xml(i) for i in range(fixtures.BUTTONS)]
         + [fixtures.tray_xml(i) for i in range(fixtures.TRAYS)]
         + [fixtures.zone_xml(i) for i in range(fixtures.ZONES)]
-        + [fixtures.slot_xml(i, MAX_PARTS) for i in range(fixtures.SLOTS)]
+        + [fixtures.slot_xml(i, MAX_PARTS) for i in range(fixtures.SLOTS + wider * MORE_SLOTS)]
+        + [fixtures.mats_xml()] * wider
     )
     return f"""<mujoco model="tabletop">
   <compiler angle="radian" autolimits="true"/>
@@ -94,7 +106,7 @@ def _xml(robot: Robot, size: int) -> str:
   <default><geom friction="0.8 0.01 0.0005" solref="0.012 1"/></default>
   <worldbody>
     <light name="lamp" type="directional" dir="0 0 -1" diffuse="0.5 0.5 0.5" specular="0 0 0" ambient="0 0 0" castshadow="false"/>
-    <camera name="head" pos="1 0 0.8" fovy="25"/>
+    <camera name="{HEAD}" pos="1 0 0.8" fovy="25"/>
     <camera name="{SECOND_HEAD}" pos="1 0 0.8" fovy="25"/>
     <geom name="table" type="plane" size="1.6 1.6 0.1" friction="0.7 0.01 0.0005"/>
     {arms}{rooms}
@@ -108,6 +120,7 @@ def find_ids(model: mujoco.MjModel, robot: Robot) -> Ids:
     """Read the ids of all parts out of a compiled model."""
     body = lambda name: int(model.body(name).id)  # noqa: E731
     root = np.asarray(model.body_rootid)
+    slots = sum(model.body(i).name.startswith("slot_") for i in range(model.nbody))
     instance = np.zeros(model.ngeom, np.int32)
     by_body = {body("cabinet"): CABINET}
     for m in robot.mounts:
@@ -119,23 +132,23 @@ def find_ids(model: mujoco.MjModel, robot: Robot) -> Ids:
         ("cap", BUTTON, fixtures.BUTTONS),
         ("tray", TRAY, fixtures.TRAYS),
         ("zone", ZONE, fixtures.ZONES),
-        ("slot", OBJECT, fixtures.SLOTS),
+        ("slot", OBJECT, slots),
     ):
         by_body |= {body(f"{prefix}_{i}"): first + i for i in range(count)}
     for g, b in enumerate(model.geom_bodyid):
         instance[g] = 0 if b == 0 else by_body.get(int(b), by_body.get(int(root[b]), 0))
-    geoms = tuple(tuple(model.geom(f"slot_{i}_{k}").id for k in range(MAX_PARTS)) for i in range(fixtures.SLOTS))
+    geoms = tuple(tuple(model.geom(f"slot_{i}_{k}").id for k in range(MAX_PARTS)) for i in range(slots))
     qpos = lambda name: int(model.joint(name).qposadr[0])  # noqa: E731
     return Ids(
         instance=instance,
         arms=tuple(_arm_ids(model, m) for m in robot.mounts),
-        slot_body=tuple(body(f"slot_{i}") for i in range(fixtures.SLOTS)),
-        slot_qpos=tuple(qpos(f"slot_{i}") for i in range(fixtures.SLOTS)),
-        slot_dof=tuple(int(model.joint(f"slot_{i}").dofadr[0]) for i in range(fixtures.SLOTS)),
+        slot_body=tuple(body(f"slot_{i}") for i in range(slots)),
+        slot_qpos=tuple(qpos(f"slot_{i}") for i in range(slots)),
+        slot_dof=tuple(int(model.joint(f"slot_{i}").dofadr[0]) for i in range(slots)),
         slot_geoms=geoms,
         drawer_qpos=tuple(qpos(f"drawer_{i}") for i in range(fixtures.DRAWERS)),
         button_qpos=tuple(qpos(f"button_{i}") for i in range(fixtures.BUTTONS)),
-        heads=tuple(model.camera(name).id for name in ("head", SECOND_HEAD)),
+        heads=tuple(model.camera(name).id for name in (HEAD, SECOND_HEAD)),
         cameras={role: model.camera(role).id for role in (*robot.cameras, SECOND_HEAD)},
     )
 

@@ -77,6 +77,33 @@ PHRASINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
+# What shall be the case in the end: a request that does not say what to do.
+OUTCOMES: dict[str, tuple[str, ...]] = {
+    "touch": ("the gripper should be resting against the {object}", "I want to see the fingers on the {object}"),
+    "push": (
+        "the {colour} zone should be underneath the {object}",
+        "I want to see the {object} where the {colour} zone is, without it ever leaving the table",
+    ),
+    "place": ("the {colour} tray should be holding the {object}", "whoever looks into the {colour} tray should find the {object} there"),
+    "stack": ("the {base} should be carrying the {object}", "the {object} should be standing where nothing but the {base} is below it"),
+    "open": ("I need to get at what is inside the {colour} drawer", "whoever looks should be able to see into the {colour} drawer"),
+    "close": ("nobody should be able to see into the {colour} drawer", "the {colour} drawer should not be sticking out any more"),
+    "press": ("the ring around the {colour} button should light up", "the {colour} button should be all the way down"),
+    "lift": ("the {colour} tray should be up in the air between both hands", "there should be nothing but air under the {colour} tray"),
+    "hand_over": (
+        "the {colour} bar, taken by the {giver} hand, should end up in the {receiver} hand alone",
+        "the {receiver} hand should be holding the {colour} bar that the {giver} hand has taken",
+    ),
+    "two_step": ("{first}; once that is so, {second}", "before anything else, {first}; only afterwards, {second}"),
+}
+# Other things are named, to be left alone.
+OTHERS = (
+    "never mind the {other}.",
+    "I do not care about the {other} today.",
+    "leave the {other} as it is.",
+    "somebody else will see to the {other}.",
+)
+
 
 def check_split(name: str) -> PhrasingSplit:
     """`name` if it is a phrasing split. Raises ConfigError otherwise."""

@@ -37,12 +37,16 @@ class Renderer:
         self._rect = mujoco.MjrRect(0, 0, size, size)
         self._rgb = np.empty((size, size, 3), np.uint8)
         self._depth = np.empty((size, size), np.float32)
+        self._painted = self.scene.painted
         self._instances: tuple[object, np.ndarray] = (None, np.zeros(0, np.int32))
 
     def views(self, roles: tuple[str, ...], depth: bool, masks: bool, time: float = 0.0) -> tuple[View, ...]:
         """One View a role, calibrated. The scene's geometry is gathered once for all cameras."""
         self._gl.make_current()
         m, d, size = self.scene.model, self.scene.data, self.scene.size
+        if self._painted != self.scene.painted:
+            mujoco.mjr_uploadTexture(m, self._context, self.scene.backdrop)
+            self._painted = self.scene.painted
         self._camera.fixedcamid = self.scene.ids.heads[0]
         mujoco.mjv_updateScene(m, d, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._visual)
         made = []

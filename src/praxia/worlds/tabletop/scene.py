@@ -71,14 +71,16 @@ class Scene:
     robot: Robot
     split: Split
     size: int
+    wider: bool = False  # with more slots for objects, and a backdrop of its own
     arrangement: Arrangement = field(default_factory=Arrangement)
     latched: list[bool] = field(default_factory=lambda: [False] * fixtures.BUTTONS)
 
     def __post_init__(self) -> None:
-        self.model = parts.compile_model(self.robot, self.split, self.size)
+        self.model = parts.compile_model(self.robot, self.split, self.size, self.wider)
         self.data = mujoco.MjData(self.model)
         self.ids = parts.find_ids(self.model, self.robot)
         self.hands = tuple(Hand(self, m, ids) for m, ids in zip(self.robot.mounts, self.ids.arms, strict=True))
+        self.painted = 0  # how often the backdrop was: tells a renderer that its texture is old
         self._spring = self.model.qpos_spring.copy()
         names = ("body_mass", "body_inertia", "body_ipos", "body_iquat")
         self._inertial = {name: getattr(self.model, name).copy() for name in names}
@@ -89,13 +91,16 @@ class Scene:
 
     # --- arranging -------------------------------------------------------------------------------------------------
 
-    def arrange(self, arrangement: Arrangement, joints: Sequence[np.ndarray], opening: float) -> None:
-        """Put everything in place, every arm at its joint angles [n] and the grippers at `opening` (0..1), at rest."""
+    def arrange(self, arrangement: Arrangement, joints: Sequence[np.ndarray], opening: float, extent: float | None = None) -> None:
+        """Put everything in place, every arm at its joint angles [n] and the grippers at `opening` (0..1), at rest.
+
+        extent: size of the scene (m), from which near and far plane of the pictures follow; MuJoCo's own if None.
+        """
         m, d, ids = self.model, self.data, self.ids
         self.arrangement = arrangement
         self.latched = [False] * fixtures.BUTTONS
         m.qpos_spring[:] = self._spring
-        for i in range(fixtures.SLOTS):
+        for i in range(len(ids.slot_body)):
             self._fill_slot(i, arrangement.objects[i] if i < len(arrangement.objects) else None)
         for kind, count in (("button", fixtures.BUTTONS), ("tray", fixtures.TRAYS), ("zone", fixtures.ZONES)):
             placed = getattr(arrangement, f"{kind}s")
@@ -103,11 +108,13 @@ class Scene:
                 self._place_mark(kind, i, placed[i] if i < len(placed) else None)
         self._place_cabinet(arrangement.cabinet)
         mujoco.mj_setConst(m, d)
+        if extent is not None:
+            m.stat.extent = extent
         mujoco.mj_resetData(m, d)
         for arm, q in zip(ids.arms, joints, strict=True):
             d.qpos[arm.qpos] = d.ctrl[arm.ctrl] = q
             d.qpos[arm.finger_qpos] = d.ctrl[arm.finger_ctrl] = opening * MAX_OPENING / 2
-        for i in range(fixtures.SLOTS):
+        for i in range(len(ids.slot_body)):
             adr = ids.slot_qpos[i]
             d.qpos[adr : adr + 3], d.qpos[adr + 3 : adr + 7] = _AWAY + np.array([0.3 * i, 0, 0]), (1, 0, 0, 0)
             if i < len(arrangement.objects):
@@ -169,6 +176,31 @@ class Scene:
             for i, colour in enumerate(placed.colours):
                 m.geom_rgba[m.geom_bodyid == m.body(f"drawer_{i}").id] = rgba(colour)
                 m.geom(f"handle_{i}").rgba = 0.55 * rgba(colour) + 0.45
+
+    def show_backdrop(self, picture: np.ndarray, everywhere: bool) -> None:
+        """A texture uint8 [SIZE, SIZE, 3] on the whole table, or on the mats around where things stand. Only of a wider scene."""
+        m, table, backdrop = self.model, self.model.geom("table").id, self.backdrop
+        parts.repaint(m, backdrop, picture)
+        self.painted += 1
+        m.mat_rgba[backdrop] = m.mat_rgba[m.geom_matid[table]]
+        if everywhere:
+            m.geom_matid[table] = backdrop
+        else:
+            self._show_mats(True)
+
+    def hide_backdrop(self) -> None:
+        """No mats; the table's own texture is the business of `surroundings`."""
+        if self.wider:
+            self._show_mats(False)
+
+    @property
+    def backdrop(self) -> int:
+        """Id of the backdrop's texture and material in a wider scene."""
+        return len(self.split.tables)
+
+    def _show_mats(self, shown: bool) -> None:
+        for name in fixtures.MATS:
+            self.model.geom_group[self.model.geom(name).id] = 0 if shown else _HIDDEN
 
     # --- time ------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,11 @@ def paint(top: TableTop) -> np.ndarray:
     return np.round(255 * ((1 - share) * np.array(top.first) + share * np.array(top.second))).clip(0, 255).astype(np.uint8)
 
 
+def mix(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+    """uint8 [SIZE, SIZE, 3]: `share` of the second texture, the rest of the first."""
+    return np.round((1 - share) * first + share * second).astype(np.uint8)
+
+
 def _grid() -> tuple[np.ndarray, np.ndarray]:
     v, u = np.mgrid[:SIZE, :SIZE] / SIZE
     return u, v
@@ -71,3 +76,13 @@ def _weave(rng: np.random.Generator) -> np.ndarray:
 
 
 PATTERNS = {"wood": _wood, "speckle": _speckle, "stripes": _stripes, "checks": _checks, "clouds": _clouds, "weave": _weave}
+
+# Table tops that no split has: other patterns, stronger contrast.
+FOREIGN = (
+    TableTop("checks", (0.16, 0.34, 0.36), (0.86, 0.84, 0.74), 7),
+    TableTop("stripes", (0.22, 0.20, 0.19), (0.84, 0.84, 0.82), 7),
+    TableTop("wood", (0.36, 0.20, 0.12), (0.13, 0.07, 0.04), 7),
+    TableTop("speckle", (0.95, 0.95, 0.93), (0.14, 0.14, 0.17), 7),
+    TableTop("weave", (0.72, 0.48, 0.52), (0.20, 0.30, 0.27), 7),
+    TableTop("clouds", (0.24, 0.36, 0.26), (0.74, 0.78, 0.62), 7),
+)

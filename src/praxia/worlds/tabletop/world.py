@@ -1,5 +1,6 @@
 """Tabletop: the embedded world. A robot at a table, tasks in which the instruction decides, scripted experts, truth for free."""
 
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import get_args
 
@@ -10,10 +11,14 @@ from praxia.errors import ConfigError, unknown
 from praxia.geometry.rotations import matrix_to_rotation_6d
 from praxia.geometry.scene import View
 from praxia.specs import CameraSpec
+from praxia.worlds.perturbations import STRENGTHS, Perturbation, draw, table_hash
+from praxia.worlds.perturbations.noise import SensorNoise
 from praxia.worlds.tabletop import model as parts
 from praxia.worlds.tabletop.control import ArmControl, Control
 from praxia.worlds.tabletop.headless import backend
-from praxia.worlds.tabletop.phrasings import PhrasingSplit, check_split, say
+from praxia.worlds.tabletop.layout import another_layout
+from praxia.worlds.tabletop.perturb import WIDER, instruction, perturb_look, perturb_start, perturb_words
+from praxia.worlds.tabletop.phrasings import PhrasingSplit, check_split
 from praxia.worlds.tabletop.renderer import Renderer
 from praxia.worlds.tabletop.robots import ROBOTS, ActionForm, StatePart
 from praxia.worlds.tabletop.robots.arm import DOWN
@@ -73,9 +78,10 @@ class Tabletop:
         self._form: ActionForm = form
         self._head_azimuth = head_azimuth
         chosen = split_of(split) if head_azimuth is None else with_head_azimuth(split_of(split), head_azimuth)
-        self._scene = Scene(self._robot, chosen, size)
-        self._control = Control(self._scene)
-        self._renderer: Renderer | None = None
+        self._usual = _Stage(Scene(self._robot, chosen, size))
+        self._wider: _Stage | None = None
+        self._stage = self._usual
+        self._noise: SensorNoise | None = None
         self._plan: Plan | None = None
 
     def tasks(self) -> tuple[str, ...]:
@@ -88,20 +94,33 @@ class Tabletop:
         return TASKS[task].max_steps
 
     def reset(self, episode: Episode) -> str:
-        """Start the episode: (task, seed) and the split decide everything, bit for bit. Returns the instruction."""
+        """Start the episode: (task, seed, perturbation) and the split decide everything, bit for bit. Returns the instruction."""
         _known("tabletop task", (episode.task,), self._tasks)
-        if episode.perturbation:
-            raise ConfigError(f"tabletop perturbation {episode.perturbation!r} is unknown: expected '' (the unperturbed world)")
+        found = draw(episode, STRENGTHS, "tabletop")
+        self._set_stage(found)
+        self._noise = SensorNoise(found) if found and found.category == "noise" else None
         key = f"{self._scene.split.name}/{episode.task}".encode()
         streams = [np.random.default_rng([episode.seed, k, *key]) for k in range(4)]
-        plan = TASKS[episode.task].draw(streams[0], self._scene.split)
+        plan = usual = TASKS[episode.task].draw(streams[0], self._scene.split)
+        if found and found.category == "layout":
+            plan = another_layout(plan, self._scene.split, found)
         vary(self._scene, streams[1])
+        if found:
+            perturb_look(self._scene, found)
         joints = [self._start_joints(arm, streams[2]) for arm in self._control.arms]
-        self._scene.arrange(plan.arrangement, joints, opening=1.0)
+        if found and found.category == "robot":
+            joints = perturb_start(self._control.arms, joints, found)
+        extent = None
+        if self._stage is not self._usual:  # pictures begin where they do in the usual scene, whatever is parked behind the robot
+            self._usual.scene.arrange(usual.arrangement, joints, opening=1.0)
+            extent = self._usual.scene.model.stat.extent
+        self._scene.arrange(plan.arrangement, joints, opening=1.0, extent=extent)
         self._control.start(joints)
         self._control.move(joints, [1.0] * len(joints))  # one step at rest: everything has found its contact
         self._plan, self._progress, self._time = plan, 0, 0.0
-        return self._instruction(plan, streams[3])
+        if found and found.category == "language":
+            return perturb_words(plan, self._scene, found)
+        return instruction(plan, self._scene, self._phrasing, streams[3])
 
     def state(self) -> np.ndarray:
         """Proprioception float32 [Ds], see `state_spec`."""
@@ -132,9 +151,11 @@ class Tabletop:
         offered = tuple(c.role for c in self.cameras)
         _known("tabletop camera", roles or (), offered)
         self._running()
-        if self._renderer is None:
-            self._renderer = Renderer(self._scene)
-        return self._renderer.views(roles or offered, depth, masks, self._time)
+        views = self._stage.look().views(roles or offered, depth, masks, self._time)
+        if self._noise is None:
+            return views
+        frame = round(self._time * self._robot.rate_hz)
+        return tuple(replace(v, image=self._noise(v.image, frame)) if v.role == parts.HEAD else v for v in views)
 
     def truth(self) -> Truth:
         """Tool pose, every nameable thing with its exact box, the target's name now; goal; extra: verbs, progress (steps done)."""
@@ -163,15 +184,33 @@ class Tabletop:
             "timestep": str(parts.TIMESTEP),
             "mujoco": mujoco.__version__,
             "numpy": version("numpy"),
+            "scipy": version("scipy"),
+            "perturbations": table_hash(STRENGTHS),
             "praxia": version("praxia"),
             "gl": backend(),
         } | ({} if self._head_azimuth is None else {"head_azimuth": str(tuple(self._head_azimuth))})
 
     def close(self) -> None:
         """Free the renderer. The world can render again afterwards; it opens a new one."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        for stage in (self._usual, self._wider):
+            if stage is not None:
+                stage.close()
+
+    @property
+    def _scene(self) -> Scene:
+        return self._stage.scene
+
+    @property
+    def _control(self) -> Control:
+        return self._stage.control
+
+    def _set_stage(self, found: Perturbation | None) -> None:
+        """Almost every episode plays in the usual scene, which knows nothing of perturbations; some take a wider one, compiled when first needed."""
+        self._stage = self._usual
+        if found and found.category in WIDER:
+            self._wider = self._wider or _Stage(Scene(self._robot, self._usual.scene.split, self._usual.scene.size, wider=True))
+            self._stage = self._wider
+            self._scene.hide_backdrop()
 
     def _running(self) -> Plan:
         if self._plan is None:
@@ -197,13 +236,27 @@ class Tabletop:
         widths = [len(m.arm.joints) + 1 if self._form == "joint" else 7 for m in self._robot.mounts]
         return np.split(action, np.cumsum(widths)[:-1])
 
-    def _instruction(self, plan: Plan, rng: np.random.Generator) -> str:
-        if plan.verb:
-            return say(plan.verb, self._phrasing, plan.steps[-1].words(self._scene), rng)
-        said = [say(s.verb, self._phrasing, s.words(self._scene), rng) for s in plan.steps]
-        if len(said) == 1:
-            return said[0]
-        return say("two_step", self._phrasing, {"first": said[0], "second": said[1]}, rng)
+
+@dataclass
+class _Stage:
+    """A scene with what moves and shows it."""
+
+    scene: Scene
+
+    def __post_init__(self) -> None:
+        self.control = Control(self.scene)
+        self._renderer: Renderer | None = None
+
+    def look(self) -> Renderer:
+        """The renderer; no GL is touched before the first look."""
+        self._renderer = self._renderer or Renderer(self.scene)
+        return self._renderer
+
+    def close(self) -> None:
+        """Free the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
 
 
 def _known(kind: str, names: tuple[str, ...], choices: tuple[str, ...]) -> None:

@@ -12,12 +12,13 @@ from praxia.worlds.tabletop.tasks.task import Plan
 
 _AJAR = (0.095, fixtures.DRAWER_TRAVEL - 0.002)  # how far an open drawer stands open
 _FRONT = (0.590, 0.640)  # x of buttons in front of the cabinet
+CABINET_Y = 0.035  # m, the cabinet stands within +- this
 
 
 def _cabinet(rng: np.random.Generator, is_open: tuple[bool, bool], x: Range) -> PlacedCabinet:
     first, second = colours(rng, 2)
     left, right = (float(rng.uniform(*_AJAR)) if o else 0.0 for o in is_open)
-    return PlacedCabinet(float(rng.uniform(*x)), float(rng.uniform(-0.035, 0.035)), (first, second), (left, right))
+    return PlacedCabinet(float(rng.uniform(*x)), float(rng.uniform(-CABINET_Y, CABINET_Y)), (first, second), (left, right))
 
 
 def draw_drawer(rng: np.random.Generator, split: Split) -> Plan:
