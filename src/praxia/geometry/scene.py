@@ -34,3 +34,13 @@ class ObjectTruth:
     T_base_object: np.ndarray  # float64 [4, 4], origin = box centre
     size: np.ndarray  # float64 [3] side lengths along object x, y, z in metres
     instance: int = 0  # id in the views' masks
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Where things of a category are acted on. verb: grasp, press, pull or fill. at: place in the object frame, in halves of the side lengths
+    (0 = middle, +-1 = faces)."""
+
+    category: str
+    verb: str
+    at: tuple[float, float, float] = (0.0, 0.0, 0.0)

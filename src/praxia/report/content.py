@@ -26,7 +26,8 @@ class Clip:
 class Answer:
     """A question about a picture the policy did not train on: what is right and what it said.
 
-    Pixels are (u, v), integer = pixel centre, where the answer is a point; answered_pixel is None if it named none.
+    Pixels are (u, v), integer = pixel centre, where the answer is a point; answered_pixel is None if it named none. Boxes are (u0, v0, u1, v1).
+    right: whether it counts as right, None where the words decide. group: pictures of one group stand together.
     """
 
     image: np.ndarray  # uint8 [H, W, 3]
@@ -35,6 +36,19 @@ class Answer:
     answered: str = ""
     expected_pixel: tuple[float, float] | None = None
     answered_pixel: tuple[float, float] | None = None
+    expected_box: tuple[float, float, float, float] | None = None
+    answered_box: tuple[float, float, float, float] | None = None
+    right: bool | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class AnswerScores:
+    """How a stage answers held-out questions (`evaluate.vqa`). scores: group -> name -> number; controls: the same of what does not look, by name."""
+
+    stage: str
+    scores: Mapping[str, Mapping[str, float]]
+    controls: Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 Segment = tuple[tuple[float, float], tuple[float, float]]  # two pixels (u, v), integer = pixel centre
@@ -134,6 +148,7 @@ class ReportContent:
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     clips: tuple[Clip, ...] = ()
     answers: tuple[Answer, ...] = ()
+    answer_scores: tuple[AnswerScores, ...] = ()
     poses: tuple[PosePicture, ...] = ()
     latents: tuple[LatentFacts, ...] = ()
     geometry: tuple[GeometryFacts, ...] = ()

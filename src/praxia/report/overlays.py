@@ -47,6 +47,15 @@ def lines_on(image: np.ndarray, expected: Sequence[Segment], answered: Sequence[
     return tag("div", picture(image, words), overlay, class_="overlaid")
 
 
+def outline(box: Sequence[float] | None) -> tuple[Segment, ...]:
+    """The four edges of an upright box (u0, v0, u1, v1); () without one."""
+    if box is None:
+        return ()
+    u0, v0, u1, v1 = box
+    corners = ((u0, v0), (u1, v0), (u1, v1), (u0, v1))
+    return tuple(zip(corners, (*corners[1:], corners[0]), strict=True))
+
+
 def lines_legend() -> Markup:
     """Whose lines are whose."""
     entries = []

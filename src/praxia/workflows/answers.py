@@ -5,11 +5,13 @@ import torch
 
 from praxia.data.mixture import Entry
 from praxia.data.source import spread
+from praxia.data.supervision.embodied_vqa import EmbodiedVQA
 from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.supervision import Example, posed_view
 from praxia.report.content import Answer
 from praxia.tokens.locations import points_in
 from praxia.workflows.train_recipe import Trained, stage_model
+from praxia.workflows.vqa_pictures import vqa_pictures
 
 _LIMIT = 64  # tokens of an answer
 
@@ -18,6 +20,8 @@ def answers(trained: Trained, count: int = 12) -> tuple[Answer, ...]:
     """`count` questions from held-out episodes of the last stage that asks any, put to that stage's own last checkpoint (later stages may forget
     how to answer); () if no stage asks."""
     for stage in reversed(trained.assembly.recipe.stages):
+        if any(isinstance(source.supervision, EmbodiedVQA) for source in stage.sources):
+            return vqa_pictures(trained, stage, count)
         if not any(isinstance(source.supervision, SceneQuestions) for source in stage.sources):
             continue
         model = stage_model(trained, stage)

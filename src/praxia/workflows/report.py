@@ -16,6 +16,7 @@ from praxia.workflows.geometry_pictures import geometry_facts
 from praxia.workflows.latents import latent_facts
 from praxia.workflows.pose_pictures import pose_pictures
 from praxia.workflows.train_recipe import Trained
+from praxia.workflows.vqa_pictures import answer_scores
 
 
 def run_report(trained: Trained, evaluation: Mapping[str, Any] | None = None, clips: tuple[Clip, ...] = ()) -> Path:
@@ -30,6 +31,7 @@ def run_report(trained: Trained, evaluation: Mapping[str, Any] | None = None, cl
         evaluation=evaluation or {},
         clips=clips,
         answers=answers(trained),
+        answer_scores=answer_scores(trained),
         poses=pose_pictures(trained),
         latents=latent_facts(trained),
         geometry=geometry_facts(trained),

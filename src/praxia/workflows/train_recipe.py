@@ -38,8 +38,10 @@ from praxia.workflows.assemble import Assembly, HeldOut, assemble, read_statisti
 from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.pose_answers import pose_metrics
 from praxia.workflows.teachers import build_teachers
+from praxia.workflows.vqa_answers import vqa_metrics
 
 SCORED_ON = 32  # held-out samples of a source of poses
+ASKED_ABOUT = 150  # held-out samples of a source of questions: one of every group about each
 LOOKED_AT = 200  # held-out samples of a source of scenes, for a geometry net
 
 
@@ -177,12 +179,13 @@ def _check_numbers(init: InitFrom, folder: Path, assembly: Assembly) -> None:
 
 
 def _scores(assembly: Assembly, training: Mixture, held_out: Mixture, model: VLA, folder: StageFolder, settings: TrainSettings) -> dict[str, float]:
-    """How well a finished stage says poses, or sees geometry; asked once and kept beside its result. {} of a stage that was taught none."""
+    """How well a finished stage says poses, answers questions, or sees geometry; asked once and kept beside its result."""
     if folder.scores.is_file():
         return read_json(folder.scores)
     device = torch.device(settings.device)
     with compute(device, settings.precision):
         scores = pose_metrics(held_out, model.to(device), assembly.tokenizer, assembly.model.vocabulary, SCORED_ON)
+        scores |= vqa_metrics(training, held_out, model, assembly.tokenizer, ASKED_ABOUT)
         if model.geometry is not None:
             scores |= geometry_metrics(training, held_out, model.geometry, LOOKED_AT)
     scores = {name: value for name, value in scores.items() if not np.isnan(value)}

@@ -1,8 +1,10 @@
 """What a sample must say. Importing this package registers every supervision."""
 
 from praxia.data.supervision.action_chunk import ActionChunk
+from praxia.data.supervision.embodied_vqa import EmbodiedVQA
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.placebo import Placebo
+from praxia.data.supervision.question_answer import QuestionAnswer
 from praxia.data.supervision.scene_geometry import SceneGeometry
 from praxia.data.supervision.scene_grounding import SceneGrounding
 from praxia.data.supervision.scene_questions import SceneQuestions
@@ -12,10 +14,12 @@ from praxia.data.supervision.waypoints import Waypoints
 
 __all__ = [
     "ActionChunk",
+    "EmbodiedVQA",
     "Example",
     "Needs",
     "ObjectPoses",
     "Placebo",
+    "QuestionAnswer",
     "SceneGeometry",
     "SceneGrounding",
     "SceneQuestions",

@@ -2,9 +2,22 @@
 
 import math
 
-from praxia.report.content import Answer, ReportContent
+from praxia.evaluate.vqa import ALL
+from praxia.report.content import Answer, AnswerScores, ReportContent
 from praxia.report.html import Markup, section, tag
-from praxia.report.overlays import points_legend, points_on
+from praxia.report.overlays import lines_legend, lines_on, outline, points_legend, points_on
+from praxia.report.tables import Table
+from praxia.report.words import title
+
+_COLUMNS = {
+    "score": "right",
+    "point_in_mask": "points in mask",
+    "box_iou_50": "boxes over IoU 0.5",
+    "box_iou": "mean box IoU",
+    "exact_match": "words",
+    "unreadable": "unreadable",
+    "asked": "asked",
+}
 
 
 def answers(content: ReportContent) -> Markup:
@@ -13,7 +26,7 @@ def answers(content: ReportContent) -> Markup:
         return section("spatial", "Questions about pictures", tag("p", "No stage of this run learnt to answer questions.", class_="empty"))
     shown = content.answers
     pointed = sorted(off for off in map(_off, shown) if off is not None)
-    said = [answer for answer in shown if answer.expected]
+    said = [answer for answer in shown if answer.expected and answer.expected_box is None]
     lead = [
         "Held-out pictures, the question, and the answer of the model right after the stage that learnt to answer; what came later was not taught to."
     ]
@@ -25,25 +38,63 @@ def answers(content: ReportContent) -> Markup:
         "spatial",
         "Questions about pictures",
         tag("p", " ".join(lead), class_="lead"),
+        [_table(scores) for scores in content.answer_scores],
         points_legend() if any(answer.expected_pixel for answer in shown) else None,
-        tag("div", [_figure(answer) for answer in shown], class_="sheet wide"),
+        lines_legend() if any(answer.expected_box for answer in shown) else None,
+        [_group(group, [a for a in shown if a.group == group]) for group in dict.fromkeys(a.group for a in shown)],
     )
 
 
+def _group(group: str, shown: list[Answer]) -> list[Markup]:
+    heading = [tag("h3", title(group))] if group else []
+    return [*heading, tag("div", [_figure(answer) for answer in shown], class_="sheet wide")]
+
+
+def _table(scores: AnswerScores) -> Markup:
+    """A row a group, the whole last, each with the controls below it."""
+    groups = [*sorted(group for group in scores.scores if group != ALL), ALL]
+    rows, strong = [], set()
+    for group in groups:
+        strong.add(len(rows))
+        rows.append((title(group), *(_number(name, scores.scores[group].get(name)) for name in _COLUMNS)))
+        rows += [(f"· {name}", *(_number(score, found[group].get(score)) for score in _COLUMNS)) for name, found in scores.controls.items()]
+    lead = (
+        "What cannot be read is wrong. Majority answer: the commonest training answer to that kind of question, the mean point, the mean box; "
+        "blank pictures: the same model shown grey pictures."
+    )
+    table = Table(("questions", *_COLUMNS.values()), tuple(rows), numbers=frozenset(range(1, len(_COLUMNS) + 1)), strong=frozenset(strong))
+    return tag("div", tag("h3", f"Scores after stage {title(scores.stage)}"), tag("p", lead, class_="note"), table.html())
+
+
+def _number(name: str, value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}" if name == "asked" else f"{value:.2f}" if name == "box_iou" else f"{100 * value:.0f} %"
+
+
 def _figure(answer: Answer) -> Markup:
-    picture = points_on(answer.image, answer.expected_pixel, answer.answered_pixel, answer.question)
+    if answer.expected_box is not None:
+        picture = lines_on(answer.image, outline(answer.expected_box), outline(answer.answered_box), answer.question)
+    else:
+        picture = points_on(answer.image, answer.expected_pixel, answer.answered_pixel, answer.question)
     return tag("figure", picture, tag("figcaption", tag("b", answer.question), tag("br"), _outcome(answer)))
 
 
 def _outcome(answer: Answer) -> list[Markup | str]:
     off = _off(answer)
     if off is not None:
-        return [f"{off:.1f} px off"]
+        return [*_mark(answer), f"{off:.1f} px off"]
+    if answer.answered_box is not None:
+        return [*_mark(answer), answer.answered]
     if answer.expected_pixel is not None:
         return [tag("span", "✗", class_="no"), f" no point in the answer: “{answer.answered}”"]
     if answer.answered == answer.expected:
         return [tag("span", "✓", class_="yes"), f" {answer.answered}"]
     return [tag("span", "✗", class_="no"), f" {answer.answered or '(nothing)'}", tag("span", f", right: {answer.expected}", class_="note")]
+
+
+def _mark(answer: Answer) -> list[Markup | str]:
+    if answer.right is None:
+        return []
+    return [tag("span", "✓", class_="yes") if answer.right else tag("span", "✗", class_="no"), " "]
 
 
 def _off(answer: Answer) -> float | None:

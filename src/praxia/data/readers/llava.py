@@ -1,0 +1,171 @@
+"""LLaVA-style JSON (arXiv 2304.08485): conversations about single pictures. Unverified on real files.
+
+A file is a list of records with `id`, `image` (a path) and `conversations`: a list of `from` ("human" or "gpt", in turn) and `value` (a text;
+`<image>` stands in the first one).
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from praxia.data.sample import Provenance, Sample
+from praxia.data.supervision.supervision import Needs
+from praxia.errors import ConfigError, DataError
+from praxia.geometry.scene import View
+from praxia.registry import register
+from praxia.specs import ActionSpec, CameraSpec, StateSpec
+from praxia.tokens.coordinates import Moved, rewritten
+
+ROLE = "head"
+_ASKS, _ANSWERS = ("human", "user"), ("gpt", "assistant")
+_MARK = "<image>"
+
+
+@register("data/llava")
+@dataclass(frozen=True)
+class Llava:
+    """annotations: JSON file(s). root: folder that their picture paths start from.
+
+    Every pair of question and answer is a sample of its own (earlier turns are not shown). Records without a picture are left out.
+    side: pictures are stretched to this square, as Prismatic shows them; shares of a picture do not change by that.
+    coordinates: what points and boxes in the texts are shares of: the `picture`, or the `square` that it is padded to on both sides (said of the
+    boxes in LLaVA-1.5's own mix; look at a few pictures before trusting either). Numbers above 1 are left as they are.
+    licence: the data set's own; mixes have one for each component.
+    """
+
+    annotations: tuple[str, ...]
+    root: str
+    side: int = 224
+    coordinates: Literal["picture", "square"] = "picture"
+    licence: str = "unknown"
+
+    def __post_init__(self) -> None:
+        if not self.annotations:
+            raise ConfigError("Llava.annotations is empty; name at least one JSON file, e.g. ('llava_v1_5_mix665k.json',)")
+        if self.coordinates not in ("picture", "square"):
+            raise ConfigError(f"Llava.coordinates is {self.coordinates!r}; expected 'picture' or 'square'")
+
+    def open(self) -> "Conversations":
+        """All question-answer pairs about pictures. Raises DataError for files that are no list of records, or hold no picture at all."""
+        return Conversations(self)
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Files that say what is learnt."""
+        return tuple(map(Path, self.annotations))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question and its answer, or what is wrong with the record."""
+
+    record: int  # number over all files: the "episode"
+    picture: str = ""
+    question: str = ""
+    answer: str = ""
+    fault: str = ""
+
+
+class Conversations:
+    """A SampleSource without a robot: one picture without a camera, question and answer; no state and no actions.
+
+    left_out: records without a picture. A bad record stands for one sample that raises its DataError, so that training counts and names it.
+    """
+
+    embodiment = ""
+    action_spec = ActionSpec((), rate_hz=1.0)
+    state_spec = StateSpec(())
+    given: frozenset[str] = frozenset()
+
+    def __init__(self, spec: Llava):
+        self._spec, self.name, self.licence = spec, "+".join(Path(a).stem for a in spec.annotations), spec.licence
+        self.cameras = (CameraSpec(ROLE, spec.side, spec.side, calibrated=False),)
+        self._turns: list[Turn] = []
+        self.left_out = number = 0
+        for path in map(Path, spec.annotations):
+            for place, record in enumerate(_read(path)):
+                if isinstance(record, dict) and not record.get("image") and record.get("conversations"):
+                    self.left_out += 1
+                    continue
+                self._turns += _turns(record, number, f"{path}, record {place}")
+                number += 1
+        if not any(not turn.fault for turn in self._turns):
+            first = next((turn.fault for turn in self._turns), f"{self.left_out} records have no picture")
+            raise DataError(f"dataset {self.name!r} has no question about a picture; {first}")
+        self.episodes = np.array([turn.record for turn in self._turns])
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def sample(self, index: int, needs: Needs) -> Sample:
+        """The picture with question and answer. Raises DataError for a bad record or a picture that cannot be read."""
+        turn = self._turns[index]
+        if turn.fault:
+            raise DataError(turn.fault)
+        path = Path(self._spec.root, turn.picture)
+        try:
+            with Image.open(path) as file:
+                shape = (file.height, file.width)
+                image = np.asarray(file.convert("RGB").resize((self._spec.side, self._spec.side), Image.Resampling.BILINEAR))
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error}; the file is missing or damaged") from error
+        question, answer = (self._over_picture(text, shape) for text in (turn.question, turn.answer))
+        if question is None or answer is None:
+            raise DataError(f"{path}: a place in {turn.answer!r} is not in the picture; check Llava.coordinates ({self._spec.coordinates!r})")
+        origin = Provenance(self.name, turn.record, index, self.licence)
+        return Sample(views=(View(ROLE, image),), question=question, answer=answer, provenance=origin)
+
+    def numbers(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+        """Nobody acts."""
+        return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32), ()
+
+    def texts(self) -> tuple[str, ...]:
+        """No instructions."""
+        return ()
+
+    def _over_picture(self, text: str, shape: tuple[int, int]) -> str | None:
+        """The text with its shares over the picture itself; None where one lies on the padding."""
+        if self._spec.coordinates == "picture":
+            return text
+        side = max(shape)
+        bars = np.array([side - shape[1], side - shape[0]]) / 2
+        return rewritten(text, Moved(np.column_stack([np.eye(2), -bars]), (side, side), shape))
+
+
+def _turns(record: Any, number: int, where: str) -> Iterator[Turn]:
+    """Pairs of a record; one faulty turn for a record that is not what the format says."""
+    try:
+        if not isinstance(record["image"], str):
+            raise ValueError(f"`image` is {record['image']!r}, expected one path")
+        said = [(turn["from"], turn["value"].replace(_MARK, "").strip()) for turn in record["conversations"]]
+        if said and said[0][0] == "system":
+            said = said[1:]
+        if not said or len(said) % 2:
+            raise ValueError(f"`conversations` has {len(said)} turns, expected pairs of question and answer")
+        found = []
+        for (asker, question), (answerer, answer) in zip(said[::2], said[1::2], strict=True):
+            if asker not in _ASKS or answerer not in _ANSWERS:
+                raise ValueError(f"`conversations` goes from {asker!r} to {answerer!r}, expected human to gpt")
+            if not question or not answer:
+                raise ValueError("a question or an answer is empty")
+            found.append(Turn(number, record["image"], question, answer))
+        yield from found
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        name = record.get("id", "") if isinstance(record, dict) else ""
+        said_of = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        yield Turn(number, fault=f"{where}{f' (id {name})' if name != '' else ''}: {said_of}")
+
+
+def _read(path: Path) -> list[Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}; expected a JSON list of conversations") from error
+    if not isinstance(content, list):
+        raise DataError(f"{path} holds a {type(content).__name__}; expected a JSON list of records with `image` and `conversations`")
+    return content

@@ -1,0 +1,133 @@
+"""Held-out scenes put to a model that answers questions: its answers beside the truth, a predictor that does not look, and blank pictures."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from praxia.data.collate import Collate
+from praxia.data.mixture import Entry, Mixture
+from praxia.data.sample import Sample
+from praxia.data.source import spread
+from praxia.data.supervision.embodied_vqa import EmbodiedVQA
+from praxia.data.supervision.questions.look import GROUPS, Question
+from praxia.data.supervision.supervision import Example
+from praxia.errors import DataError
+from praxia.evaluate.vqa import Answered, kind_scores, majority, vqa_scores
+from praxia.geometry.scene import View
+from praxia.models.generate import Grammar
+from praxia.models.vla import VLA
+from praxia.tokens.answer_grammar import Coordinates, OneOf
+
+_AT_ONCE = 32
+_LIMIT = 48  # tokens of an answer
+_GREY = 127
+LEARNT_FROM = 500  # training samples that the predictor which does not look is fitted on
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with the example that puts it."""
+
+    question: Question
+    example: Example
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A model with what turns its answers into texts."""
+
+    model: VLA
+    collate: Collate
+    tokenizer: Any
+
+    def says(self, asked: Sequence[Asked]) -> list[Answered]:
+        """Its answers, the likeliest allowed token at a time. Questions about equally large pictures go together."""
+        alike: dict[tuple, list[int]] = {}
+        for i, one in enumerate(asked):
+            alike.setdefault(tuple((v.role, v.image.shape) for v in one.example.sample.views), []).append(i)
+        said: dict[int, str] = {}
+        for some in (rows[k : k + _AT_ONCE] for rows in alike.values() for k in range(0, len(rows), _AT_ONCE)):
+            batch = self.collate([asked[i].example.question for i in some]).to(next(self.model.parameters()).device)
+            answers = self.model.generate(batch, self._stop, _LIMIT, [self._grammar(asked[i].question) for i in some])
+            for i, ids, valid in zip(some, answers.ids, answers.valid, strict=True):
+                said[i] = self.tokenizer.decode(ids[valid].tolist(), skip_special_tokens=False).strip()
+        return [Answered(one.question, said[i]) for i, one in enumerate(asked)]
+
+    @property
+    def _stop(self) -> int:
+        return self._ids("")[-1]
+
+    def _ids(self, text: str) -> list[int]:
+        assert self.model.backbone is not None
+        return self.model.backbone.target_ids(self.tokenizer, text)
+
+    def _grammar(self, question: Question) -> Grammar:
+        size, encode = len(self.tokenizer), lambda text: self._ids(text)[:-1]
+        if question.form != "words":
+            return Coordinates(question.form, encode, self._stop, size)
+        return OneOf(question.choices, encode, self._stop, size) if question.choices else _anything
+
+
+def vqa_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: Any, samples: int) -> dict[str, float]:
+    """Scores of what the model says to a question of every group about `samples` held-out samples of every source of questions.
+
+    `embodied_vqa/GROUP/SCORE` (`evaluate.vqa.vqa_scores`), the same with `/majority` and `/blank` behind it, and `embodied_vqa/kind/KIND`;
+    {} without any source of questions.
+    """
+    taught = [entry for entry in training.entries if isinstance(entry.supervision, EmbodiedVQA)]
+    asked = [one for entry in held_out.entries for one in ask(entry, samples)]
+    if not asked or not taught:
+        return {}
+    speaker = Speaker(model.eval(), held_out.collate, tokenizer)
+    usual = majority([one.question for entry in taught for one in ask(entry, LEARNT_FROM // len(taught))])
+    looked = speaker.says(asked)
+    said = {
+        "": vqa_scores(looked),
+        "/majority": vqa_scores([usual(one.question) for one in asked]),
+        "/blank": vqa_scores(speaker.says([Asked(one.question, blanked(one.example)) for one in asked])),
+    }
+    name = taught[0].supervision.name
+    found = {f"{name}/{g}/{score}{control}": v for control, groups in said.items() for g, scores in groups.items() for score, v in scores.items()}
+    found = {key: value for key, value in found.items() if not key.endswith(("asked/majority", "asked/blank"))}
+    return found | {f"{name}/kind/{kind}": value for kind, value in kind_scores(looked).items()}
+
+
+def ask(entry: Entry, samples: int) -> list[Asked]:
+    """A question of every group about up to `samples` samples of a source of questions, as the entry shows them; [] of another source."""
+    supervision = entry.supervision
+    if not isinstance(supervision, EmbodiedVQA):
+        return []
+    found = []
+    for sample, rng in _readable(entry, samples):
+        for group in (g for g, size in zip(GROUPS, supervision.sizes, strict=True) if size > 0):
+            if (question := supervision.question(sample, rng, (group,))) is not None:
+                found.append(Asked(question, supervision.example(sample, question)))
+    return found
+
+
+def blanked(example: Example) -> Example:
+    """The same question about grey pictures of unknown depth."""
+
+    def blank(view: View) -> View:
+        return replace(view, image=np.full_like(view.image, _GREY), depth=None if view.depth is None else np.zeros_like(view.depth))
+
+    return replace(example, sample=replace(example.sample, views=tuple(map(blank, example.sample.views))))
+
+
+def _readable(entry: Entry, samples: int) -> Iterator[tuple[Sample, np.random.Generator]]:
+    """Samples with their own randomness, without those that cannot be read (training counts and names them)."""
+    for index in entry.indices[spread(len(entry.indices), samples)]:
+        rng = np.random.default_rng(int(index))
+        try:
+            sample = entry.source.sample(int(index), entry.needs)
+        except DataError:
+            continue
+        for transform in entry.transforms:
+            sample = transform(sample, rng)
+        yield sample, rng
+
+
+def _anything(ids: Sequence[int]) -> None:
+    """No grammar."""

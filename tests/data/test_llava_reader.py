@@ -1,0 +1,131 @@
+"""LLaVA-style conversations, on small files written here after the format, broken ones too."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from praxia.data.mixture import Entry, Mixture
+from praxia.data.readers import Llava
+from praxia.data.sample_transforms import RandomCrop
+from praxia.data.supervision import QuestionAnswer
+from praxia.data.supervision.supervision import Needs
+from praxia.errors import ConfigError, DataError
+from praxia.geometry.image_transform import realise
+from praxia.tokens.coordinates import box_in, points_in
+
+WIDTH, HEIGHT, SIDE = 120, 60, 64
+SPOT = (90, 15)  # (u, v) of a white square's middle in the file
+
+
+def talk(*texts: str) -> list[dict]:
+    return [{"from": ("human", "gpt")[i % 2], "value": text} for i, text in enumerate(texts)]
+
+
+def record(*texts: str, **changes) -> dict:
+    return {"id": "a1", "image": "pictures/a.png", "conversations": talk(*texts)} | changes
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a set: written(*records) -> spec."""
+    (tmp_path / "pictures").mkdir()
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    picture[SPOT[1] - 4 : SPOT[1] + 4, SPOT[0] - 4 : SPOT[0] + 4] = 255
+    Image.fromarray(picture).save(tmp_path / "pictures/a.png")
+    (tmp_path / "pictures/torn.png").write_bytes(b"\x89PNG torn")
+
+    def write(*records, **fields) -> Llava:
+        (tmp_path / "mix.json").write_text(json.dumps(list(records)))
+        return Llava((str(tmp_path / "mix.json"),), str(tmp_path), side=SIDE, **fields)
+
+    return write
+
+
+def test_every_pair_is_a_sample_about_its_picture(written):
+    source = written(
+        record("<image>\nWhat is there?", "A white square.", "What colour?\n<image>", "White."),
+        record("Who are you?", "A model.", image=None),
+        record("<image>\nWhere?", "[(0.750, 0.250)]", conversations=[{"from": "system", "value": "be brief"}, *talk("Where?", "[(0.750, 0.250)]")]),
+    ).open()
+    assert len(source) == 3 and source.episodes.tolist() == [0, 0, 1] and source.left_out == 1
+    first, second, third = (source.sample(i, Needs()) for i in range(3))
+    assert (first.question, first.answer) == ("What is there?", "A white square.") and second.question == "What colour?"
+    assert first.views[0].image.shape == (SIDE, SIDE, 3) and first.views[0].camera is None and first.provenance.episode == 0
+    u, v = (points_in(third.answer)[0] * SIDE).astype(int)
+    assert third.views[0].image[v, u].min() > 200, "the point is on the white square of the stretched picture"
+
+
+def test_places_in_the_texts_follow_crops_or_the_sample_is_left_out(written):
+    x, y = SPOT[0] / WIDTH, SPOT[1] / HEIGHT
+    box = f"[{x - 0.03:.3f}, {y - 0.06:.3f}, {x + 0.03:.3f}, {y + 0.06:.3f}]"
+    source = written(record("What is at [(0.75, 0.25)]?", box)).open()
+    said = lost = 0
+    for seed in range(40):
+        sample = RandomCrop(0.5)(source.sample(0, Needs()), np.random.default_rng(seed))
+        example = QuestionAnswer()(sample, np.random.default_rng(0))
+        shown = realise(sample.views[0]).image
+        if example is None:
+            lost += 1
+            assert shown.max() < 255 or (shown > 200).all(-1).sum() < 25
+            continue
+        said += 1
+        for point in (points_in(example.prompt)[0], box_in(example.target).reshape(2, 2).mean(0)):
+            column, row = np.minimum(point * (shown.shape[1], shown.shape[0]), (shown.shape[1] - 1, shown.shape[0] - 1)).astype(int)
+            assert shown[row, column].min() > 100
+    assert said > 5 and lost > 5
+
+
+def test_shares_of_the_padded_square_become_shares_of_the_picture(written):
+    """A picture twice as wide as high lies in the middle half of its square."""
+    square = written(record("Where?", f"[({SPOT[0] / WIDTH:.3f}, {(SPOT[1] + 30) / WIDTH:.3f})]"), coordinates="square").open()
+    assert np.abs(points_in(square.sample(0, Needs()).answer)[0] - [0.75, 0.25]).max() < 0.002
+    bar = written(record("Where?", "[(0.5, 0.1)]"), coordinates="square").open()
+    with pytest.raises(DataError, match="not in the picture"):
+        bar.sample(0, Needs())
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (record("only a question"), "1 turns"),
+        (record("q", "a", image=["a.png", "b.png"]), "expected one path"),
+        ({"id": 7, "image": "pictures/a.png"}, "lacks 'conversations'"),
+        (record("", "a"), "empty"),
+        (record("q", "a", conversations=[{"from": "gpt", "value": "a"}, {"from": "human", "value": "q"}]), "human to gpt"),
+        (record("q", "a", conversations=[{"from": "human"}, {"from": "gpt", "value": "a"}]), "lacks 'value'"),
+        (record("q", "a", conversations="no list"), "mix.json, record 1"),
+        ("no record", "mix.json, record 1"),
+        (record("q", "a", image="pictures/torn.png"), "torn.png"),
+        (record("q", "a", image="pictures/gone.png"), "gone.png"),
+    ],
+)
+def test_bad_records_are_named_and_training_goes_on_without_them(written, bad, message):
+    source = written(record("what ?", "a square"), bad).open()
+    with pytest.raises(DataError, match=message):
+        source.sample(1, Needs())
+    mixture = Mixture([Entry(source, np.arange(len(source)), QuestionAnswer(), (), 1.0)], lambda examples, indices: examples, 4, 0)
+    for step in range(3):
+        assert all(example.target == "a square" for micro in mixture.step(step) for example in micro.batch)
+    (fault,) = mixture.bad.values()
+    assert message in fault and ("record 1" in fault or ".png" in fault)
+
+
+def test_files_that_are_no_conversations_are_refused(written, tmp_path):
+    with pytest.raises(ConfigError, match="annotations"):
+        Llava((), ".")
+    with pytest.raises(ConfigError, match="coordinates"):
+        written(coordinates="pixels")
+    with pytest.raises(DataError, match="no question about a picture"):
+        written(record("q", "a", image=None)).open()
+    with pytest.raises(DataError, match="no question about a picture; .*1 turns"):
+        written(record("q")).open()
+    for content in ('{"images": []}', "not json"):
+        (tmp_path / "other.json").write_text(content)
+        with pytest.raises(DataError, match=r"other\.json"):
+            Llava((str(tmp_path / "other.json"),), str(tmp_path)).open()
+
+
+def test_a_sample_without_question_has_nothing_to_say(tabletop_source):
+    assert QuestionAnswer()(tabletop_source.sample(0, Needs()), np.random.default_rng(0)) is None
