@@ -36,6 +36,7 @@ def reconstruction_scores(roles: Sequence[str], made: Reconstruction, truth: Tru
     `head_2/translation_cm`, `head_2/rotation_deg` (medians) of its camera in the first one's frame.
 
     usual: by role, depth [H, W] that a predictor says which does not look (`mean_depth` of training samples): `head/blind_abs_rel` and so on.
+    The poses of one that does not look are the mean of the true ones, which it cannot know: a strict comparison.
     """
     scores: dict[str, float] = {}
     for v, role in enumerate(roles):
@@ -46,8 +47,10 @@ def reconstruction_scores(roles: Sequence[str], made: Reconstruction, truth: Tru
         scores[f"{role}/points_cm"] = float(100 * (made.points[:, v] - truth.points[:, v]).norm(dim=-1)[known].median())
         if v:
             first = torch.linalg.inv(made.T_first_cam[:, 0].double())
-            moved, turned = pose_errors(first @ made.T_first_cam[:, v].double(), truth.T_first_cam[:, v])
-            scores |= {f"{role}/translation_cm": float(100 * moved.median()), f"{role}/rotation_deg": float(turned.median())}
+            true = truth.T_first_cam[:, v]
+            for kind, poses in (("", first @ made.T_first_cam[:, v].double()), ("blind_", mean_pose(true).expand_as(true))):
+                moved, turned = pose_errors(poses, true)
+                scores |= {f"{role}/{kind}translation_cm": float(100 * moved.median()), f"{role}/{kind}rotation_deg": float(turned.median())}
     return scores
 
 
@@ -55,3 +58,13 @@ def mean_depth(depths: Tensor) -> Tensor:
     """Mean over samples [N, H, W] at every pixel, of known depths; [H, W]."""
     known = depths > 0
     return (depths * known).sum(0) / known.sum(0).clamp_min(1)
+
+
+def mean_pose(T: Tensor) -> Tensor:
+    """Mean translation and the rotation nearest to the mean matrix of poses [N, 4, 4]; float64 [4, 4]."""
+    u, _, vh = torch.linalg.svd(T[:, :3, :3].double().mean(0))
+    sign = torch.ones(3, dtype=torch.float64)
+    sign[2] = torch.det(u @ vh).sign()
+    mean = torch.eye(4, dtype=torch.float64)
+    mean[:3, :3], mean[:3, 3] = u @ torch.diag(sign) @ vh, T[:, :3, 3].double().mean(0)
+    return mean

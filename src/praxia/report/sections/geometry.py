@@ -19,7 +19,9 @@ _COLUMNS = {
     "blind_median_cm": "not looking",
     "points_cm": "points, median cm",
     "translation_cm": "camera, cm",
+    "blind_translation_cm": "mean place",
     "rotation_deg": "camera, degrees",
+    "blind_rotation_deg": "mean turn",
 }
 
 
