@@ -40,7 +40,7 @@ def result(content: ReportContent) -> Markup:
 
 
 _INTERVALS = (
-    "In brackets: 95 % Wilson intervals in per cent, stratified by task for the mean. They cover the choice of episodes; "
+    "In brackets: 95 % Wilson intervals in per cent, stratified by task, or by category of perturbations, for the mean. They cover the choice of episodes; "
     "another training seed would give another policy."
 )
 _TONE = {True: "good", False: "open", None: "open"}

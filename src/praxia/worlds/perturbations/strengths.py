@@ -47,7 +47,7 @@ STRENGTHS: Table = {
     "noise": (  # colours of the base view only; its depth stays
         Kind("grain", "grey levels", (8, 16, 25, 35, 46), "standard deviation of noise, fresh in every picture"),
         Kind("motion_blur", "share of the side", (0.03, 0.05, 0.07, 0.09, 0.12), "length of the smear, in any direction"),
-        Kind("gaussian_blur", "share of the side", (0.006, 0.010, 0.014, 0.019, 0.025), "standard deviation"),
+        Kind("gaussian_blur", "share of the side", (0.010, 0.014, 0.018, 0.022, 0.027), "standard deviation"),
         Kind("zoom_blur", "times", (1.04, 1.07, 1.10, 1.14, 1.18), "largest of the zooms that are averaged"),
         Kind("glass_blur", "share of the side", (0.010, 0.016, 0.022, 0.029, 0.036), "by which rough glass displaces what is seen"),
         Kind("fog", "share", (0.15, 0.28, 0.40, 0.52, 0.64), "of the picture that is fog, in patches"),

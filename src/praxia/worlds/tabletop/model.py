@@ -15,6 +15,7 @@ from praxia.worlds.tabletop.textures import SIZE, paint
 TIMESTEP = 0.005
 MORE_SLOTS = 5  # of a wider scene
 HEAD = "head"
+MOVED_HEAD = "head_moved"  # what shows the head view where a perturbation moves it: light belongs to the place where the head stood
 SECOND_HEAD = "head_2"  # role of a second head camera, drawn from the same ranges: no part of a robot, shown where it is asked for
 
 # Instance ids in masks: 0 = table. Composed geoms of one thing share one id.
@@ -47,6 +48,7 @@ class Ids:
     drawer_qpos: tuple[int, ...]
     button_qpos: tuple[int, ...]
     heads: tuple[int, ...]  # the usual one first
+    moved: int  # camera
     cameras: dict[str, int]  # by role
 
 
@@ -108,6 +110,7 @@ def _xml(robot: Robot, size: int, wider: bool) -> str:
     <light name="lamp" type="directional" dir="0 0 -1" diffuse="0.5 0.5 0.5" specular="0 0 0" ambient="0 0 0" castshadow="false"/>
     <camera name="{HEAD}" pos="1 0 0.8" fovy="25"/>
     <camera name="{SECOND_HEAD}" pos="1 0 0.8" fovy="25"/>
+    <camera name="{MOVED_HEAD}" pos="1 0 0.8" fovy="25"/>
     <geom name="table" type="plane" size="1.6 1.6 0.1" friction="0.7 0.01 0.0005"/>
     {arms}{rooms}
   </worldbody>
@@ -149,6 +152,7 @@ def find_ids(model: mujoco.MjModel, robot: Robot) -> Ids:
         drawer_qpos=tuple(qpos(f"drawer_{i}") for i in range(fixtures.DRAWERS)),
         button_qpos=tuple(qpos(f"button_{i}") for i in range(fixtures.BUTTONS)),
         heads=tuple(model.camera(name).id for name in (HEAD, SECOND_HEAD)),
+        moved=model.camera(MOVED_HEAD).id,
         cameras={role: model.camera(role).id for role in (*robot.cameras, SECOND_HEAD)},
     )
 

@@ -23,7 +23,10 @@ _START_Y, _START_Y_OF_TWO = 0.25, 0.11  # m, to either side of where it starts o
 def perturb_look(scene: Scene, found: Perturbation) -> None:
     """Change what the pictures show; `surroundings.vary` has just written the episode's own look, and will write the next one's."""
     if found.category == "camera":
-        move_camera(scene.model, scene.ids.heads[0], found, _LOOKED_AT)
+        m, head, moved = scene.model, scene.ids.heads[0], scene.ids.moved
+        m.cam_pos[moved], m.cam_quat[moved], m.cam_fovy[moved] = m.cam_pos[head], m.cam_quat[head], m.cam_fovy[head]
+        move_camera(m, moved, found, _LOOKED_AT)
+        scene.moved = True
     elif found.category == "light":
         change_light(scene.model, found)
     elif found.category == "background":

@@ -51,7 +51,7 @@ class Renderer:
         mujoco.mjv_updateScene(m, d, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._visual)
         made = []
         for role in roles:
-            camera = self.scene.ids.cameras[role]
+            camera = self.scene.camera(role)
             self._camera.fixedcamid = camera
             mujoco.mjv_updateCamera(m, d, self._camera, self._visual)
             image, z = self._colour(depth)

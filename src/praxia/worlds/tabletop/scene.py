@@ -81,6 +81,7 @@ class Scene:
         self.ids = parts.find_ids(self.model, self.robot)
         self.hands = tuple(Hand(self, m, ids) for m, ids in zip(self.robot.mounts, self.ids.arms, strict=True))
         self.painted = 0  # how often the backdrop was: tells a renderer that its texture is old
+        self.moved = False  # whether the head view is that of the moved camera
         self._spring = self.model.qpos_spring.copy()
         names = ("body_mass", "body_inertia", "body_ipos", "body_iquat")
         self._inertial = {name: getattr(self.model, name).copy() for name in names}
@@ -176,6 +177,10 @@ class Scene:
             for i, colour in enumerate(placed.colours):
                 m.geom_rgba[m.geom_bodyid == m.body(f"drawer_{i}").id] = rgba(colour)
                 m.geom(f"handle_{i}").rgba = 0.55 * rgba(colour) + 0.45
+
+    def camera(self, role: str) -> int:
+        """Id of the camera that shows a role."""
+        return self.ids.moved if self.moved and role == parts.HEAD else self.ids.cameras[role]
 
     def show_backdrop(self, picture: np.ndarray, everywhere: bool) -> None:
         """A texture uint8 [SIZE, SIZE, 3] on the whole table, or on the mats around where things stand. Only of a wider scene."""

@@ -9,6 +9,7 @@ from praxia.worlds.tabletop.scene import Scene
 def vary(scene: Scene, rng: np.random.Generator) -> None:
     """Draw head cameras, light and table top from the ranges of the scene's split and write them into its model."""
     head, second = scene.ids.heads
+    scene.moved = False
     _head_camera(scene, head, rng)
     _light(scene, rng)
     m = scene.model

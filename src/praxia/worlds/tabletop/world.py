@@ -112,6 +112,7 @@ class Tabletop:
             joints = perturb_start(self._control.arms, joints, found)
         extent = None
         if self._stage is not self._usual:  # pictures begin where they do in the usual scene, whatever is parked behind the robot
+            vary(self._usual.scene, np.random.default_rng([episode.seed, 1, *key]))
             self._usual.scene.arrange(usual.arrangement, joints, opening=1.0)
             extent = self._usual.scene.model.stat.extent
         self._scene.arrange(plan.arrangement, joints, opening=1.0, extent=extent)
