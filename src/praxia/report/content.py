@@ -152,5 +152,6 @@ class ReportContent:
     poses: tuple[PosePicture, ...] = ()
     latents: tuple[LatentFacts, ...] = ()
     geometry: tuple[GeometryFacts, ...] = ()
+    acts: bool = True  # whether a policy comes out of the run that can be asked and judged
     sources: tuple[DataSource, ...] = ()
     ingredients: tuple[Ingredient, ...] = ()

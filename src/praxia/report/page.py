@@ -45,9 +45,12 @@ def write_report(run: Path | str, content: ReportContent) -> Path:
 def page(run: Path, content: ReportContent) -> str:
     """The whole page."""
     name = run.resolve().name
-    learnt = (stages(run, content), answers(content), poses(content), latents(content), geometry(content))
-    body = tag("main", result(content), rollouts(content), *learnt, data(content), provenance(content))
     absent = {"poses": not content.poses, "latents": not content.latents, "geometry": not content.geometry}
+    absent |= dict.fromkeys(("result", "rollouts", "spatial"), not content.acts)
+    judged = () if absent["result"] else (result(content), rollouts(content))
+    said = () if absent["spatial"] else (answers(content),)
+    learnt = (stages(run, content), *said, poses(content), latents(content), geometry(content))
+    body = tag("main", *judged, *learnt, data(content), provenance(content))
     parts = {anchor: words for anchor, words in _PARTS.items() if not absent.get(anchor)}
     links = tag("nav", tag("div", [tag("a", words, href=f"#{anchor}") for anchor, words in parts.items()]), aria_label="Parts of this page")
     head = tag(

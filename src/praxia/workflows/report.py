@@ -35,6 +35,7 @@ def run_report(trained: Trained, evaluation: Mapping[str, Any] | None = None, cl
         poses=pose_pictures(trained),
         latents=latent_facts(trained),
         geometry=geometry_facts(trained),
+        acts=trained.assembly.model.backbone is not None or trained.assembly.model.head is not None,
         sources=_sources(trained),
         ingredients=_ingredients(trained),
     )
@@ -42,7 +43,12 @@ def run_report(trained: Trained, evaluation: Mapping[str, Any] | None = None, cl
 
 
 def _stages_of(trained: Trained, data: Any) -> tuple[str, ...]:
-    return tuple(s.name for s in trained.assembly.recipe.stages if any(x.data == data for x in s.sources))
+    """Stages that learn from the data, and those that were only looked at with it."""
+    found = []
+    for stage in trained.assembly.recipe.stages:
+        learns, looks = (any(source.data == data for source in sources) for sources in (stage.sources, stage.held_out))
+        found += [stage.name] * learns + [f"{stage.name}, held out"] * (looks and not learns)
+    return tuple(found)
 
 
 def _sources(trained: Trained) -> tuple[DataSource, ...]:
