@@ -47,7 +47,8 @@ def test_scores_by_group_and_in_all():
         words("red", " Red "), words("two", "three", "count"), words("yes", "", "presence"),
     ]  # fmt: skip
     scores = vqa_scores(answered)
-    assert scores["grounding"] == pytest.approx({"score": 0.5, "point_in_mask": 0.5, "box_iou_50": 0.5, "box_iou": 0.75, "unreadable": 0.25, "asked": 4})
+    expected = {"score": 0.5, "point_in_mask": 0.5, "box_iou_50": 0.5, "box_iou": 0.75, "unreadable": 0.25, "asked": 4}
+    assert scores["grounding"] == pytest.approx(expected)
     assert scores["general"] == {"score": 1 / 3, "exact_match": 1 / 3, "unreadable": 1 / 3, "asked": 3}
     assert scores["all"]["score"] == pytest.approx(3 / 7) and scores["all"]["unreadable"] == pytest.approx(2 / 7) and scores["all"]["asked"] == 7
     assert kind_scores(answered) == {"box": 0.5, "colour": 1, "count": 0, "point": 0.5, "presence": 0}

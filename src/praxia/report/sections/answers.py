@@ -81,7 +81,7 @@ def _figure(answer: Answer) -> Markup:
 def _outcome(answer: Answer) -> list[Markup | str]:
     off = _off(answer)
     if off is not None:
-        return [*_mark(answer), f"{off:.1f} px off"]
+        return [*_mark(answer), f"inside, {off:.1f} px from the place that is taught" if answer.right else f"{off:.1f} px off"]
     if answer.answered_box is not None:
         return [*_mark(answer), answer.answered]
     if answer.expected_pixel is not None:
