@@ -15,8 +15,12 @@ import yaml
 from praxia.cli import arguments
 from praxia.cli.main import main
 from praxia.data.card import read_card, write_card
+from praxia.data.readers import Llava
 from praxia.data.sample_transforms import PseudoViews
-from praxia.data.supervision import ActionChunk, ObjectPoses, Waypoints
+from praxia.data.supervision import ActionChunk, EmbodiedVQA, ObjectPoses, Waypoints
+from praxia.data.supervision.embodied_vqa import KINDS
+from praxia.data.supervision.questions.affordance import INTERACT
+from praxia.data.supervision.questions.look import GROUPS
 from praxia.data.supervision.supervision import Needs
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
@@ -32,6 +36,7 @@ from praxia.registry import from_json
 from praxia.specs import ActionSpec
 from praxia.stages.recipe import LinearDecay, Recipe, Source, Stage
 from praxia.tokens.pose_vocabulary import PoseVocabulary
+from praxia.workflows.train_recipe import ASKED_ABOUT
 
 ROOT = Path(__file__).parents[2]
 SHORTER = ((r"(--stages\.robot\.steps|steps=)( ?)2000", r"\1\g<2>2"),)  # the only change: two steps instead of two thousand
@@ -148,6 +153,21 @@ def test_the_page_about_geometry_nets_runs_as_printed(capsys):
     assert names["teacher"].cached and names["readout"].width == names["net"].width
     for net in PUBLIC:
         assert f"`{net.name}`" in text, "every public net stands in the table"
+
+
+def test_the_page_about_embodied_questions_runs_as_printed(capsys):
+    names: dict[str, Any] = {}
+    text = (ROOT / "docs/embodied_vqa.md").read_text()
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+        exec(code, names)
+    out = capsys.readouterr().out
+    assert "[(0.412, 0.733)]\n[[15.5 31.5]]\nNone\n" in out and "embodied_vqa" in out
+    kinds = {"EmbodiedVQA": EmbodiedVQA, "Llava": Llava}
+    named = re.findall(r"`(EmbodiedVQA|Llava)\.(\w+)`", text)
+    assert len(named) > 6 and [f"{kind}.{field}" for kind, field in named if field not in {f.name for f in fields(kinds[kind])}] == []
+    assert {kind.split("/")[0] for kind in KINDS} == set(GROUPS) and all(f"| {group} |" in text for group in GROUPS)
+    assert all(f"`{kind.split('/')[1]}`" in text for kind in KINDS if kind != "affordance/interact") and all(f"`{verb}`" in text for verb in INTERACT)
+    assert f"{ASKED_ABOUT} held-out pictures" in text
 
 
 def test_the_page_about_claims_loads_its_example(desk, capsys):
