@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from dataclasses import replace
 
 import metaworld
 import numpy as np
@@ -13,6 +14,8 @@ from praxia.geometry import camera as cameras
 from praxia.geometry import se3
 from praxia.geometry.scene import ObjectTruth, View
 from praxia.worlds.metaworld import EIGHT, GROUPS, MT10, TASKS, MetaWorld, drawn_starts, episode_seed, shared_starts, tasks_of
+from praxia.worlds.metaworld.perturb import TABLE
+from praxia.worlds.perturbations import draw
 from praxia.worlds.world import Episode
 
 
@@ -244,3 +247,60 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     monkeypatch.setitem(sys.modules, "metaworld", None)
     with pytest.raises(ConfigError, match=r"pip install praxia\[metaworld\]"):
         MetaWorld()
+
+
+# --- perturbations ------------------------------------------------------------------------------------------------------------------------
+
+
+def perturbed(task: str, category: str, kind: str, level: int, index: int = 0) -> Episode:
+    """The index-th start whose episode shows this kind of the category."""
+    seeds = (episode_seed(4242, i) for i in range(50))
+    found = [s for s in seeds if draw(Episode(task, s, f"{category}:1"), TABLE, "Meta-World").kind.name == kind]  # type: ignore[union-attr]
+    return Episode(task, found[index], f"{category}:{level}")
+
+
+@pytest.mark.parametrize(("category", "kind"), [(c, k.name) for c, kinds in TABLE.items() if c != "language" for k in kinds])
+def test_a_perturbation_changes_its_episode_and_leaves_nothing_behind(world: MetaWorld, category: str, kind: str):
+    strong, weak = (perturbed("drawer-open", category, kind, level) for level in (5, 1))
+    plain = Episode(strong.task, strong.seed)
+    pictures = []
+    for episode in (plain, weak, strong, strong, plain):
+        world.reset(episode)
+        pictures.append([view.image.astype(int) for view in world.render()])
+    before, little, much, again, after = pictures
+    assert all(map(np.array_equal, before, after)) and all(map(np.array_equal, much, again))
+    assert np.array_equal(before[1], much[1]) == (category in ("camera", "noise") or (category, kind) == ("background", "surroundings"))
+    if category not in ("camera", "robot"):  # these soon change all they can
+        assert 0 < np.abs(little[0] - before[0]).mean() < np.abs(much[0] - before[0]).mean()
+
+
+@pytest.mark.parametrize("kind", ["orbit", "distance", "look"])
+def test_a_moved_camera_is_calibrated_where_it_is(world: MetaWorld, kind: str):
+    world.reset(perturbed("push", "camera", kind, 4))
+    view = world.render(("scene",), depth=True, masks=True)[0]
+    assert view.mask is not None and view.depth is not None and view.camera is not None and view.camera.T_base_cam is not None
+    for thing in world.truth().objects:
+        v, u = np.nonzero(view.mask == thing.instance)
+        seen = cameras.unproject(view.camera.K, np.stack((u, v), -1), view.depth[v, u])
+        in_thing = se3.apply(se3.invert(thing.T_base_object) @ view.camera.T_base_cam, seen)
+        assert (np.abs(in_thing) < thing.size / 2 + 0.004).all()
+
+
+def test_the_hand_starts_elsewhere_and_the_expert_does_not_mind():
+    world = MetaWorld(tasks=EIGHT, limit=200, size=32)
+    for task in EIGHT:
+        world.reset(start(task, 1, seed=4242))
+        usual = world.state()
+        world.reset(replace(start(task, 1, seed=4242), perturbation="robot:5"))
+        assert np.linalg.norm(world.state()[:3] - usual[:3]) == pytest.approx(0.10, abs=0.02)
+        assert any(world.step(world.expert()).success for _ in range(200)), task
+    world.close()
+
+
+def test_words_are_said_otherwise_and_layout_is_refused(world: MetaWorld):
+    said = [world.reset(replace(start("door-open"), perturbation=f"language:{level}")) for level in range(6)]
+    assert len(set(said)) == 6 and all("open the door of the safe" in text for text in said) and len(said[5]) > len(said[4]) > len(said[3])
+    with pytest.raises(ConfigError, match="layout does not apply"):
+        world.reset(replace(start("door-open"), perturbation="layout:1"))
+    with pytest.raises(ConfigError, match="did you mean 'camera:3'"):
+        world.reset(replace(start("door-open"), perturbation="camra:3"))
