@@ -112,3 +112,28 @@ def test_two_datasets_of_one_robot_train_together(tabletop_data, praxia, tmp_pat
     (other / "dataset.yaml").write_text((other / "dataset.yaml").read_text().replace("name: tabletop", "name: other"))
     said = praxia("train", MICRO, "--data", tabletop_data, other, "--size", 32, "--stage", "warm", "--threads", 1, "--stages.warm.steps", 1)
     assert said.status == 0 and "50% from tabletop:action_chunk" in said.out and "50% from other:action_chunk" in said.out
+
+
+def test_eval_on_perturbed_episodes_prints_categories_and_levels(run, praxia, refused, tmp_path):
+    part = ("--categories", "camera", "language", "--levels", 2, 5, "--tasks", "reach", "--episodes", 6)
+    arguments = (
+        "eval",
+        run / "policy",
+        "--benchmark",
+        "tabletop-plus",
+        *part,
+        "--no-controls",
+        "--workers",
+        0,
+        "--size",
+        48,
+        "--out",
+        tmp_path / "eval",
+    )
+    results = json.loads(praxia(*arguments, "--json").out)
+    assert results["plan"]["name"] == "tabletop-plus, camera language, levels 2 5, 6 of 30 episodes a task, evenly drawn"
+    assert set(results["perturbed"]["per_category"]) == {"camera", "language"} and results["perturbed"]["unperturbed"]["episodes"] == 2
+    said = praxia(*arguments)
+    assert said.status == 0 and "evenly drawn" in said.out and "level 5" in said.out and "Total, weighted" in said.out
+    message = refused("eval", run / "policy", "--benchmark", "tabletop-plus", "--categories", "lihgt", "--workers", 0)
+    assert "did you mean 'light'" in message
