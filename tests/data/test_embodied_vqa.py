@@ -8,7 +8,7 @@ import pytest
 
 from praxia.data.sample import Sample
 from praxia.data.sample_transforms import RandomCrop, RandomShift
-from praxia.data.supervision import EmbodiedVQA
+from praxia.data.supervision import EmbodiedVQA, SceneGrounding
 from praxia.data.supervision.embodied_vqa import KINDS
 from praxia.data.supervision.questions.general import NUMBERS
 from praxia.data.supervision.questions.look import GROUPS
@@ -356,6 +356,14 @@ def test_registers_learn_where_tool_and_asked_things_are(moments):
     pixel, _ = seen_from(sample, named(sample, name).T_base_object[:3, 3])
     np.testing.assert_allclose(dense["positions_pixel"][1], pixel, atol=1e-3)
     assert dense["positions_valid"].tolist() == [True, True, False] and not ASKED.example(sample, question).dense
+
+
+def test_what_is_taught_beside_is_that_of_the_shown_views(moments):
+    beside = SceneGrounding()
+    example = replace(ASKED, beside=beside, positions=1)(moments[0], np.random.default_rng(0))
+    alone = beside(moments[0], np.random.default_rng(0))
+    assert example.phrases == alone.phrases and np.array_equal(example.dense["things_pixel"], alone.dense["things_pixel"])
+    assert example.prompt == ASKED(moments[0], np.random.default_rng(0)).prompt and "positions" in example.dense
 
 
 def test_it_is_plain_data_and_says_what_is_wrong():

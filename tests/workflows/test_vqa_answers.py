@@ -128,7 +128,7 @@ def test_the_declared_stage_learns_on_one_split_and_is_looked_at_with_another():
     declared = stage(("backbone", "tokens"), 2.0, positions=2)
     worlds = {source.data.world_args["split"] for source in declared.sources}, {source.data.world_args["split"] for source in declared.held_out}
     assert worlds == ({"pretrain"}, {"benchmark"}) and declared.minutes == 2.0
-    assert len(declared.objectives) == 3 and len(stage(("backbone",), 1.0).objectives) == 1
+    assert len(declared.objectives) == 4 and len(stage(("backbone",), 1.0).objectives) == 1
     assert declared.init_from[0].stage == base_vlm(("backbone",)).name and declared.init_from[0].parts == (("backbone", "backbone"),)
     words = set(vqa_words())
     names = questions("benchmark").absent

@@ -1,13 +1,14 @@
 """Embodied questions as a stage (PokeVLA stage 1, arXiv 2604.20834): on scenes of tabletop's pretrain split, looked at with the benchmark split."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.sample_transforms import RandomShift
-from praxia.data.supervision import EmbodiedVQA
+from praxia.data.supervision import EmbodiedVQA, SceneGrounding
 from praxia.data.supervision.questions import affordance, general, grounding, reasoning
-from praxia.objectives import GuidedAttention, NextToken, PositionRegression
+from praxia.objectives import Grounding, GuidedAttention, NextToken, PositionRegression
 from praxia.recipes.base_vlm import QUICKSTART_TASKS, from_stage
 from praxia.recipes.tabletop_contacts import contacts
 from praxia.recipes.words import world_words
@@ -46,10 +47,17 @@ def scenes(name: str, episodes: int, seed: int, **made: Any) -> Demonstrations:
 
 
 def stage(parts: tuple[str, ...], minutes: float, positions: int = 0) -> Stage:
-    """Trains these parts, from those of `base_vlm`. positions: as in `EmbodiedVQA`, for models whose registers read two views' places."""
-    asked, shift = questions("pretrain", positions), (RandomShift(),)
+    """Trains these parts, from those of `base_vlm`.
+
+    positions: as in `EmbodiedVQA`, for models with the readouts of Pose-VLA's `tiny`: they then also learn places and names, as in its stages.
+    """
+    asked, shift = replace(questions("pretrain", positions), beside=SceneGrounding() if positions else None), (RandomShift(),)
     stills, moves = scenes("pretrain", 300, seed=31, steps=1), scenes("pretrain", 25, seed=32, picture_every=5)
-    places = (Weighted(PositionRegression(beta=0.05), Constant(5.0)), Weighted(GuidedAttention(), Constant(0.2)))
+    places = (
+        Weighted(PositionRegression(beta=0.05), Constant(5.0)),
+        Weighted(GuidedAttention(), Constant(0.2)),
+        Weighted(Grounding(), Constant(0.3)),
+    )
     return Stage(
         name="embodied_vqa",
         sources=(Source(stills, asked, shift, weight=0.5), Source(moves, asked, shift, weight=0.5)),

@@ -1,6 +1,7 @@
 """embodied_vqa: questions with exact answers about a scene whose truth is known (PokeVLA stage 1, arXiv 2604.20834)."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class EmbodiedVQA:
     contacts: where things are acted on (a world's own table). surface: mask id of what things stand on.
     least_area: share of the picture that a thing must show to be asked about (12 pixels of 64 x 64).
     positions: views in whose frames register tokens also learn where tool and asked things are (`supervision.places`), 0 = none, as published.
+    beside: supervision that asks nothing (`SceneGrounding`), whose dense targets are taught on the same pictures in the same forward.
 
     Things are told apart by names; the target's name and goal must hold for the whole episode (tasks of one step).
     """
@@ -42,6 +44,7 @@ class EmbodiedVQA:
     surface: int = 0
     least_area: float = 12 / 64**2
     positions: int = 0
+    beside: Any = None
     name: str = "embodied_vqa"
 
     def __post_init__(self) -> None:
@@ -58,11 +61,17 @@ class EmbodiedVQA:
         return Needs(objects=True, masks=True, tool_path=True)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
-        """None if the view is missing, uncalibrated or without a mask, or nothing can be asked about it."""
+        """None if the view is missing, uncalibrated or without a mask, or nothing can be asked about it or taught beside."""
         weights = np.array(self.sizes)
         groups = rng.choice(GROUPS, size=int((weights > 0).sum()), replace=False, p=weights / weights.sum())
         question = self.question(sample, rng, tuple(map(str, groups)))
-        return None if question is None else self.example(sample, question)
+        if question is None:
+            return None
+        example = self.example(sample, question)
+        if self.beside is None:
+            return example
+        taught: Example | None = self.beside(example.sample, rng)
+        return replace(example, dense=example.dense | taught.dense, phrases=taught.phrases) if taught is not None else None
 
     def question(self, sample: Sample, rng: np.random.Generator, groups: tuple[str, ...] = GROUPS) -> Question | None:
         """A question of the first of the groups that has one; None if none has."""
