@@ -37,6 +37,7 @@ from praxia.specs import ActionSpec
 from praxia.stages.recipe import LinearDecay, Recipe, Source, Stage
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.workflows.train_recipe import ASKED_ABOUT
+from praxia.worlds.perturbations import STRENGTHS
 
 ROOT = Path(__file__).parents[2]
 SHORTER = ((r"(--stages\.robot\.steps|steps=)( ?)2000", r"\1\g<2>2"),)  # the only change: two steps instead of two thousand
@@ -168,6 +169,16 @@ def test_the_page_about_embodied_questions_runs_as_printed(capsys):
     assert {kind.split("/")[0] for kind in KINDS} == set(GROUPS) and all(f"| {group} |" in text for group in GROUPS)
     assert all(f"`{kind.split('/')[1]}`" in text for kind in KINDS if kind != "affordance/interact") and all(f"`{verb}`" in text for verb in INTERACT)
     assert f"{ASKED_ABOUT} held-out pictures" in text
+
+
+def test_the_page_about_perturbed_episodes_runs_as_printed_and_has_the_table_of_strengths(capsys):
+    text = (ROOT / "docs/tabletop_plus.md").read_text()
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+        exec(code, {})
+    assert "(96, 96, 3)" in capsys.readouterr().out
+    for category, kinds in STRENGTHS.items():
+        for kind in kinds:
+            assert f"| {category} | {kind.name} | {' · '.join(f'{s:g}' for s in kind.strengths)} | {kind.unit} | {kind.what} |" in text
 
 
 def test_the_page_about_claims_loads_its_example(desk, capsys):

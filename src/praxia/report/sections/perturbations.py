@@ -10,7 +10,7 @@ from praxia.report.perturbation_table import level_table
 from praxia.report.words import percent, title
 
 _WIDTH, _HEIGHT = 240, 150  # px of a panel's drawing, with room for the axes
-_LEFT, _TOP, _BOTTOM = 34, 10, 24
+_LEFT, _TOP, _BOTTOM = 42, 10, 24
 _COLOUR = "#0b6fa4"
 
 

@@ -40,8 +40,8 @@ def result(content: ReportContent) -> Markup:
 
 
 _INTERVALS = (
-    "In brackets: 95 % Wilson intervals in per cent, stratified by task, or by category of perturbations, for the mean. They cover the choice of episodes; "
-    "another training seed would give another policy."
+    "In brackets: 95 % Wilson intervals in per cent, stratified by task, or by category of perturbations, for the mean. "
+    "They cover the choice of episodes; another training seed would give another policy."
 )
 _TONE = {True: "good", False: "open", None: "open"}
 
