@@ -39,7 +39,7 @@ class TabletopGeometry:
     layers: int = 3
     heads: int = 4
     mlp_ratio: float = 3.0
-    hidden: int = 64
+    hidden: int = 32
     checkpoint: str = ""
     licence: str = "apache-2.0"
 
@@ -68,7 +68,9 @@ class TabletopGeometryNet(GeometryNet):
         self.places = nn.Parameter(0.1 * torch.randn(self.side**2, spec.width))
         self.camera_tokens = nn.Parameter(0.1 * torch.randn(2, spec.width))  # of the first view, of any other
         self.first = nn.Parameter(torch.zeros(2, spec.width))  # added to a view's patches: whether its frame is that of the points
-        self.own, self.all = (nn.ModuleList(Block(spec.width, spec.heads, spec.mlp_ratio, eps=1e-5) for _ in range(spec.layers)) for _ in range(2))
+        self.own, self.all = (
+            nn.ModuleList(Block(spec.width, spec.heads, spec.mlp_ratio, eps=1e-5, plain=True) for _ in range(spec.layers)) for _ in range(2)
+        )
         self.norm = nn.LayerNorm(spec.width)
         self.camera = nn.Sequential(nn.Linear(spec.width, spec.width), nn.GELU(), nn.Linear(spec.width, _CAMERA))
         steps = [max(8, spec.hidden // 2**step) for step in range(len(self.stem.widths))]

@@ -29,11 +29,14 @@ def split_heads(rows: Tensor, heads: int) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """One fused linear for queries, keys and values, in this order. qk_norm: epsilon of a LayerNorm over each head before turning, or None."""
+    """One fused linear for queries, keys and values, in this order. qk_norm: epsilon of a LayerNorm over each head before turning, or None.
 
-    def __init__(self, width: int, heads: int, qk_norm: float | None = None):
+    plain: matrix products and a softmax in place of the library's fused attention, whose backward is slower for few tokens on CPUs.
+    """
+
+    def __init__(self, width: int, heads: int, qk_norm: float | None = None, plain: bool = False):
         super().__init__()
-        self.heads = heads
+        self.heads, self.plain = heads, plain
         self.qkv = nn.Linear(width, 3 * width)
         self.q_norm, self.k_norm = (nn.Identity() if qk_norm is None else nn.LayerNorm(width // heads, eps=qk_norm) for _ in range(2))
         self.proj = nn.Linear(width, width)
@@ -44,7 +47,11 @@ class SelfAttention(nn.Module):
         query, key = self.q_norm(query).to(value.dtype), self.k_norm(key).to(value.dtype)
         if turn is not None:
             query, key = turn(query), turn(key)
-        return self.proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+        if self.plain:
+            mixed = torch.softmax(query * query.shape[-1] ** -0.5 @ key.mT, dim=-1).to(value.dtype) @ value
+        else:
+            mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.proj(mixed.transpose(1, 2).flatten(2))
 
 
 class LayerScale(nn.Module):
@@ -61,10 +68,19 @@ class LayerScale(nn.Module):
 class Block(nn.Module):
     """x + ls1(attention(norm1(x))), then x + ls2(mlp(norm2(x))). layer_scale: its first value, None = no such parameters."""
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float, eps: float, layer_scale: float | None = None, qk_norm: float | None = None):
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        mlp_ratio: float,
+        eps: float,
+        layer_scale: float | None = None,
+        qk_norm: float | None = None,
+        plain: bool = False,
+    ):
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=eps)
-        self.attn = SelfAttention(width, heads, qk_norm)
+        self.attn = SelfAttention(width, heads, qk_norm, plain)
         self.norm2 = nn.LayerNorm(width, eps=eps)
         self.mlp = Mlp(width, int(width * mlp_ratio), width)
         self.ls1, self.ls2 = (nn.Identity() if layer_scale is None else LayerScale(width, layer_scale) for _ in range(2))
