@@ -37,9 +37,9 @@ class Perturbation:
 
 
 def split_name(text: str) -> tuple[str, int]:
-    """(category, level) of a well-formed name; ("", 0) where nothing is perturbed."""
+    """(category, level) of a name; ("", 0) where it names no category at a level above 0."""
     category, _, level = text.partition(":")
-    return (category, int(level)) if category and int(level) else ("", 0)
+    return (category, int(level)) if category and level.isdigit() and int(level) else ("", 0)
 
 
 def draw(episode: Episode, table: Table, world: str) -> Perturbation | None:
