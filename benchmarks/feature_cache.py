@@ -19,14 +19,13 @@ from training import batch_of, spec
 
 from praxia.annotate.feature_cache import CachedFeatures
 from praxia.data.mixture import MicroBatch
-from praxia.models.geometry_nets.geometry_net import frozen
+from praxia.models.geometry_nets.geometry_net import frozen, pretrained
 from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.precision import compute, resolved
 from praxia.models.readouts import GeometryProjector
 from praxia.models.vla import PARTS, VLA
 from praxia.objectives import GeometryAlignment
 from praxia.policy.net_catalogue import net_spec
-from praxia.policy.net_folder import pretrained
 from praxia.recipes.pose_vla import tiny
 from praxia.stages.recipe import Weighted
 from praxia.train.checkpoint import Trainee

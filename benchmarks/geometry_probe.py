@@ -28,9 +28,9 @@ from praxia.data.supervision.scene_questions import visible_objects
 from praxia.data.supervision.supervision import Needs
 from praxia.files import write_json
 from praxia.geometry.se3 import apply, invert
+from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.models.vla import VLA
 from praxia.policy.net_catalogue import net_spec
-from praxia.policy.net_folder import pretrained
 from praxia.recipes.load import load_recipe
 from praxia.recipes.tabletop_geometry import ROLES, scenes
 from praxia.specs import ImageSpec

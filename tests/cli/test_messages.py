@@ -48,7 +48,12 @@ WRONG = [
     (("doctor", "--jsn"), "--json"),
     (("doctor", "--net", "vgtt"), "did you mean 'vggt'"),
     (("doctor", "--net", "."), ". holds no geometry net"),
+    (("doctor", "--checkpoint", "some.pt"), "says nothing without the net it is of"),
     (("annotate", "feature"), "did you mean 'features'"),
+    (("annotate", "features", "no/such", "--net", "vggt", "--batch", "0"), "--batch is 0; expected at least 1"),
+    (("annotate", "features", "no/such", "--net", "vggt", "--size", "-1"), "--size is -1"),
+    (("annotate", "features", "no/such", "--net", ".", "--checkpoint", "x"), "has weights of its own; leave out --checkpoint"),
+    (("train", "tabletop_geometry", "--data", "no/such"), "learns no actions"),
     (("annotate", "features", "no/such", "--net", "vggt", "--license-policy", "commercial"), "not for commercial use; use vggt-commercial"),
     (("annotate", "features", "no/such", "--net", "vggt"), "dataset folder no/such does not exist"),
     (("claims", "pose_vl"), "did you mean 'pose_vla'"),
@@ -111,7 +116,8 @@ def test_info_counts_what_the_samples_of_a_stage_run(praxia):
 def test_doctor_says_what_a_geometry_net_may_be_used_for(praxia):
     checks = {check["name"]: check for check in json.loads(praxia("doctor", "--net", "cut3r", "--json").out)}
     assert "793.3 M parameters" in checks["net"]["found"] and "metres" in checks["net"]["found"]
-    assert "CC BY-NC-SA 4.0" in checks["licence"]["found"] and "tabletop_geometry" in checks["licence"]["fix"]
+    licence = checks["licence of cut3r"]
+    assert "CC BY-NC-SA 4.0" in licence["found"] and "tabletop_geometry" in licence["fix"]
     assert checks["weights"]["status"] == "missing" and "--checkpoint" in checks["weights"]["fix"]
 
 

@@ -8,7 +8,7 @@ from praxia.data.collate import view_batch
 from praxia.data.supervision import SceneGeometry
 from praxia.data.supervision.supervision import Needs
 from praxia.data.true_geometry import true_geometry
-from praxia.errors import DataError
+from praxia.errors import ConfigError, DataError
 from praxia.geometry.camera import project
 from praxia.geometry.image_transform import apply_to_view, crop, realise
 from praxia.specs import ImageSpec
@@ -90,5 +90,7 @@ def test_scene_geometry_shows_the_named_views_in_their_order(tabletop_source):
     rng = np.random.default_rng(0)
     example = SceneGeometry(("wrist", "head"))(sample, rng)
     assert [view.role for view in example.sample.views] == ["wrist", "head"] and example.prompt is None
-    assert SceneGeometry(("head", "head_2"))(sample, rng) is None, "a view is missing"
-    assert SceneGeometry()(tabletop_source.sample(0, Needs()), rng) is None, "no depth was read"
+    with pytest.raises(ConfigError, match="unknown view 'head_2'; did you mean 'head'"):
+        SceneGeometry(("head", "head_2"))(sample, rng)
+    with pytest.raises(DataError, match="view 'head' has no depth"):
+        SceneGeometry()(tabletop_source.sample(0, Needs()), rng)

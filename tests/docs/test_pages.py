@@ -16,6 +16,7 @@ from praxia.cli import arguments
 from praxia.cli.main import main
 from praxia.data.card import read_card, write_card
 from praxia.data.readers import Llava
+from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews
 from praxia.data.supervision import ActionChunk, EmbodiedVQA, ObjectPoses, Waypoints
 from praxia.data.supervision.embodied_vqa import KINDS
@@ -88,7 +89,8 @@ def test_the_page_about_your_own_dataset_runs_as_printed(desk, tabletop_data, mo
                 write_card(desk / "my_data", card)  # the person at the desk has completed it
                 assert spec.width == 3 and spec.rate_hz == 10
     out = capsys.readouterr().out
-    assert "drafted my_data/dataset.yaml" in out and "sound" in out and "55 samples" in out
+    steps = len(Recorded(str(tabletop_data)).open())  # physics differs in the last bits from processor to processor
+    assert "drafted my_data/dataset.yaml" in out and "sound" in out and f"{steps} samples" in out
     assert names["actions"].shape == (16, 7)
 
 

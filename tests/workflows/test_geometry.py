@@ -1,5 +1,7 @@
 """A geometry net from its recipe to its folder, its report and its use as a teacher; micro size, real data and training."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -7,10 +9,12 @@ import torch
 from safetensors import safe_open
 from tests.recipes.micro_recipe import micro
 
+from praxia.cli.annotate import main as annotate
 from praxia.data.recorded import Recorded
 from praxia.data.supervision import ActionChunk, SceneGeometry
 from praxia.errors import CheckpointError, ConfigError
-from praxia.files import read_json
+from praxia.files import read_json, write_json
+from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.geometry_nets.vggt.vggt import VGGT
 from praxia.models.readouts import GeometryProjector
@@ -18,8 +22,7 @@ from praxia.models.spec import ModelSpec
 from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.objectives import FlowMatching, GeometryAlignment, ReconstructionLoss
 from praxia.policy import Policy
-from praxia.policy.net_catalogue import net_spec
-from praxia.policy.net_folder import pretrained
+from praxia.policy.net_catalogue import net_licences, net_spec
 from praxia.recipes import tabletop_geometry
 from praxia.stages.recipe import InitFrom, Recipe, Source, Stage, Teacher, Weighted
 from praxia.train.optimiser import AdamW
@@ -178,3 +181,37 @@ def test_a_trained_net_becomes_a_frozen_encoder_that_stays_in_the_policy(tableto
     assert all(torch.equal(kept[name], value) for name, value in net.state_dict().items())
     licences = policy.metadata["licences"]
     assert licences["geometry net tabletop"] == "apache-2.0" and licences["tabletop"] == "Apache-2.0"
+
+
+def test_an_encoder_whose_spec_names_weights_has_them_from_the_first_step(trained, tabletop_data, tmp_path):
+    recipe, spec = micro(str(tabletop_data)), net_spec(str(trained.geometry))
+    model = replace(recipe.model, adapters=(GeometryFusion(encoder=spec, heads=4),))
+    fusing = replace(recipe.stages[0], parts=("backbone", "adapters", "head"), frozen=("adapters.0.encoder.*",), steps=1)
+    run = train_recipe(replace(recipe, model=model, stages=(fusing,)), tmp_path / "run", QUIET)
+    kept, net = Policy.load(run.policy).model.adapters[0].encoder.state_dict(), pretrained(spec)
+    assert all(torch.equal(kept[name], value) for name, value in net.state_dict().items())
+
+
+def test_licences_of_what_a_net_learnt_from_travel_with_it(trained, tabletop_data, tmp_path):
+    folder = tmp_path / "net"
+    shutil.copytree(trained.geometry, folder)
+    facts = read_json(folder / "geometry.json")
+    write_json(folder / "geometry.json", facts | {"licences": [["their scenes", "cc-by-nc-4.0"]]})
+    with pytest.raises(ConfigError, match=r"their scenes \(cc-by-nc-4.0\): not for commercial use"):
+        annotate_features(tabletop_data, str(folder), license_policy="commercial")
+    recipe = micro(str(tabletop_data))
+    taught = replace(recipe.stages[0], teachers=(Teacher("geometry", net_spec(str(folder))),))
+    with pytest.raises(ConfigError, match="their scenes"):
+        train_recipe(replace(recipe, stages=(taught,)), tmp_path / "run", QUIET, license_policy="commercial")
+
+
+def test_weights_of_a_public_name_keep_its_licence():
+    assert net_spec("vggt-commercial", "facebook/VGGT-1B").licence == "cc-by-nc-4.0"
+    with pytest.raises(ConfigError, match="its publisher says 'cc-by-nc-4.0'"):
+        net_licences(VGGT(checkpoint="facebook/VGGT-1B", licence="mit"))
+
+
+def test_annotate_prints_json(trained, tabletop_data, capsys):
+    annotate(["features", str(tabletop_data), "--net", str(trained.geometry), "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert said["hits"] + said["misses"] == said["samples"] > 0

@@ -21,6 +21,7 @@ from praxia.data.pixels import canvas_transform, view_pixels
 from praxia.data.resampling import homogeneous
 from praxia.files import write_atomic
 from praxia.models.geometry_nets.geometry_net import GeometryFeatures, GeometryNet
+from praxia.models.geometry_nets.net_folder import without_weights
 from praxia.registry import to_json
 
 
@@ -45,7 +46,7 @@ class CachedFeatures:
 
     def __init__(self, net: GeometryNet, spec: Any, precision: str, folder: Path | None = None):
         self.net, self.counts = net, Counts()
-        name = hashlib.blake2b(repr((to_json(replace(spec, checkpoint="")), precision)).encode(), digest_size=8)
+        name = hashlib.blake2b(repr((to_json(without_weights(spec)), precision)).encode(), digest_size=8)
         name.update(weights_digest(net))
         self.folder = (folder or cache_folder("features")) / name.hexdigest()
         self._lock = threading.Lock()
@@ -77,6 +78,8 @@ class CachedFeatures:
             size, found = path.stat().st_size, load_file(path)
         except (OSError, SafetensorError):
             return None
+        if {"patches", "special"} - found.keys():
+            return None
         self._count(hits=1, size=size)
         return found
 
@@ -98,7 +101,7 @@ def weights_digest(net: GeometryNet) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(net.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.digest()
 
 

@@ -1,7 +1,7 @@
 """praxia annotate features: look at a dataset with a geometry net once, so that training need not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +58,6 @@ def main(arguments: Sequence[str]) -> None:
         resolve_device(options.device), options.license_policy,
     )  # fmt: skip
     if options.json:
-        print_json(done)
+        print_json({"samples": done.samples, "folder": str(done.folder), **asdict(done.counts)})
     else:
         print(f"{done.samples} samples of {options.dataset}: {done.counts}\nkept in {done.folder}")

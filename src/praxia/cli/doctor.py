@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from praxia.cli.arguments import parse, print_json
+from praxia.errors import ConfigError
 from praxia.workflows.diagnose import diagnose, net_checks
 
 
@@ -22,6 +23,8 @@ class Doctor:
 def main(arguments: Sequence[str]) -> None:
     """Parse, diagnose, print."""
     options = parse(Doctor, "doctor", arguments, "What this machine can do, what is missing, and the fix.")
+    if options.checkpoint and not options.net:
+        raise ConfigError(f"--checkpoint {options.checkpoint} says nothing without the net it is of; add --net vggt or another")
     checks = net_checks(options.net, options.checkpoint) if options.net else diagnose()
     if options.json:
         print_json(checks)

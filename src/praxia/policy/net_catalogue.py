@@ -6,8 +6,8 @@ from typing import Any
 
 from praxia.errors import ConfigError, unknown
 from praxia.models.geometry_nets.cut3r.cut3r import CUT3R
+from praxia.models.geometry_nets.net_folder import DESCRIPTION, read_description, read_spec
 from praxia.models.geometry_nets.vggt.vggt import VGGT
-from praxia.policy.net_folder import read_spec
 
 OURS = "tabletop_geometry"
 
@@ -54,20 +54,41 @@ def public_net(name: str) -> PublicNet | None:
 
 def net_name(spec: Any) -> str:
     """What a net is called in lists of licences: its public name, or its kind and where its weights are."""
-    public = next((net.name for net in PUBLIC if net.spec.licence == spec.licence and type(net.spec) is type(spec)), "")
-    return public or " ".join(filter(None, ("geometry net", spec.kind.split("/")[-1], spec.checkpoint)))
+    checkpoint = getattr(spec, "checkpoint", "")
+    public = next((net.name for net in PUBLIC if net.spec.checkpoint == checkpoint and type(net.spec) is type(spec)), "")
+    return public or " ".join(filter(None, ("geometry net", spec.kind.split("/")[-1], checkpoint)))
+
+
+def net_licences(spec: Any) -> dict[str, str]:
+    """Licences that come with a net: of its weights, and of what went into them where it was trained here.
+
+    Raises ConfigError where a spec gives weights of a public name another licence than their publisher does.
+    """
+    checkpoint = getattr(spec, "checkpoint", "")
+    public = next((net for net in PUBLIC if net.spec.checkpoint == checkpoint), None)
+    if public is not None and public.spec.licence != spec.licence:
+        raise ConfigError(f"{type(spec).__name__}.licence of {checkpoint} is {spec.licence!r}; its publisher says {public.spec.licence!r}")
+    folder = Path(checkpoint).expanduser()
+    inside = dict(read_description(folder).get("licences", ())) if checkpoint and (folder / DESCRIPTION).is_file() else {}
+    name = net_name(spec)
+    return {name: spec.licence} | {f"{name}: {what}": licence for what, licence in inside.items()}
 
 
 def net_spec(name: str, checkpoint: str = "") -> Any:
     """Spec of a net by its public name, with other weights if `checkpoint` names them, or of the net in a folder.
 
-    Raises ConfigError for an unknown name, CheckpointError for a folder that holds no net.
+    Weights of another public name keep that name's licence. Raises ConfigError for an unknown name, CheckpointError for a folder without a net.
     """
     if (public := public_net(name)) is not None:
-        return replace(public.spec, checkpoint=checkpoint) if checkpoint else public.spec
-    if Path(name).is_dir():
-        return read_spec(Path(name))
-    raise ConfigError(
-        f"{unknown('geometry net', name, [net.name for net in PUBLIC])}, or the folder of a net trained here: `praxia train {OURS}` (minutes on two "
-        f"cores, Apache-2.0; it knows the embedded tabletop and nothing else) leaves it in runs/{OURS}/geometry"
-    )
+        if not checkpoint:
+            return public.spec
+        known = next((net.spec.licence for net in PUBLIC if net.spec.checkpoint == checkpoint), public.spec.licence)
+        return replace(public.spec, checkpoint=checkpoint, licence=known)
+    if not Path(name).is_dir():
+        raise ConfigError(
+            f"{unknown('geometry net', name, [net.name for net in PUBLIC])}, or the folder of a net trained here: `praxia train {OURS}` (minutes on "
+            f"two cores, Apache-2.0; it knows the embedded tabletop and nothing else) leaves it in runs/{OURS}/geometry"
+        )
+    if checkpoint:
+        raise ConfigError(f"the net in {name} has weights of its own; leave out --checkpoint {checkpoint}, or name a public net with it")
+    return read_spec(Path(name))

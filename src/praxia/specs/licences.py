@@ -52,5 +52,5 @@ def check_licences(licences: Mapping[str, str], policy: LicensePolicy, instead: 
         raise ConfigError(
             f"--license-policy {policy} refuses {len(faults)} of {len(licences)} ingredients:\n  "
             + "\n  ".join(faults)
-            + "\n  fix: replace them, write the licence of your own data into its dataset.yaml, or choose another policy"
+            + "\n  fix: replace them, or choose another policy; the licence of data of your own stands in its dataset.yaml"
         )

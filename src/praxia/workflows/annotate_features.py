@@ -12,10 +12,10 @@ from praxia.data.collate import view_batch
 from praxia.data.progress import progress
 from praxia.data.recorded import Recorded
 from praxia.data.supervision.supervision import Needs
-from praxia.errors import DataError
+from praxia.errors import ConfigError, DataError
+from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.models.precision import Precision, compute, resolved
-from praxia.policy.net_catalogue import net_spec, public_net
-from praxia.policy.net_folder import pretrained
+from praxia.policy.net_catalogue import PUBLIC, net_licences, net_spec
 from praxia.specs.licences import LicensePolicy, check_licences
 
 
@@ -41,8 +41,12 @@ def annotate_features(
 ) -> Annotated:
     """The same call again reads what is there. Raises ConfigError for a net that is unknown or refused, DataError for a dataset without pictures
     or where the disk is too small."""
-    spec, public = net_spec(net, checkpoint), public_net(net)
-    check_licences({net: spec.licence}, license_policy, {net: public.instead} if public else None)
+    if batch < 1:
+        raise ConfigError(f"--batch is {batch}; expected at least 1")
+    if size < 0:
+        raise ConfigError(f"--size is {size}; expected a number of pixels, or 0 for pictures as stored")
+    spec = net_spec(net, checkpoint)
+    check_licences(net_licences(spec), license_policy, {public.name: public.instead for public in PUBLIC})
     source = Recorded(str(dataset), roles, size).open()
     if not len(source) or not source.cameras:
         raise DataError(f"{dataset} has no pictures to look at; check its dataset.yaml with `praxia data verify {dataset}`")

@@ -46,10 +46,20 @@ class Assembly:
         for part in self.model.checkpoints:
             if (built := getattr(model, part)) is not None and part not in handed_on:
                 built.load_checkpoint()
+        self._load_nets(model, handed_on)
         if model.backbone is not None:
             model.backbone.resize_vocabulary(self.vocabulary_size)
             model.backbone.bind(self.tokenizer)
         return model
+
+    def _load_nets(self, model: VLA, handed_on: set[str]) -> None:
+        """Weights of geometry nets inside the model whose specs name some, unless an earlier stage hands them on."""
+        for i, (spec, adapter) in enumerate(zip(self.model.adapters, model.adapters)):
+            named = getattr(getattr(spec, "encoder", None), "checkpoint", "")
+            if named and not {f"adapters.{i}.encoder", f"adapters.{i}", "adapters"} & handed_on:
+                adapter.get_submodule("encoder").load_checkpoint()  # type: ignore[operator]
+        if model.geometry is not None and getattr(self.model.geometry, "checkpoint", "") and "geometry" not in handed_on:
+            model.geometry.load_checkpoint()
 
     def collate(self, model: VLA) -> Collate:
         """What turns examples into this model's batches."""

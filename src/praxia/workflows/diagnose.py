@@ -15,10 +15,10 @@ from huggingface_hub import try_to_load_from_cache
 from praxia.cores import usable_cores
 from praxia.data.cache import cache_folder
 from praxia.errors import CheckpointError, ConfigError
+from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.models.geometry_nets.vggt.vggt import PUBLIC_FILES
 from praxia.models.precision import multiplies_bf16
-from praxia.policy.net_catalogue import net_spec, public_net
-from praxia.policy.net_folder import pretrained
+from praxia.policy.net_catalogue import PUBLIC, net_licences, net_spec, public_net
 from praxia.specs.licences import commercial_use
 
 
@@ -40,21 +40,28 @@ def diagnose() -> list[Check]:
 
 def net_checks(name: str, checkpoint: str = "") -> list[Check]:
     """What a geometry net is: size, licence and what that permits, whether its weights can be read here. Nothing of it is allocated."""
-    spec, public = net_spec(name, checkpoint), public_net(name)
+    spec, named = net_spec(name, checkpoint), public_net(name)
     with torch.device("meta"):
         net = spec.build()
     parameters = sum(p.numel() for p in net.parameters())
     lengths = "metres" if net.metric else "lengths up to a scale"
-    permitted = {True: "commercial use permitted", False: "not for commercial use", None: "nobody has looked up what it permits"}
-    uses = public.uses if public else permitted[commercial_use(spec.licence)]
-    strict = commercial_use(spec.licence) is not True
-    instead = f"for commercial work: {public.instead}" if public and strict else ""
-    checks = [
+    return [
         Check("net", "ok", f"{type(spec).__name__}, {parameters / 1e6:,.1f} M parameters, {4 * parameters / 1e9:.2f} GB in fp32, {lengths}"),
         Check("features", "ok", f"{net.width} channels, pictures of {net.image_spec.size} px ({net.image_spec.fit})"),
-        Check("licence", "note" if strict else "ok", f"{spec.licence}: {uses}", instead),
+        *(_licence(what, licence, spec) for what, licence in net_licences(spec).items()),
+        _weights(spec, f" ({named.source})" if named and not checkpoint else ""),
     ]
-    return [*checks, _weights(spec, f" ({public.source})" if public else "")]
+
+
+def _licence(what: str, licence: str, spec: Any) -> Check:
+    """What a licence that comes with a net permits."""
+    public = next((net for net in PUBLIC if net.spec.checkpoint == spec.checkpoint), None)
+    permitted = commercial_use(licence)
+    words = {True: "commercial use permitted", False: "not for commercial use", None: "nobody has looked up what it permits"}
+    assumed = " (that of the named net; the file itself says nothing)" if public is None and not Path(spec.checkpoint).is_dir() else ""
+    instead = f"for commercial work: {public.instead}" if public and permitted is not True else ""
+    uses = public.uses if public else words[permitted]
+    return Check(f"licence of {what}", "ok" if permitted else "note", f"{licence}: {uses}{assumed}", instead)
 
 
 def _weights(spec: Any, source: str) -> Check:

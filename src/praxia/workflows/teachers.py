@@ -4,9 +4,8 @@ import torch
 
 from praxia.annotate.feature_cache import CachedFeatures
 from praxia.errors import CheckpointError
-from praxia.models.geometry_nets.geometry_net import GeometryNet, frozen
+from praxia.models.geometry_nets.geometry_net import GeometryNet, frozen, pretrained
 from praxia.models.precision import resolved
-from praxia.policy.net_folder import pretrained
 from praxia.stages.recipe import Stage, Teacher
 from praxia.stages.run_directory import RunDirectory
 from praxia.stages.weights import load_state, read_weights

@@ -22,7 +22,7 @@ from praxia.models.spec import HistoryToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Policy, PolicyConfig
 from praxia.policy.config import STATISTICS, git_commit, package_versions
-from praxia.policy.net_catalogue import PUBLIC, net_name
+from praxia.policy.net_catalogue import PUBLIC, net_licences
 from praxia.policy.net_folder import save_net
 from praxia.specs.licences import LicensePolicy, check_licences
 from praxia.stages import shared
@@ -84,10 +84,12 @@ def train_recipe(
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no sources; give it one, e.g. Source(None, ActionChunk(16))")
         if any(source.data is None for source in stage.sources):
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no data; give it with --data FOLDER (a dataset with its card)")
+    refusable = {net.name: net.instead for net in PUBLIC}
+    check_licences(declared_licences(recipe), license_policy, refusable)  # before minutes of making data
     group = ranks()
     with group.main_first():  # what opening makes (demonstrations, frame stores) is then there for all
         assembly = assemble(recipe)
-    check_licences(ingredients(assembly), license_policy, {net.name: net.instead for net in PUBLIC})
+    check_licences(ingredients(assembly), license_policy, refusable)
     vocabulary = ""
     if assembly.tokenizer is not None:  # number tokens mean what their bins were fitted to
         vocabulary = fingerprint([sorted(assembly.tokenizer.get_vocab().items()), assembly.model.vocabulary])
@@ -236,11 +238,17 @@ def _provenance(assembly: Assembly, run: RunDirectory) -> dict[str, Any]:
 
 
 def ingredients(assembly: Assembly) -> dict[str, str]:
-    """Licence of everything that goes into the weights: checkpoints, datasets, frozen nets that look or teach."""
+    """Licence of everything that goes into the weights: checkpoints, datasets that are learnt from, frozen nets that look or teach."""
     recipe = assembly.recipe
+    learnt = {id(assembly.sources[source.data]) for stage in recipe.stages for source in stage.sources}
+    return declared_licences(recipe) | _licences([source for source in assembly.sources.values() if id(source) in learnt])
+
+
+def declared_licences(recipe: Recipe) -> dict[str, str]:
+    """What a recipe says of licences before any data is opened: checkpoints and frozen nets."""
     nets = [teacher.net for stage in recipe.stages for teacher in stage.teachers if not teacher.stage]
     nets += [adapter.encoder for adapter in recipe.model.adapters if hasattr(adapter, "encoder")]
-    return dict(recipe.licences) | _licences(tuple(assembly.sources.values())) | {net_name(net): net.licence for net in nets}
+    return dict(recipe.licences) | {name: licence for net in nets for name, licence in net_licences(net).items()}
 
 
 def _licences(sources: Sequence[SampleSource]) -> dict[str, str]:
@@ -275,6 +283,8 @@ def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
     Sources that teach no actions are kept where they have data of their own (stage 0); what was asked about the replaced data is asked about
     the new one if it knows the answers (objects and calibration), and left out otherwise. size: longer side the pictures are kept at, 0 = as stored.
     """
+    if not any(s.data is None or s.supervision.needs.horizon for stage in recipe.stages for s in stage.sources):
+        raise ConfigError(f"recipe {recipe.name!r} learns no actions: there is nothing that --data could take the place of; leave it out")
     data = [Recorded(str(folder), size=size) for folder in folders]
     opened = [d.open() for d in data]
     shares = temperature_weights([len(d) for d in opened])

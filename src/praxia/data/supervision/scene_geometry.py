@@ -7,6 +7,7 @@ import numpy as np
 
 from praxia.data.sample import Sample
 from praxia.data.supervision.supervision import Example, Needs, posed_slots
+from praxia.errors import ConfigError, DataError, unknown
 from praxia.registry import register
 
 
@@ -24,13 +25,17 @@ class SceneGeometry:
         """Depth."""
         return Needs(depth=True)
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
-        """None if a view is missing, or has no depth or no calibration."""
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Example:
+        """Raises ConfigError for a role that the sample has no view of, DataError for a view without depth or calibration."""
         views = sample.views
         if self.roles:
             by_role = {view.role: view for view in views}
-            views = tuple(by_role[role] for role in self.roles if role in by_role)
-        known = len(posed_slots(replace(sample, views=views))) == len(views) and all(v.valid and v.depth is not None for v in views)
-        if not views or not known or len(views) < len(self.roles):
-            return None
+            if missing := [role for role in self.roles if role not in by_role]:
+                raise ConfigError(f"SceneGeometry.roles: {unknown('view', missing[0], by_role)}")
+            views = tuple(by_role[role] for role in self.roles)
+        posed = posed_slots(replace(sample, views=views))
+        for i, view in enumerate(views):
+            lacks = "picture" if not view.valid else "depth" if view.depth is None else "calibration" if i not in posed else ""
+            if lacks:
+                raise DataError(f"view {view.role!r} has no {lacks}, which a geometry net learns from; record it, or name other SceneGeometry.roles")
         return Example(replace(sample, views=views), None)

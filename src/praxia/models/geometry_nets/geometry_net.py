@@ -76,6 +76,15 @@ class GeometryNet(nn.Module, ABC):
         return GeometryFeatures(patches, special, transform, self.image_spec.size)
 
 
+def pretrained(spec: Any) -> GeometryNet:
+    """The net of a spec with the weights its `checkpoint` names, frozen. Raises ConfigError without one, CheckpointError if it cannot be read."""
+    if not getattr(spec, "checkpoint", ""):
+        raise ConfigError(f"{type(spec).__name__}.checkpoint is empty: a geometry net with random weights knows nothing; name a folder or a file")
+    net = spec.build()
+    net.load_checkpoint()
+    return frozen(net)
+
+
 def frozen(net: GeometryNet) -> GeometryNet:
     """The net with gradients off; its owner keeps it in evaluation mode."""
     return net.eval().requires_grad_(False)

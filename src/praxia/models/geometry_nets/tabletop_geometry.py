@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from praxia.errors import CheckpointError, ConfigError
+from praxia.errors import ConfigError
+from praxia.models.checkpoint_file import fit
 from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction
-from praxia.models.geometry_nets.rope_2d import check_heads
+from praxia.models.geometry_nets.net_folder import read_weights
+from praxia.models.geometry_nets.poses import intrinsics, rigid
 from praxia.models.geometry_nets.skip_decoder import SkipDecoder
 from praxia.models.geometry_nets.transformer_blocks import Block, full_precision
 from praxia.models.vision.conv_stem import ConvStem
@@ -44,9 +46,13 @@ class TabletopGeometry:
     licence: str = "apache-2.0"
 
     def __post_init__(self) -> None:
+        for name in ("image_size", "patch_size", "width", "layers", "heads", "hidden"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"TabletopGeometry.{name} is {getattr(self, name)}; expected at least 1")
         if self.image_size % self.patch_size:
             raise ConfigError(f"TabletopGeometry.image_size {self.image_size} is no multiple of patch_size {self.patch_size}")
-        check_heads("TabletopGeometry.heads", self.width, self.heads)
+        if self.width % self.heads:
+            raise ConfigError(f"TabletopGeometry.width {self.width} cannot be shared by {self.heads} heads; use a multiple")
 
     def build(self) -> "TabletopGeometryNet":
         """The module with random weights."""
@@ -77,10 +83,8 @@ class TabletopGeometryNet(GeometryNet):
         self.dense = SkipDecoder(spec.width, self.stem.widths, steps, _DENSE)
 
     def load_checkpoint(self) -> None:
-        raise CheckpointError(
-            f"TabletopGeometry.checkpoint {self.spec.checkpoint!r} is no folder of a trained net; `praxia train tabletop_geometry` leaves one in "
-            "runs/tabletop_geometry/geometry"
-        )
+        """Take the weights of the folder that the spec names. Raises CheckpointError."""
+        fit(self, read_weights(self.spec), f"TabletopGeometry.checkpoint {self.spec.checkpoint!r}")
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels [B, V, 3, S, S] -> patch features [B, V, h, w, C] and the camera token [B, V, 1, C], normalised."""
@@ -128,14 +132,10 @@ def _pose(camera: Tensor) -> Tensor:
     x = F.normalize(camera[..., 3:6] + torch.tensor([1.0, 0.0, 0.0], device=camera.device), dim=-1)
     y = camera[..., 6:9] + torch.tensor([0.0, 1.0, 0.0], device=camera.device)
     y = F.normalize(y - (x * y).sum(-1, keepdim=True) * x, dim=-1)
-    upper = torch.stack([x, y, torch.linalg.cross(x, y), camera[..., :3]], dim=-1)
-    last = torch.tensor([0.0, 0.0, 0.0, 1.0], device=camera.device).expand(*camera.shape[:-1], 1, 4)
-    return torch.cat([upper, last], dim=-2)
+    return rigid(torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1), camera[..., :3])
 
 
 def _intrinsics(log_focal: Tensor, side: int) -> Tensor:
     """K [..., 3, 3] of a square whose principal point is its middle; log_focal: of the focal length in sides."""
-    focal, zero = side * log_focal.exp(), torch.zeros_like(log_focal)
-    centre, one = torch.full_like(log_focal, (side - 1) / 2), torch.ones_like(log_focal)
-    rows = [torch.stack(row, dim=-1) for row in ((focal, zero, centre), (zero, focal, centre), (zero, zero, one))]
-    return torch.stack(rows, dim=-2)
+    focal, middle = side * log_focal.exp(), (side - 1) / 2
+    return intrinsics(focal, focal, middle, middle)
