@@ -107,7 +107,7 @@ def test_views_in_any_number_and_no_memory(trained):
 def test_the_report_shows_what_it_sees(trained):
     text = run_report(trained).read_text()
     assert 'id="result"' not in text and 'id="rollouts"' not in text, "there is no policy to judge"
-    assert 'id="geometry"' in text and "depth, AbsRel" in text and "not looking" in text and "median error" in text
+    assert 'id="geometry"' in text and "depth, AbsRel" in text and "without looking" in text and "median error of depth: head" in text
 
 
 @pytest.mark.parametrize("cached", [True, False])
