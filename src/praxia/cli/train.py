@@ -69,6 +69,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def _train(options: Train, rest: Sequence[str], device: str) -> None:
     recipe, group = load_recipe(options.recipe, options.preset), ranks()
+    if options.data and not any(s.data is None or s.supervision.needs.horizon for stage in recipe.stages for s in stage.sources):
+        raise ConfigError(f"recipe {recipe.name!r} learns no actions: there is nothing that --data could take the place of; leave it out")
     with group.main_first():
         recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest, flag_names(Train))
     recipe = replace(recipe, preset=options.preset)

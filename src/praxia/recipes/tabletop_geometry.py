@@ -39,7 +39,7 @@ def stage(minutes: float = 15.0) -> Stage:
         minutes=minutes,
         batch=16,
         shared=True,
-        optimiser=AdamW(lr=2e-3, warmup=100),
+        optimiser=AdamW(lr=1.5e-3, warmup=100),
         validate_every=1000,
     )
 

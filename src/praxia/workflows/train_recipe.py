@@ -283,8 +283,6 @@ def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
     Sources that teach no actions are kept where they have data of their own (stage 0); what was asked about the replaced data is asked about
     the new one if it knows the answers (objects and calibration), and left out otherwise. size: longer side the pictures are kept at, 0 = as stored.
     """
-    if not any(s.data is None or s.supervision.needs.horizon for stage in recipe.stages for s in stage.sources):
-        raise ConfigError(f"recipe {recipe.name!r} learns no actions: there is nothing that --data could take the place of; leave it out")
     data = [Recorded(str(folder), size=size) for folder in folders]
     opened = [d.open() for d in data]
     shares = temperature_weights([len(d) for d in opened])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 class SkipDecoder(nn.Module):
     """Tokens [M, h, w, width] -> [M, channels, S, S], where every step doubles the side and adds the stem's grid of that side; the last one adds
-    the pixels with their places in the picture (arXiv 1807.03247).
+    the pixels with their places in the picture (arXiv 1807.03247). Zeros at first.
 
     stem: channels of the stem's grids, from fine (S / 2) to coarse (the tokens' own side). hidden: channels after each step, from coarse to fine.
     """
@@ -24,6 +24,8 @@ class SkipDecoder(nn.Module):
         for convolution in (*self.up, *self.skip, *self.mix):  # the library's first values would shrink what passes step by step
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="linear")  # type: ignore[arg-type]
         self.out = nn.Conv2d(hidden[-1], channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, tokens: Tensor, grids: Sequence[Tensor], pixels: Tensor) -> Tensor:
         """grids: [M, side, side, C] of the stem from fine to coarse; pixels: [M, 3, S, S]."""

@@ -37,9 +37,9 @@ class TabletopGeometry:
 
     image_size: int = 64
     patch_size: int = 8
-    width: int = 128
+    width: int = 160
     layers: int = 3
-    heads: int = 4
+    heads: int = 5
     mlp_ratio: float = 3.0
     hidden: int = 32
     checkpoint: str = ""
@@ -79,8 +79,9 @@ class TabletopGeometryNet(GeometryNet):
         )
         self.norm = nn.LayerNorm(spec.width)
         self.camera = nn.Sequential(nn.Linear(spec.width, spec.width), nn.GELU(), nn.Linear(spec.width, _CAMERA))
+        self.coarse = nn.Linear(spec.width, _DENSE * spec.patch_size**2)
         steps = [max(8, spec.hidden // 2**step) for step in range(len(self.stem.widths))]
-        self.dense = SkipDecoder(spec.width, self.stem.widths, steps, _DENSE)
+        self.fine = SkipDecoder(spec.width, self.stem.widths, steps, _DENSE)
 
     def load_checkpoint(self) -> None:
         """Take the weights of the folder that the spec names. Raises CheckpointError."""
@@ -112,8 +113,10 @@ class TabletopGeometryNet(GeometryNet):
             raise ConfigError("tabletop_geometry has no memory to go on from; give all views at once")
         patches, special, grids = self._seen(pixels)
         with full_precision(pixels.device):
-            dense = self.dense(patches.flatten(0, 1).float(), [grid.float() for grid in grids], pixels.flatten(0, 1).float())
-            dense = dense.movedim(1, -1).unflatten(0, pixels.shape[:2])  # [B, V, S, S, 6]
+            # a patch as its own token says it, and what is finer than that
+            coarse = F.pixel_shuffle(self.coarse(patches.flatten(0, 1).float()).permute(0, 3, 1, 2), self.spec.patch_size)
+            fine = self.fine(patches.flatten(0, 1).float(), [grid.float() for grid in grids], pixels.flatten(0, 1).float())
+            dense = (coarse + fine).movedim(1, -1).unflatten(0, pixels.shape[:2])  # [B, V, S, S, 6]
             depth, sure, points, points_sure = dense.split((1, 1, 3, 1), dim=-1)
             forward = torch.tensor([0.0, 0.0, 1.0], device=pixels.device)  # a metre in front of the camera, where learning starts from
             camera = self.camera(special[:, :, 0].float())
