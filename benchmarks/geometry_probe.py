@@ -1,11 +1,11 @@
 """What a linear map reads of where things are: features of a geometry net beside those of `base_vlm`'s vision tower.
 
-    python benchmarks/geometry_probe.py runs/tabletop_geometry/geometry [--run runs/pose_vla] [--out docs/results/geometry_probe.json]
+    python benchmarks/geometry_probe.py runs/tabletop_geometry/geometry [--run runs/base_vlm] [--out docs/results/geometry_probe.json]
 
 For every visible object of held-out scenes (tabletop's benchmark split) the feature at its centre's pixel is taken, and ridge regression maps it to
 the centre in the camera's frame. Fitted on one half of the episodes, scored on the other. Pictures alone for both; for the tower also with its rays
 and depth. "pixel": the same regression on nothing but where in the picture the centre is.
---run: a run of pose_vla whose `base_vlm` is finished, or where it will be trained.
+--run: where `base_vlm` is trained (a minute), if it is not there.
 """
 
 import argparse
@@ -99,12 +99,13 @@ def _error(features: np.ndarray, centres: np.ndarray, fit: np.ndarray, test: np.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("net", help="folder of the geometry net")
-    parser.add_argument("--run", type=Path, default=Path("runs/pose_vla"))
+    parser.add_argument("--run", type=Path, default=Path("runs/base_vlm"))
     parser.add_argument("--episodes", type=int, default=40, help="a task")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     net = pretrained(net_spec(options.net))
-    trained = train_recipe(load_recipe("pose_vla"), options.run, only="base_vlm")
+    recipe = load_recipe("pose_vla")
+    trained = train_recipe(replace(recipe, stages=recipe.stages[:1]), options.run)
     base = stage_model(trained, trained.assembly.recipe.stages[0])
     source = scenes("benchmark", options.episodes, seed=23, picture_every=8).open()
     needs = Needs(objects=True, masks=True, depth=True)
