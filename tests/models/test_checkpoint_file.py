@@ -196,7 +196,7 @@ def test_second_names_may_be_absent_but_not_another_tensor(tmp_path):
 
 
 def test_a_vggt_file_may_hold_the_tracking_head(tmp_path):
-    spec = VGGT(image_size=28, width=16, heads=2, depth=1, dino_depth=1, dino_heads=2, heads_built=False, head_levels=(0, 0, 0, 0))
+    spec = VGGT(image_size=28, width=16, heads=2, depth=4, dino_depth=1, dino_heads=2, heads_built=False, head_levels=(0, 1, 2, 3))
     state = {k: torch.ones(v.shape) for k, v in spec.build().state_dict().items()}
     save_file(state | {"track_head.x": torch.ones(1), "depth_head.norm.weight": torch.ones(3)}, tmp_path / "model.safetensors")
     net = replace(spec, checkpoint=str(tmp_path)).build()

@@ -1,6 +1,7 @@
 """CUT3R as a GeometryNet and frame by frame. That its numbers are the public code's is tests/workflows/test_golden.py."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -261,3 +262,52 @@ def test_sizes_that_cannot_work_are_refused():
         CUT3R(patch_size=8)
     with pytest.raises(ConfigError, match=r"CUT3R\.state_heads: width 768 in 768 heads"):
         CUT3R(state_heads=768)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("depth", 0, "a whole number of at least 1"),
+        ("state_tokens", "768", "a whole number of at least 1"),
+        ("mlp_ratio", -4.0, "a number above 0"),
+        ("head", "dense", "one of dpt, linear, none"),
+        ("state_places", "3d", "one of 2d, 1d, none"),
+        ("dpt_widths", (96, 192, 384), "4 whole numbers of at least 1"),
+        ("dpt_features", 1, "a whole number of at least 2"),
+    ],
+)
+def test_a_field_that_cannot_work_is_named(name, value, expected):
+    with pytest.raises(ConfigError, match=re.escape(f"CUT3R.{name} is {value!r}; expected {expected}")):
+        CUT3R(**{name: value})
+
+
+def test_a_configuration_that_means_another_network_is_refused():
+    config = json.loads((GOLDEN / "cut3r" / "tiny_config.json").read_text())["config"]
+    for name, value, message in (
+        ("head_type", "none", "config.head_type is 'none'; this network computes 'dpt' and 'linear' only"),
+        ("img_size", 96, "config.img_size is 96; expected a list"),
+        ("img_size", [96], "config.img_size is [96]; expected a height and a width"),
+        ("state_pe", "3d", "CUT3R.state_places is '3d'"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            CUT3R.from_config(config | {name: value})
+
+
+def test_calls_that_cannot_work_are_refused():
+    net, pixels = cut3r(), video(1, batch=2)
+    state = net.reconstruct(video(1)).state
+    for call in (lambda: net.reconstruct(pixels, state), lambda: net.query(rays(2), state)):
+        with pytest.raises(ConfigError, match="given 2 sequences and the state of 1"):
+            call()
+    with pytest.raises(ConfigError, match="no view"):
+        net.reconstruct_views([])
+    with pytest.raises(ConfigError, match=r"unknown path of CUT3R 'both'.*batch, recurrent"):
+        next(net.walk(views(pixels), path="both"))
+
+
+def test_without_heads_there_are_no_dense_outputs():
+    net = cut3r(head="none")
+    frame = next(net.walk(views(video(1))))
+    for call in (lambda: net.dense(frame), lambda: net.query(rays(), frame.state)):
+        with pytest.raises(ConfigError, match=r"CUT3R\.head is 'none': this net gives features only"):
+            call()

@@ -1,15 +1,17 @@
 """What every geometry net is to the rest: a spec in JSON, an encoder of an adapter, features of a batch, errors where it has no heads."""
 
+import re
 from dataclasses import replace
 
 import pytest
 import torch
-from golden_nets import cut3r_spec, vggt_spec
+from golden_nets import cut3r, cut3r_spec, vggt, vggt_spec
 from tests.models.backbone_cases import build, make_batch, micro_specs, padded, pictures
 
 from praxia.data.batch import Draws
 from praxia.errors import ConfigError
 from praxia.models import parts
+from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
 from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.registry import from_json, to_json
@@ -42,3 +44,17 @@ def test_nets_without_heads_say_so(name):
     net = SPECS[name].build()
     with pytest.raises(ConfigError, match="features only"):
         net.reconstruct(torch.zeros(1, 1, 3, 64, 64))
+
+
+@pytest.mark.parametrize("shape", [(3, 56, 56), (1, 3, 56, 56), (1, 0, 3, 56, 56), (1, 1, 4, 56, 56)])
+@pytest.mark.parametrize("net", [vggt, cut3r])
+def test_pixels_that_are_no_views_are_refused(net, shape):
+    for call in (net(), net().reconstruct):
+        with pytest.raises(ConfigError, match=rf"pixels have shape {re.escape(str(list(shape)))}; a geometry net takes"):
+            call(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(("net", "side"), [(vggt, 56), (TabletopGeometry().build, 64)])
+def test_nets_without_memory_refuse_a_state(net, side):
+    with pytest.raises(ConfigError, match="has no memory to go on from"):
+        net().reconstruct(torch.zeros(1, 1, 3, side, side), state=object())

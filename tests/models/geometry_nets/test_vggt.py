@@ -1,6 +1,7 @@
 """VGGT as a GeometryNet. That its numbers are the public code's is tests/workflows/test_golden.py; here is what must hold of any weights."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -131,8 +132,8 @@ def test_published_sizes_run_on_shapes_alone_at_the_cost_of_the_formula():
 
 def test_other_sizes_than_the_reference_s():
     spec = VGGT(
-        image_size=32, patch_size=8, width=24, depth=3, heads=2, mlp_ratio=2.0, registers=1, dino_depth=1, dino_heads=3, dino_registers=2,
-        camera_depth=1, camera_heads=2, camera_steps=2, head_levels=(0, 0, 1, 2), head_widths=(8, 4, 12, 16), head_features=16, head_hidden=6,
+        image_size=32, patch_size=8, width=24, depth=4, heads=2, mlp_ratio=2.0, registers=1, dino_depth=1, dino_heads=3, dino_registers=2,
+        camera_depth=1, camera_heads=2, camera_steps=2, head_levels=(0, 1, 2, 3), head_widths=(8, 4, 12, 16), head_features=16, head_hidden=6,
     )  # fmt: skip
     assert from_json(to_json(spec)) == spec
     net = spec.build().eval()
@@ -173,6 +174,42 @@ def test_a_configuration_that_means_another_network_is_refused():
     for part, name, value in (("aggregator", "aa_block_size", 2), ("camera_head", "fl_act", "exp"), ("point_head", "features", 64)):
         with pytest.raises(ConfigError, match=rf"{part}\.{name} is {value!r}"):
             VGGT.from_config(config | {part: config[part] | {name: value}})
+    with pytest.raises(ConfigError, match=r"aggregator\.aa_block_size is missing; expected 1$"):
+        VGGT.from_config(config | {"aggregator": {k: v for k, v in config["aggregator"].items() if k != "aa_block_size"}})
+    for part, message in (
+        (3, "depth_head is 3; expected names"),
+        (config["depth_head"] | {"out_channels": 8}, r"depth_head\.out_channels is 8; expected a list"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            VGGT.from_config(config | {"depth_head": part, "point_head": config["point_head"] | {"out_channels": 8}})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("depth", 0, "a whole number of at least 1"),
+        ("dino_depth", 2.0, "a whole number of at least 1"),
+        ("registers", -1, "a whole number of at least 0"),
+        ("views_at_once", 0, "a whole number of at least 1"),
+        ("rope_base", "100", "a number above 0"),
+        ("dino_heads", 7, "a divisor of the width 1024"),
+        ("camera_heads", 7, "a divisor of the width 2048"),
+        ("head_widths", (256, 512), "4 whole numbers of at least 1"),
+        ("head_levels", (4, 11, 17), "4 whole numbers of at least 0"),
+        ("head_levels", (4, 11, 17, 24), "increasing numbers of pairs, the last below depth 24"),
+        ("head_levels", (4, 4, 17, 23), "increasing"),
+    ],
+)
+def test_a_field_that_cannot_work_is_named(name, value, expected):
+    with pytest.raises(ConfigError, match=re.escape(f"VGGT.{name} is {value!r}; expected {expected}")):
+        VGGT(**{name: value})
+
+
+def test_without_heads_their_fields_do_not_matter():
+    assert VGGT(depth=2, heads_built=False).depth == 2
+
+
+def test_a_head_width_that_cannot_be_turned_is_refused():
     with pytest.raises(ConfigError, match="multiple of 4"):
         VGGT(width=1024, heads=512)
     with pytest.raises(ConfigError, match="head_features 12"):

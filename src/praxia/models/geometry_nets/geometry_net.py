@@ -47,7 +47,10 @@ class Reconstruction:
 
 
 class GeometryNet(nn.Module, ABC):
-    """A geometry network. width: channels of a feature; licence: tag of its weights; metric: whether its lengths are metres."""
+    """A geometry network. width: channels of a feature; licence: tag of its weights; metric: whether its lengths are metres.
+
+    Low precision is by autocast: parameters stay float32, and the heads compute in float32 whatever autocast says.
+    """
 
     image_spec: ImageSpec
     width: int
@@ -74,6 +77,18 @@ class GeometryNet(nn.Module, ABC):
         size = batch.views.size
         transform = canvas_transform(size.flatten(0, 1), self.image_spec).unflatten(0, size.shape[:2])
         return GeometryFeatures(patches, special, transform, self.image_spec.size)
+
+
+def check_pixels(pixels: Tensor) -> None:
+    """ConfigError unless pixels are [B, V, 3, H, W] with a view."""
+    if pixels.ndim != 5 or pixels.shape[1] < 1 or pixels.shape[2] != 3:
+        raise ConfigError(f"pixels have shape {list(pixels.shape)}; a geometry net takes [batch, views, 3, height, width] with at least one view")
+
+
+def refuse_state(name: str, state: Any) -> None:
+    """ConfigError if a net without memory is given a state to go on from."""
+    if state is not None:
+        raise ConfigError(f"{name} has no memory to go on from; give all views at once")
 
 
 def pretrained(spec: Any) -> GeometryNet:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from praxia.errors import ConfigError
 from praxia.models.checkpoint_file import fit
-from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction
+from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction, refuse_state
 from praxia.models.geometry_nets.net_folder import read_weights
 from praxia.models.geometry_nets.poses import intrinsics, rigid
 from praxia.models.geometry_nets.skip_decoder import SkipDecoder
@@ -109,8 +109,7 @@ class TabletopGeometryNet(GeometryNet):
 
     def reconstruct(self, pixels: Tensor, state: Any = None) -> Reconstruction:
         """Metres. The net has no memory: `state` must be None, and is in what is returned."""
-        if state is not None:
-            raise ConfigError("tabletop_geometry has no memory to go on from; give all views at once")
+        refuse_state("tabletop_geometry", state)
         patches, special, grids = self._seen(pixels)
         with full_precision(pixels.device):
             # a patch as its own token says it, and what is finer than that

@@ -1,4 +1,4 @@
-"""Blocks that VGGT and CUT3R share: pre-norm transformer blocks under the published tensor names, patches, first weights, float32 heads."""
+"""Blocks that VGGT, CUT3R and tabletop geometry share: pre-norm blocks under the published tensor names, patches, first weights, float32 heads."""
 
 from contextlib import AbstractContextManager
 from typing import Any

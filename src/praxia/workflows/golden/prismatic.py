@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from praxia.models.backbones.backbone import Piece
 from praxia.models.backbones.prismatic import DINO_NORMAL, SIGLIP_NORMAL, Prismatic, PrismaticBackbone
 from praxia.models.backbones.prismatic_checkpoint import resample_positions
-from praxia.models.geometry_nets.published_config import agree
+from praxia.models.published_config import agree
 from praxia.models.states import VisualTokens, Want
 from praxia.workflows.golden.compare import EXACT, Deviation, GoldenFile, Tolerance, no_stray_files
 

@@ -6,12 +6,12 @@ ones. Image stream and state stream read each other, each from the layer before;
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from praxia.errors import ConfigError
+from praxia.errors import ConfigError, unknown
 from praxia.models.backbones.backbone import check_grid
 from praxia.models.checkpoint_file import fit
 from praxia.models.geometry_nets.cut3r.blocks import EPS, DecoderBlock
@@ -21,15 +21,18 @@ from praxia.models.geometry_nets.cut3r.heads import DPTHeads, LinearHeads
 from praxia.models.geometry_nets.cut3r.outputs import Outputs, activate, focal_length, principal_point
 from praxia.models.geometry_nets.cut3r.pose_memory import PoseMemory
 from praxia.models.geometry_nets.cut3r.views import State, View
-from praxia.models.geometry_nets.geometry_net import Reconstruction
+from praxia.models.geometry_nets.geometry_net import Reconstruction, check_pixels
 from praxia.models.geometry_nets.poses import intrinsics, inverse, transform
-from praxia.models.geometry_nets.published_config import agree
 from praxia.models.geometry_nets.rope_2d import Rotation, check_heads, grid_positions, rotation
+from praxia.models.geometry_nets.spec_checks import check_choice, check_counts, check_four, check_positive
 from praxia.models.geometry_nets.transformer_blocks import first_weights, full_precision
+from praxia.models.published_config import agree, listed
 from praxia.registry import register
 from praxia.specs import ImageSpec
 
 EncodingPath = Literal["batch", "recurrent"]
+StatePlaces = Literal["2d", "1d", "none"]
+Head = Literal["dpt", "linear", "none"]
 HEADS = ("downstream_head.",)
 
 
@@ -58,10 +61,10 @@ class CUT3R:
     rope_base: float = 100.0
     state_tokens: int = 768
     state_heads: int = 16
-    state_places: Literal["2d", "1d", "none"] = "2d"
+    state_places: StatePlaces = "2d"
     memory_slots: int = 256
     memory_depth: int = 2
-    head: Literal["dpt", "linear", "none"] = "dpt"
+    head: Head = "dpt"
     transform_depth: int = 2
     dpt_widths: tuple[int, ...] = (96, 192, 384, 768)
     dpt_features: int = 256
@@ -71,6 +74,15 @@ class CUT3R:
     licence: str = "cc-by-nc-sa-4.0"
 
     def __post_init__(self) -> None:
+        check_counts(self, "image_size", "patch_size", "look_width", "look_depth", "look_heads", "ray_depth", "ray_heads", "width", "depth", "heads")
+        check_counts(self, "state_tokens", "state_heads", "memory_slots", "memory_depth", "transform_depth")
+        check_positive(self, "mlp_ratio", "rope_base")
+        check_choice(self, "state_places", get_args(StatePlaces))
+        check_choice(self, "head", get_args(Head))
+        if self.head == "dpt":
+            check_four(self, "dpt_widths")
+            check_counts(self, "dpt_features", least=2)
+            check_counts(self, "dpt_hidden")
         check_grid("CUT3R", self.image_size, self.patch_size)
         check_heads("CUT3R.look_heads", self.look_width, self.look_heads)
         check_heads("CUT3R.ray_heads", self.look_width, self.ray_heads)
@@ -92,10 +104,18 @@ class CUT3R:
         agree("config", config, pos_embed="RoPE100", layer_norm_eps=1e-6, rgb_head=True, pose_head=True, output_mode="pts3d+pose")
         agree("config", config, depth_mode=["exp", "-inf", "inf"], conf_mode=["exp", 1, "inf"], pose_mode=["exp", "-inf", "inf"])
         dpt = {}
+        if config["head_type"] not in ("dpt", "linear"):
+            raise ConfigError(f"config.head_type is {config['head_type']!r}; this network computes 'dpt' and 'linear' only")
         if config["head_type"] == "dpt":
-            dpt = {"dpt_widths": tuple(config["dpt_layer_dims"]), "dpt_features": config["dpt_feature_dim"], "dpt_hidden": config["dpt_last_dim"]}
+            dpt = {
+                "dpt_widths": tuple(listed("config", config, "dpt_layer_dims")),
+                "dpt_features": config["dpt_feature_dim"],
+                "dpt_hidden": config["dpt_last_dim"],
+            }
+        if len(size := listed("config", config, "img_size")) != 2:
+            raise ConfigError(f"config.img_size is {size}; expected a height and a width")
         return cls(
-            image_size=config["img_size"][0], patch_size=config["patch_size"], look_width=config["enc_embed_dim"], look_depth=config["enc_depth"],
+            image_size=size[0], patch_size=config["patch_size"], look_width=config["enc_embed_dim"], look_depth=config["enc_depth"],
             look_heads=config["enc_num_heads"], ray_depth=config["ray_enc_depth"], ray_heads=config["ray_enc_num_heads"],
             width=config["dec_embed_dim"], depth=config["dec_depth"], heads=config["dec_num_heads"], mlp_ratio=config["mlp_ratio"],
             rope_base=config.get("rope_base", 100.0), state_tokens=config["state_size"], state_heads=config["state_dec_num_heads"],
@@ -176,9 +196,13 @@ class CUT3RNet(ViewEncoder):
 
         path: `batch` encodes all views together and fills in mask tokens, `recurrent` one after the other; the same for pictures alone.
         """
+        if path not in get_args(EncodingPath):
+            raise ConfigError(unknown("path of CUT3R", path, get_args(EncodingPath)))
         together = self.encode(views, masked=True) if path == "batch" else [None] * len(views)
         for view, tokens in zip(views, together):
             state = self.initial(view.batch) if state is None else state
+            if len(state.tokens) != view.batch:
+                raise ConfigError(f"CUT3R was given {view.batch} sequences and the state of {len(state.tokens)}; go on with the same ones")
             frame = self._step(view, self.encode([view], masked=False)[0] if tokens is None else tokens, state)
             state = frame.state
             yield frame
@@ -194,11 +218,16 @@ class CUT3RNet(ViewEncoder):
 
     def dense(self, frame: Frame) -> Outputs:
         """Points, confidences, colour and pose of a frame; float32 whatever autocast says."""
+        self._need_heads()
         device = frame.tokens.device
         with full_precision(device):
             levels, pose = [level.float() for level in self.levels(frame)], frame.images[-1][:, :1].float()
             turn = self.turn(frame.view.size, self.spec.width // self.spec.heads, device)
             return activate(self.downstream_head(levels, pose, turn, self.grid(frame.view.size)))
+
+    def _need_heads(self) -> None:
+        if self.spec.head == "none":
+            raise ConfigError("CUT3R.head is 'none': this net gives features only; build it with head 'dpt' or 'linear'")
 
     def _step(self, view: View, tokens: Tensor, state: State) -> Frame:
         look = tokens.mean(1, keepdim=True)
@@ -237,11 +266,13 @@ class CUT3RNet(ViewEncoder):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The views of a sample are frames in order, from an empty state."""
+        check_pixels(pixels)
         views = [View(image=p) for p in pixels.unbind(1)]
         last = torch.stack([frame.images[-1] for frame in self.walk(views)], dim=1)
         return last[:, :, 1:].unflatten(2, self.grid(views[0].size)), last[:, :, :1]
 
     def reconstruct(self, pixels: Tensor, state: State | None = None) -> Reconstruction:
+        check_pixels(pixels)
         return self.reconstruct_views([View(image=p) for p in pixels.unbind(1)], state)
 
     def reconstruct_views(self, views: Sequence[View], state: State | None = None, path: EncodingPath = "batch") -> Reconstruction:
@@ -249,8 +280,9 @@ class CUT3RNet(ViewEncoder):
 
         Points are the self-view ones moved by the predicted pose, as in the public demo; the second prediction, in the world, is left to `dense`.
         """
-        if self.spec.head == "none":
-            raise ConfigError("CUT3R.head is 'none': this net gives features only; build it with head 'dpt' or 'linear'")
+        self._need_heads()
+        if not views:
+            raise ConfigError("CUT3R was given no view; give at least one")
         state = self.initial(views[0].batch) if state is None else state
         origin, found, origins = state.T_first_world, [], []
         for frame in self.walk(views, state, path):

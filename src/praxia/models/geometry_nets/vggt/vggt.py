@@ -12,20 +12,22 @@ from torch import Tensor
 from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import check_grid
 from praxia.models.checkpoint_file import fit, tensors_of
-from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction
+from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction, check_pixels, refuse_state
+from praxia.models.geometry_nets.net_folder import WEIGHTS
 from praxia.models.geometry_nets.poses import inverse
-from praxia.models.geometry_nets.published_config import agree
 from praxia.models.geometry_nets.rope_2d import check_heads
+from praxia.models.geometry_nets.spec_checks import check_counts, check_four, check_positive, check_shared
 from praxia.models.geometry_nets.transformer_blocks import first_weights, full_precision
 from praxia.models.geometry_nets.vggt.aggregator import Aggregator
 from praxia.models.geometry_nets.vggt.camera_head import CameraHead
 from praxia.models.geometry_nets.vggt.cameras import decode
 from praxia.models.geometry_nets.vggt.dense_head import DenseHead, depth_of, points_of
 from praxia.models.geometry_nets.vggt.patch_embedder import PatchEmbedder
+from praxia.models.published_config import agree, listed, section
 from praxia.registry import register
 from praxia.specs import ImageSpec
 
-PUBLIC_FILES = ("model.safetensors", "model.pt")
+PUBLIC_FILES = ("model.safetensors", "model.pt", WEIGHTS)  # the last one is what training here leaves
 TRACKS = "track_head."
 HEADS = ("camera_head.", "depth_head.", "point_head.")
 
@@ -66,8 +68,23 @@ class VGGT:
     licence: str = "cc-by-nc-4.0"
 
     def __post_init__(self) -> None:
+        check_counts(self, "image_size", "patch_size", "width", "depth", "heads", "dino_depth", "dino_heads")
+        check_counts(self, "registers", "dino_registers", least=0)
+        check_positive(self, "mlp_ratio", "rope_base", "dino_mlp_ratio")
         check_grid("VGGT", self.image_size, self.patch_size)
         check_heads("VGGT", self.width, self.heads)
+        check_shared(self, "dino_heads", self.width)
+        if self.heads_built:
+            self._check_dense_and_camera()
+
+    def _check_dense_and_camera(self) -> None:
+        check_counts(self, "camera_depth", "camera_heads", "camera_steps", "head_features", "head_hidden", "views_at_once")
+        check_positive(self, "camera_mlp_ratio")
+        check_shared(self, "camera_heads", 2 * self.width)
+        check_four(self, "head_levels", least=0)
+        if list(self.head_levels) != sorted(set(self.head_levels)) or self.head_levels[-1] >= self.depth:
+            raise ConfigError(f"VGGT.head_levels is {self.head_levels}; expected increasing numbers of pairs, the last below depth {self.depth}")
+        check_four(self, "head_widths")
         if any(width % 4 for width in (*self.head_widths, self.head_features // 2)):
             raise ConfigError(
                 f"VGGT.head_widths are {self.head_widths} and head_features {self.head_features}; use multiples of 4, and of 8 for the features "
@@ -87,20 +104,21 @@ class VGGT:
     @classmethod
     def from_config(cls, config: dict[str, Any], checkpoint: str = "") -> "VGGT":
         """From a reference folder's configuration. ConfigError where it asks for what this network does not compute."""
-        trunk, dino, camera, dense = (config[k] for k in ("aggregator", "dino_patch_embed", "camera_head", "depth_head"))
+        trunk, dino, camera, dense = (section(config, k) for k in ("aggregator", "dino_patch_embed", "camera_head", "depth_head"))
         agree("aggregator", trunk, aa_order=["frame", "global"], aa_block_size=1, qk_norm=True, layer_norm_eps=1e-5, qk_norm_eps=1e-5)
         agree("dino_patch_embed", dino, embed_dim=trunk["embed_dim"], patch_size=trunk["patch_size"], qk_norm=False, ffn_layer="mlp")
         agree("dino_patch_embed", dino, img_size=trunk["img_size"], interpolate_antialias=True, interpolate_offset=0.0, layer_norm_eps=1e-6)
         agree("camera_head", camera, pose_encoding_type="absT_quaR_FoV", trans_act="linear", quat_act="linear", fl_act="relu", adaln_eps=1e-6)
         agree("depth_head", dense, pos_embed=True, down_ratio=1, fusion_align_corners=True, output_dim=2, activation="exp", conf_activation="expp1")
         own = {"output_dim": 4, "activation": "inv_log"}
-        agree("point_head", config["point_head"], **(dense | own))
+        agree("point_head", section(config, "point_head"), **(dense | own))
         return cls(
             image_size=trunk["img_size"], patch_size=trunk["patch_size"], width=trunk["embed_dim"], depth=trunk["depth"],
             heads=trunk["num_heads"], mlp_ratio=trunk["mlp_ratio"], registers=trunk["num_register_tokens"], rope_base=trunk["rope_freq"],
             dino_depth=dino["depth"], dino_heads=dino["num_heads"], dino_mlp_ratio=dino["mlp_ratio"], dino_registers=dino["num_register_tokens"],
             camera_depth=camera["trunk_depth"], camera_heads=camera["num_heads"], camera_mlp_ratio=camera["mlp_ratio"],
-            camera_steps=camera["num_iterations"], head_levels=tuple(dense["intermediate_layer_idx"]), head_widths=tuple(dense["out_channels"]),
+            camera_steps=camera["num_iterations"], head_levels=tuple(listed("depth_head", dense, "intermediate_layer_idx")),
+            head_widths=tuple(listed("depth_head", dense, "out_channels")),
             head_features=dense["features"], head_hidden=dense["head_features_2"], views_at_once=dense["frames_chunk_size"], checkpoint=checkpoint,
         )  # fmt: skip
 
@@ -129,6 +147,7 @@ class VGGTNet(GeometryNet):
         first_weights(self)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        check_pixels(pixels)
         last = self.spec.depth - 1
         tokens = self.aggregator(pixels, {last})[last]
         return tokens[:, :, self.aggregator.first_patch :].unflatten(2, self.grid(pixels)), tokens[:, :, : self.aggregator.first_patch]
@@ -138,13 +157,15 @@ class VGGTNet(GeometryNet):
         return pixels.shape[-2] // self.spec.patch_size, pixels.shape[-1] // self.spec.patch_size
 
     def reconstruct(self, pixels: Tensor, state: Any = None) -> Reconstruction:
-        """Every view at once: there is no memory, so `state` is not used.
+        """Every view at once: there is no memory, so `state` must be None.
 
         The network was trained to use the first camera's frame as its world. Points are taken as they come; poses are made relative to the first
         one, so that it is the identity.
         """
         if not self.spec.heads_built:
             raise ConfigError("VGGT.heads_built is False: this net gives features only; build it with its heads")
+        refuse_state("vggt", state)
+        check_pixels(pixels)
         entries = self.aggregator(pixels, {*self.spec.head_levels, self.spec.depth - 1})
         with full_precision(pixels.device):
             encoding = self.camera_head(entries[self.spec.depth - 1][:, :, 0].float())[-1]
