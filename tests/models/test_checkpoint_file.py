@@ -8,15 +8,16 @@ import types
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from praxia.errors import CheckpointError
-from praxia.models.checkpoint_file import fit, found, tensors_of
+from praxia.models.checkpoint_file import fit, found, found_here, tensors_of
 from praxia.models.geometry_nets.cut3r.checkpoint import ALIAS, read_weights
 from praxia.models.geometry_nets.vggt import VGGT
 
@@ -26,6 +27,11 @@ TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.ones(2)}
 
 def read(source: Path | str, **options) -> dict:
     return tensors_of(str(source), "Net.checkpoint", ("model.safetensors", "model.pt"), **options)
+
+
+def refused(kind: type[HfHubHTTPError], status: int) -> HfHubHTTPError:
+    """An answer of the hub."""
+    return kind("no", response=Mock(status_code=status, headers={}))
 
 
 class Evil:
@@ -145,18 +151,90 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
 def test_public_names_try_their_files_in_order(monkeypatch):
     asked = []
 
-    def download(name, file):
-        asked.append((name, file))
-        if file != "model.pt":
+    def ask(url, timeout):
+        asked.append(tuple(url.removeprefix("https://huggingface.co/").split("/resolve/main/")))
+        if "model.pt" not in url:
             raise EntryNotFoundError("404")
-        return "/cache/model.pt"
 
-    monkeypatch.setattr("praxia.models.checkpoint_file.hf_hub_download", download)
+    monkeypatch.setattr("praxia.models.checkpoint_file.get_hf_file_metadata", ask)
+    monkeypatch.setattr("praxia.models.checkpoint_file.hf_hub_download", lambda name, file: f"/cache/{file}")
     assert found("owner/net", "Net.checkpoint", ("model.safetensors", "model.pt")) == Path("/cache/model.pt")
     assert asked == [("owner/net", "model.safetensors"), ("owner/net", "model.pt")]
     with pytest.raises(CheckpointError, match=r"OWNER/NAME/FILE"):
         found("owner/net/weights/other.pth", "Net.checkpoint", ("model.pt",))
     assert asked[-1] == ("owner/net", "weights/other.pth")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (refused(GatedRepoError, 403), r"is gated: request access on the page of owner/net, log in with `hf auth login`, or name a local file"),
+        (refused(RepositoryNotFoundError, 401), r"log in with `hf auth login`"),
+        (refused(HfHubHTTPError, 403), r"cannot be fetched \(no\): connect to the network, or name a local file"),
+        (LocalEntryNotFoundError("offline"), r"cannot be fetched \(offline\)"),
+        (RuntimeError("Name or\nservice not known"), r"is not on this machine and cannot be fetched \(Name or service not known\)"),
+    ],
+)
+def test_a_repository_that_cannot_be_had_is_asked_once_and_says_what_to_do(monkeypatch, error, message):
+    asked = []
+
+    def ask(url, timeout):
+        asked.append(url)
+        raise error
+
+    monkeypatch.setattr("praxia.models.checkpoint_file.get_hf_file_metadata", ask)
+    with pytest.raises(CheckpointError, match=rf"Net\.checkpoint 'owner/net' .*{message}"):
+        found("owner/net", "Net.checkpoint", ("model.safetensors", "model.pt"))
+    assert len(asked) == 1
+
+
+def test_a_busy_hub_is_left_to_the_download_which_waits(monkeypatch):
+    def ask(url, timeout):
+        raise refused(HfHubHTTPError, 503)
+
+    monkeypatch.setattr("praxia.models.checkpoint_file.get_hf_file_metadata", ask)
+    monkeypatch.setattr("praxia.models.checkpoint_file.hf_hub_download", lambda name, file: f"/cache/{file}")
+    assert found("owner/net", "Net.checkpoint", ("model.pt",)) == Path("/cache/model.pt")
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def ask(*_, **__):
+        raise AssertionError("asked the network")
+
+    for name in ("get_hf_file_metadata", "hf_hub_download"):
+        monkeypatch.setattr(f"praxia.models.checkpoint_file.{name}", ask)
+
+
+def test_what_is_here_is_found_without_the_network(tmp_path, monkeypatch, no_network):
+    (tmp_path / "weights.safetensors").touch()
+    (tmp_path / "empty").mkdir()
+    assert found_here(str(tmp_path / "weights.safetensors"), ()) == tmp_path / "weights.safetensors"
+    assert found_here(str(tmp_path), ("model.pt", "weights.pt")) == tmp_path / "weights.safetensors", "converted before"
+    assert found_here(str(tmp_path / "empty"), ("model.pt",)) is None
+    cache = {("owner/net", "model.pt"): str(tmp_path / "model.pt"), ("owner/net", "other.pth"): str(tmp_path / "other.pth")}
+    absent = object()  # what the library returns for a file that is known not to exist
+    monkeypatch.setattr("praxia.models.checkpoint_file.try_to_load_from_cache", lambda name, file: cache.get((name, file), absent))
+    files = ("model.safetensors", "model.pt")
+    assert found_here("owner/net", files) == tmp_path / "model.pt" == found("owner/net", "Net.checkpoint", files)
+    assert found_here("owner/net/other.pth", files) == tmp_path / "other.pth"
+    assert found_here("owner/other", files) is None and found_here("owner/net/model.safetensors", files) is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "gone.pth", "./a/b", "/a/b", "~nobody-of-this-name/a", "a b/c", "a//b", "a/b/../../c", "-a/b", "a/" + "b" * 5000, "a\0/b", "a/b/c\0"],
+)
+def test_malformed_names_are_not_here(source, no_network):
+    assert found_here(source, ("model.pt",)) is None
+
+
+def test_a_missing_cut3r_file_says_where_it_is_had(tmp_path, no_network):
+    for source in ("cut3r_512_dpt_4_64.pth", str(tmp_path)):
+        with pytest.raises(CheckpointError, match=r"CUT3R\.checkpoint .*; the public file is linked from the README of github\.com/CUT3R/CUT3R"):
+            read_weights(source)
+    with pytest.raises(CheckpointError, match=r"does not exist; name a file, a folder or a public name \(OWNER/NAME or OWNER/NAME/FILE\)"):
+        read_weights("cut3r_512_dpt_4_64.pth")
 
 
 def test_fit_names_every_difference():
@@ -199,8 +277,10 @@ def test_a_vggt_file_may_hold_the_tracking_head(tmp_path):
     spec = VGGT(image_size=28, width=16, heads=2, depth=4, dino_depth=1, dino_heads=2, heads_built=False, head_levels=(0, 1, 2, 3))
     state = {k: torch.ones(v.shape) for k, v in spec.build().state_dict().items()}
     save_file(state | {"track_head.x": torch.ones(1), "depth_head.norm.weight": torch.ones(3)}, tmp_path / "model.safetensors")
-    net = replace(spec, checkpoint=str(tmp_path)).build()
-    net.load_checkpoint()
-    assert all((p == 1).all() for p in net.parameters())
+    for name in ("model.safetensors", "weights.safetensors"):  # the second one is what training here leaves
+        (tmp_path / "model.safetensors").rename(tmp_path / name)
+        net = replace(spec, checkpoint=str(tmp_path)).build()
+        net.load_checkpoint()
+        assert all((p == 1).all() for p in net.parameters())
     with pytest.raises(CheckpointError, match=r"VGGT\.checkpoint .*missing \['camera_head"):
         replace(spec, checkpoint=str(tmp_path), heads_built=True, head_widths=(4, 4, 4, 4), head_features=8).build().load_checkpoint()

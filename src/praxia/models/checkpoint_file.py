@@ -4,14 +4,22 @@ Nothing in a file is ever run. A pickle may hold more than tensors (settings of 
 thrown away, and everything else is refused.
 """
 
+import os
 import pickle
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -53,14 +61,15 @@ def tensors_of(
     unpack: Callable[[Any], dict[str, Tensor]] = state_dict_of,
     settings: Sequence[str] = (),
     of: str = "state dict",
+    hint: str = "",
 ) -> dict[str, Tensor]:
     """Flat names -> tensors of a file, a folder or a public name. `field` names the source in errors.
 
     files: names looked for in a folder or under a public name, first found wins. unpack: content of a pickle -> flat tensors that share no
     memory, TypeError or KeyError if it is something else. settings: dotted names of classes, or of modules with a dot at the end, that may stand
-    beside the tensors. of: what the file is called in errors.
+    beside the tensors. of: what the file is called in errors. hint: where a file that is not there is had.
     """
-    path = found(source, field, files)
+    path = found(source, field, files, hint)
     if path.suffix in PICKLED:
         converted = path.with_suffix(".safetensors")
         if not converted.exists() or converted.stat().st_mtime < path.stat().st_mtime:
@@ -72,34 +81,91 @@ def tensors_of(
         raise CheckpointError(f"{field} {source!r}: {path} cannot be read: {error}; fetch it again") from error
 
 
-def found(source: str, field: str, files: Sequence[str]) -> Path:
-    """The file that a source means. Raises CheckpointError."""
+def found(source: str, field: str, files: Sequence[str], hint: str = "") -> Path:
+    """The file that a source means, fetched if it is a public name and not on this machine yet. hint: see `tensors_of`. Raises CheckpointError."""
+    hint = hint and f"; {hint}"
     if not source:
-        raise CheckpointError(f"{field} is empty, there is nothing to load; set it to a public name, a folder or a file")
-    path = Path(source).expanduser()
-    if path.is_file():
+        raise CheckpointError(f"{field} is empty, there is nothing to load; set it to a public name, a folder or a file{hint}")
+    if (here := found_here(source, files)) is not None:
+        return here
+    if os.path.isdir(_local(source)):
+        raise CheckpointError(f"{field} {source!r} is a folder without {' or '.join(files)}; name the file itself{hint}")
+    public = list(_public(source, files))
+    if not public:
+        raise CheckpointError(f"{field} {source!r} does not exist; name a file, a folder or a public name (OWNER/NAME or OWNER/NAME/FILE){hint}")
+    last: Exception | None = None
+    for name, file in public:
+        try:
+            return _fetched(name, file)
+        except Exception as error:  # what a lost connection raises differs between versions of the hub's library
+            last = error
+            if not _absent(error):
+                break
+    assert last is not None
+    raise CheckpointError(f"{field} {source!r} {_trouble(public[0][0], last)}{hint}") from last
+
+
+def found_here(source: str, files: Sequence[str]) -> Path | None:
+    """As `found`, of what is on this machine: a file, a folder's, or one that the hub's library has fetched before. Never asks the network."""
+    if not source:
+        return None
+    path = _local(source)
+    if os.path.isfile(path):  # False where pathlib's would raise, e.g. for a name that is too long
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         inside = (path / name for file in files for name in (file, Path(file).with_suffix(".safetensors")))
-        if (hit := next((p for p in inside if p.is_file()), None)) is None:
-            raise CheckpointError(f"{field} {source!r} is a folder without {' or '.join(files)}; name the file itself")
-        return hit
+        return next((p for p in inside if p.is_file()), None)
+    for name, file in _public(source, files):
+        try:
+            cached = try_to_load_from_cache(name, file)
+        except HFValidationError:
+            return None
+        if isinstance(cached, str):
+            return Path(cached)
+    return None
+
+
+def _local(source: str) -> Path:
+    return Path(os.path.expanduser(source))
+
+
+def _public(source: str, files: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(OWNER/NAME, file) pairs that a public name may mean; none if it can only be a path."""
     owner, _, rest = source.partition("/")
     name, _, file = rest.partition("/")
-    if source.startswith((".", "/", "~")) or (path.suffix in (*PICKLED, ".safetensors") and not file):
-        raise CheckpointError(f"{field} {source!r} does not exist")
-    last: Exception | None = None
-    for candidate in (file,) if file else files:
-        try:
-            return Path(hf_hub_download(f"{owner}/{name}" if name else owner, candidate))
-        except EntryNotFoundError as error:
-            last = error
-        except (HfHubHTTPError, HFValidationError, OSError) as error:
-            last = error
-            break
-    raise CheckpointError(
-        f"{field} {source!r} is neither a file, a folder nor a public name (OWNER/NAME or OWNER/NAME/FILE) that can be fetched: {last}"
-    ) from last
+    local = source.startswith((".", "/", "~")) or (Path(source).suffix in (*PICKLED, ".safetensors") and not file)
+    if local or (rest and not name) or ".." in file.split("/"):
+        return
+    yield from ((f"{owner}/{name}" if name else owner, wanted) for wanted in ((file,) if file else files))
+
+
+def _fetched(name: str, file: str) -> Path:
+    """Fetch a public file. It is asked for once before: the download alone would try for a minute, and log every try, where there is no way to it."""
+    try:
+        get_hf_file_metadata(hf_hub_url(name, file), timeout=20)
+    except HfHubHTTPError as error:
+        if error.response.status_code not in (429, 500, 502, 503, 504):  # of a hub that is busy: the download waits for it
+            raise
+    return Path(hf_hub_download(name, file))
+
+
+def _absent(error: Exception) -> bool:
+    """Whether the hub says that a repository has no such file."""
+    return isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
+
+
+def _trouble(name: str, error: Exception) -> str:
+    """What is wrong with a public name, and what to do."""
+    if isinstance(error, GatedRepoError):
+        return f"is gated: request access on the page of {name}, log in with `hf auth login`, or name a local file"
+    if isinstance(error, RepositoryNotFoundError):
+        return f"is neither a file, a folder nor a public name that the hub shows you: if {name} is one, log in with `hf auth login`; or name a file"
+    if isinstance(error, HFValidationError):
+        return "is neither a file, a folder nor a public name (OWNER/NAME or OWNER/NAME/FILE)"
+    if _absent(error):
+        return f"names no file of {name}; name it as OWNER/NAME/FILE, or name a local file"
+    why = " ".join(str(error).split()) or type(error).__name__
+    return f"is not on this machine and cannot be fetched ({why}): connect to the network, or name a local file or folder"
 
 
 def convert(source: Path, target: Path, unpack: Callable[[Any], dict[str, Tensor]], settings: Sequence[str], of: str) -> None:

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from praxia.errors import CheckpointError
 from praxia.models.checkpoint_file import state_dict_of, tensors_of
+from praxia.models.geometry_nets.net_folder import WEIGHTS
 
-PUBLIC_FILES = ("cut3r_512_dpt_4_64.pth", "model.safetensors")
+PUBLIC_FILES = ("cut3r_512_dpt_4_64.pth", "model.safetensors", WEIGHTS)  # the last one is what training here leaves
+WHERE = "the public file is linked from the README of github.com/CUT3R/CUT3R"
 # What settings may be made of; none of it is imported, let alone called (see checkpoint_file).
 PLAIN = ("dict", "list", "tuple", "int", "float", "str", "bool")
 SETTINGS = ("argparse.Namespace", "omegaconf.", "collections.defaultdict", "typing.Any", *(f"builtins.{name}" for name in PLAIN))
@@ -17,7 +19,7 @@ ALIAS = ".scratch.layer_rn."
 
 def read_weights(source: str) -> dict[str, Tensor]:
     """State dict of a CUT3RNet. Raises CheckpointError."""
-    state = tensors_of(source, "CUT3R.checkpoint", PUBLIC_FILES, once_each, SETTINGS, "CUT3R checkpoint")
+    state = tensors_of(source, "CUT3R.checkpoint", PUBLIC_FILES, once_each, SETTINGS, "CUT3R checkpoint", WHERE)
     return with_aliases(state, source)
 
 
