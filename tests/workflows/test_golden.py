@@ -16,8 +16,8 @@ from praxia.errors import CheckpointError, DataError
 from praxia.models.geometry_nets.cut3r import CUT3R
 from praxia.models.geometry_nets.dpt import ResidualConvUnit
 from praxia.models.geometry_nets.vggt import VGGT
-from praxia.workflows.golden import cut3r, verify, vggt, worst_first
-from praxia.workflows.golden.compare import EXACT, GoldenFile, Tolerance, deviation
+from praxia.workflows.golden import cut3r, prismatic, verify, vggt, worst_first
+from praxia.workflows.golden.compare import EXACT, GoldenFile, Tolerance, deviation, published_shapes, read_config
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_golden"
@@ -25,7 +25,7 @@ COMPARED = {  # tensors that are compared, of all that the folders hold
     "vggt": {"case_1": 20, "case_2": 20, "case_3": 20, "case_4": 20, "case_5": 19, "ops": 36, "vggt_1b_state_dict": 1},
     "cut3r": {"case_0": 31, "case_1": 66, "case_1_half": 66, "case_2": 45, "case_3": 108, "case_4": 87, "case_5": 97, "linear_case_0": 45,
               "cut3r_512_dpt_state_dict": 1, "cut3r_224_linear_state_dict": 1},
-    "prismatic": {"case_3": 12, "pos_embed": 3},
+    "prismatic": {"case_3": 12, "pos_embed": 3, "full_state_dict": 1},
 }  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def test_a_changed_reference_fails_the_script(tmp_path, monkeypatch, capsys, fil
 def test_the_script_says_how_far_and_passes(monkeypatch, capsys):
     assert script(monkeypatch, str(GOLDEN / "prismatic"), "--all") == 0
     printed = capsys.readouterr().out
-    assert "prismatic: 77 tensors" in printed and "multi_layer_hidden_states" in printed and "all within their tolerance" in printed
+    assert "prismatic: 78 tensors" in printed and "multi_layer_hidden_states" in printed and "all within their tolerance" in printed
 
 
 def script(monkeypatch, *arguments: str) -> int:
@@ -152,6 +152,115 @@ def test_what_is_missing_or_unexplained_is_an_error(tmp_path, monkeypatch, capsy
     (other / "tiny_config.json").write_text('{"layers": 3}')
     with pytest.raises(DataError, match="describes none of vggt, cut3r, prismatic"):
         verify(other)
+
+
+def edited(path: Path, change) -> None:
+    """Replace a link to a JSON file by the file changed; a change that is no function replaces all of it."""
+    content = json.loads(path.read_text())
+    if callable(change):
+        change(content)
+    else:
+        content = change
+    path.unlink()
+    path.write_text(json.dumps(content))
+
+
+def put(*path):
+    """A change that sets the entry at a path of names to the last argument."""
+
+    def change(content) -> None:
+        *names, last, value = path
+        for name in names:
+            content = content[name]
+        content[last] = value
+
+    return change
+
+
+def drop(*path):
+    def change(content) -> None:
+        *names, last = path
+        for name in names:
+            content = content[name]
+        del content[last]
+
+    return change
+
+
+def tensor(name: str, make):
+    def change(tensors: dict) -> None:
+        tensors[name] = make(tensors[name]).contiguous()
+
+    return change
+
+
+TINY = "tiny_config.json"
+DAMAGE = [  # folder, file, change, what the message says after the file's path
+    ("vggt", TINY, [1], "holds a list, expected an object"),
+    ("vggt", TINY, put("camera_head", 3), "camera_head is 3; expected names and values"),
+    ("vggt", TINY, put("cases", 3), "config.cases is 3; expected a list"),
+    ("vggt", TINY, put("cases", ["a"]), "an entry of cases is 'a'; expected names and values"),
+    ("vggt", TINY, put("aggregator", "num_heads", 7), "width 64 in 7 heads"),
+    ("vggt", TINY, drop("aggregator", "num_heads"), "has no entry 'num_heads'"),
+    ("vggt", "vggt_1b_state_dict.json", put("tensors", {"a": [3, "float32"]}), "tensors.a is [3, 'float32']; expected [shape, type]"),
+    ("vggt", "case_1.safetensors", tensor("images", lambda t: t[0]), "cannot be used (RuntimeError"),
+    ("vggt", "case_1.safetensors", tensor("images", lambda t: t.double()), "cannot be used (RuntimeError"),
+    ("vggt", "case_1.safetensors", tensor("images", lambda t: t[:, :0]), "cannot be used (RuntimeError"),
+    ("vggt", "ops.safetensors", tensor("pose.out_intrinsic", lambda t: t.flatten()[:1]), "cannot be used (IndexError"),
+    ("vggt", "preprocess.safetensors", tensor("raw.wide", lambda t: t.float()), "cannot be used (TypeError"),
+    ("cut3r", TINY, put("config", "head_type", "none"), "config.head_type is 'none'"),
+    ("cut3r", TINY, put("config", "state_pe", "3d"), "CUT3R.state_places is '3d'"),
+    ("cut3r", TINY, put("cases", "case_0", "num_views", 0), "cases.case_0.num_views is 0; expected a whole number of at least 1"),
+    ("cut3r", TINY, put("cases", "case_0", "path", "both"), "cases.case_0.path is 'both'; expected one of batch, recurrent"),
+    ("cut3r", TINY, put("weights_file", 3), "config.weights_file is 3; expected the name of a file"),
+    ("cut3r", "linear_tiny_config.json", put("config", []), "config is []; expected names and values"),
+    ("cut3r", "case_0.safetensors", tensor("in.0.img_mask", lambda t: t.float()), "cannot be used (IndexError"),
+    ("cut3r", "aux_cases.safetensors", tensor("prep.0.size", lambda t: t * 0), "cannot be used (ValueError"),
+    ("cut3r", "cut3r_512_dpt_state_dict.json", put("config", 3), "config is 3; expected names and values"),
+    ("prismatic", TINY, put("vision", 3), "vision is 3; expected names and values"),
+    ("prismatic", TINY, put("patch_size", 0), "cannot be used (ZeroDivisionError"),
+    ("prismatic", "tiny_checkpoint.safetensors", drop("vision_backbone.dino_featurizer.cls_token"), "has no entry"),
+    ("prismatic", "case_1.safetensors", tensor("input_ids", lambda t: t.float()), "cannot be used (RuntimeError"),
+    ("prismatic", "full_state_dict.json", put("tensors", {}), "has no entry 'pos_embed'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("folder", "file", "change", "message"), DAMAGE)
+def test_a_damaged_file_is_named(tmp_path, monkeypatch, capsys, folder, file, change, message):
+    copy = copy_of(GOLDEN / folder, tmp_path / folder)
+    (edited if file.endswith(".json") else rewritten)(copy / file, change)
+    assert script(monkeypatch, str(copy)) == 2
+    printed = capsys.readouterr().err
+    assert str(copy / file) in printed and message in printed
+
+
+@pytest.mark.parametrize("name", ["llm_backbone.llm.lm_head.weight", "vision_backbone.siglip_featurizer.strange"])
+def test_names_and_shapes_of_the_published_prismatic_are_compared(name):
+    shapes = published_shapes(read_config(GOLDEN / "prismatic", "full_state_dict.json"), "tensors")
+    with torch.device("meta"):
+        assert prismatic.check_names("c", shapes).fits
+        assert not prismatic.check_names("c", shapes | {name: (1, 2)}).fits
+
+
+def test_linear_heads_are_optional_in_a_cut3r_folder(tmp_path):
+    copy = copy_of(GOLDEN / "cut3r", tmp_path / "cut3r", "linear_tiny_config.json")
+    with pytest.raises(DataError, match=r"nothing here explains: linear_case_0\.safetensors, linear_tiny_weights\.safetensors"):
+        verify(copy)
+    for name in ("linear_tiny_weights.safetensors", "linear_case_0.safetensors"):
+        (copy / name).unlink()
+    found = verify(copy)[1]
+    assert all(one.fits for one in found) and "linear_case_0" not in {one.case for one in found}
+
+
+@pytest.mark.parametrize("folder", ["vggt", "cut3r", "prismatic"])
+def test_a_folder_may_name_its_weights_or_not(tmp_path, folder):
+    weights = "tiny_checkpoint.safetensors" if folder == "prismatic" else "tiny_weights.safetensors"
+    copy = copy_of(GOLDEN / folder, tmp_path / folder)
+    edited(copy / TINY, lambda config: config.pop("weights_file", None))
+    assert all(one.fits for one in verify(copy)[1])
+    (copy / weights).rename(copy / "other.safetensors")
+    edited(copy / TINY, put("weights_file", "other.safetensors"))
+    assert all(one.fits for one in verify(copy)[1])
 
 
 # --- the reference data notices mistakes that somebody could make ------------------------------------------------------------------

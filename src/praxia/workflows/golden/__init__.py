@@ -8,7 +8,7 @@ from rich.table import Table
 
 from praxia.errors import DataError
 from praxia.workflows.golden import cut3r, prismatic, vggt
-from praxia.workflows.golden.compare import Deviation, read_config
+from praxia.workflows.golden.compare import Deviation, blamed_on, read_config
 
 CONFIG = "tiny_config.json"
 FAMILIES = {"vggt": vggt, "cut3r": cut3r, "prismatic": prismatic}
@@ -22,11 +22,8 @@ def verify(folder: Path) -> tuple[str, list[Deviation]]:
     family = next((name for name, module in FAMILIES.items() if module.recognises(config)), None)
     if family is None:
         raise DataError(f"{folder / CONFIG} describes none of {', '.join(FAMILIES)}; its keys are {', '.join(sorted(config))}")
-    try:
-        with torch.inference_mode():
-            return family, list(FAMILIES[family].check(folder, config))
-    except KeyError as error:
-        raise DataError(f"{folder / CONFIG} has no entry {error}; copy it again") from error
+    with blamed_on(folder), torch.inference_mode():
+        return family, list(FAMILIES[family].check(folder, config))
 
 
 def worst_first(found: Sequence[Deviation]) -> list[Deviation]:

@@ -1,18 +1,20 @@
 """Reference files and deviations from them. A tensor nobody asked for is an error: nothing passes because it was overlooked."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from praxia.errors import DataError
+from praxia.errors import ConfigError, DataError, PraxiaError
 from praxia.files import read_json
+from praxia.models.published_config import section
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Tolerance:
 
 
 EXACT = Tolerance()
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -116,17 +119,65 @@ class GoldenFile:
             raise DataError(f"{self.path} holds tensors that nothing here explains: {', '.join(rest[:8])}{' ...' if len(rest) > 8 else ''}")
 
 
-def read_config(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON file of the folder. Raises DataError."""
+@contextmanager
+def blamed_on(what: Path) -> Iterator[None]:
+    """Whatever goes wrong inside becomes a DataError that names a file or folder: damaged sizes and tensors fail anywhere in a network."""
     try:
-        return read_json(folder / name)
-    except (OSError, ValueError) as error:
+        yield
+    except ConfigError as error:
+        raise DataError(f"{what}: {error}") from error
+    except PraxiaError:
+        raise
+    except KeyError as error:
+        raise DataError(f"{what} has no entry {error}; copy it again") from error
+    except Exception as error:
+        raise DataError(f"{what} cannot be used ({type(error).__name__}: {' '.join(str(error).split())}); copy it again") from error
+
+
+def checked(
+    folder: Path, name: str, check: Callable[Concatenate[GoldenFile, P], Iterator[Deviation]], *args: P.args, **kwargs: P.kwargs
+) -> Iterator[Deviation]:
+    """What `check` says of one reference file, all of which it must ask for."""
+    with blamed_on(folder / name):
+        file = GoldenFile(folder, name)
+        yield from check(file, *args, **kwargs)
+        file.close()
+
+
+def read_config(folder: Path, name: str) -> dict[str, Any]:
+    """A JSON file of the folder: names and values. Raises DataError."""
+    try:
+        config = read_json(folder / name)
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{folder}: {name} cannot be read ({error}); a reference folder describes its sizes there") from error
+    if not isinstance(config, dict):
+        raise DataError(f"{folder / name} holds a {type(config).__name__}, expected an object of names and values; copy it again")
+    return config
 
 
-def names_fit(case: str, ours: dict[str, Tensor], theirs: dict[str, list[Any]]) -> Deviation:
-    """Names and shapes of a published state dict (name -> [shape, type]) against ours."""
-    shapes = {name: tuple(shape) for name, (shape, _) in theirs.items()}
+def file_name(where: str, config: Any, name: str, default: str | None = None) -> str:
+    """A file of the folder that a configuration names, or the default where it names none. Raises ConfigError."""
+    if not isinstance(config, dict):
+        raise ConfigError(f"{where} is {config!r}; expected names and values")
+    found = config.get(name, default)
+    if not isinstance(found, str) or not found:
+        raise ConfigError(f"{where}.{name} is {found!r}; expected the name of a file in the folder")
+    return found
+
+
+def published_shapes(config: dict[str, Any], name: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of a published state dict: `name` of its file, tensor name -> [shape, type]. Raises ConfigError."""
+    shapes = {}
+    for tensor, entry in section(config, name).items():
+        shape = entry[0] if isinstance(entry, list) and len(entry) == 2 else None
+        if not isinstance(shape, list) or not all(isinstance(side, int) for side in shape):
+            raise ConfigError(f"{name}.{tensor} is {entry!r}; expected [shape, type]")
+        shapes[tensor] = tuple(shape)
+    return shapes
+
+
+def names_fit(case: str, ours: dict[str, Tensor], shapes: dict[str, tuple[int, ...]]) -> Deviation:
+    """Names and shapes of a published state dict against ours."""
     other = [name for name, tensor in ours.items() if shapes.get(name) != tuple(tensor.shape)] + [name for name in shapes if name not in ours]
     note = f"not in both, or of another shape: {', '.join(sorted(other)[:5])}" if other else ""
     return Deviation(case, f"{len(shapes)} names and shapes", float(len(other)), torch.inf if other else 0.0, note)

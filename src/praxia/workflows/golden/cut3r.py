@@ -1,23 +1,37 @@
-"""A CUT3R reference folder: for `tiny_` and `linear_tiny_` a configuration, weights and cases; aux_cases; cut3r_*_state_dict.json if there."""
+"""A CUT3R reference folder: `tiny_` and, if there, `linear_tiny_` configuration, weights, cases; aux_cases; cut3r_*_state_dict.json if there."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from praxia.models.geometry_nets.cut3r.cut3r import CUT3R, CUT3RNet, Frame
+from praxia.errors import ConfigError
+from praxia.models.geometry_nets.cut3r.cut3r import CUT3R, CUT3RNet, EncodingPath, Frame
 from praxia.models.geometry_nets.cut3r.heads import DPTHeads
 from praxia.models.geometry_nets.cut3r.outputs import Outputs, focal_length, median_focal_length, pose_encoding, pose_matrix, ray_map
 from praxia.models.geometry_nets.cut3r.pictures import load_picture
 from praxia.models.geometry_nets.cut3r.views import State, View
 from praxia.models.geometry_nets.rope_2d import grid_positions, rotation
-from praxia.workflows.golden.compare import EXACT, Deviation, GoldenFile, Tolerance, names_fit, no_stray_files, read_config
+from praxia.models.published_config import section
+from praxia.workflows.golden.compare import (
+    EXACT,
+    Deviation,
+    GoldenFile,
+    Tolerance,
+    blamed_on,
+    checked,
+    file_name,
+    names_fit,
+    no_stray_files,
+    published_shapes,
+    read_config,
+)
 
-CONFIGS = ("tiny_config.json", "linear_tiny_config.json")
+PREFIXES = ("", "linear_")
 AUX = "aux_cases.safetensors"
 FULL = Tolerance(5e-5, 5e-5)
 HALF = Tolerance(5e-3, 5e-3)  # of a case whose queries and keys are rounded to float16: roundings flip
@@ -25,28 +39,47 @@ HALF = Tolerance(5e-3, 5e-3)  # of a case whose queries and keys are rounded to 
 
 def recognises(config: dict[str, Any]) -> bool:
     """Whether the folder's configuration is of this kind."""
-    return "state_dec_num_heads" in config.get("config", {})
+    return isinstance(config.get("config"), dict) and "state_dec_num_heads" in config["config"]
 
 
 def check(folder: Path, config: dict[str, Any]) -> Iterator[Deviation]:
     """Every tensor of the folder."""
     used = {AUX}
-    for name in CONFIGS:
-        config = read_config(folder, name)
-        spec = CUT3R.from_config(config["config"], str(folder / config["weights_file"]))
-        used |= {config["weights_file"], *(case["file"] for case in config["cases"].values())}
-        net = _loaded(spec)
-        for case in config["cases"].values():
+    for prefix in PREFIXES:
+        path = folder / f"{prefix}tiny_config.json"
+        if prefix and not path.is_file():
+            continue  # what it would have named is stray then
+        with blamed_on(path):
+            config = read_config(folder, path.name)
+            weights = file_name("config", config, "weights_file", f"{prefix}tiny_weights.safetensors")
+            cases = [_case(name, case) for name, case in section(config, "cases").items()]
+            spec = CUT3R.from_config(section(config, "config"), str(folder / weights))
+        with blamed_on(folder / weights):
+            net = _loaded(spec)
+        used |= {weights, *(case["file"] for case in cases)}
+        for case in cases:
             half = bool(case.get("half_qk_in_image_encoder"))
             case_net = _loaded(replace(spec, half_rotation=True)) if half else net
-            yield from check_case(GoldenFile(folder, case["file"]), case_net, case, HALF if half else FULL)
-        if name == CONFIGS[0]:
-            yield from check_aux(GoldenFile(folder, AUX), net)
+            yield from checked(folder, case["file"], check_case, case_net, case, HALF if half else FULL)
+        if not prefix:
+            yield from checked(folder, AUX, check_aux, net)
     no_stray_files(folder, used)
     for path in sorted(folder.glob("cut3r_*_state_dict.json")):
-        published = read_config(folder, path.name)
-        with torch.device("meta"):
-            yield names_fit(path.stem, CUT3R.from_config(published["config"]).build().state_dict(), published["state_dict"])
+        with blamed_on(path), torch.device("meta"):
+            published = read_config(folder, path.name)
+            ours = CUT3R.from_config(section(published, "config")).build().state_dict()
+            yield names_fit(path.stem, ours, published_shapes(published, "state_dict"))
+
+
+def _case(name: str, case: Any) -> dict[str, Any]:
+    """A case as the configuration describes it. Raises ConfigError."""
+    file_name(f"cases.{name}", case, "file")
+    views, path = case.get("num_views"), case.get("path")
+    if not isinstance(views, int) or views < 1:
+        raise ConfigError(f"cases.{name}.num_views is {views!r}; expected a whole number of at least 1")
+    if path not in get_args(EncodingPath):
+        raise ConfigError(f"cases.{name}.path is {path!r}; expected one of {', '.join(get_args(EncodingPath))}")
+    return case
 
 
 def _loaded(spec: CUT3R) -> CUT3RNet:
@@ -72,7 +105,6 @@ def check_case(file: GoldenFile, net: CUT3RNet, case: dict[str, Any], tolerance:
         state = frame.state
     if case.get("query"):
         yield from _check_query(file, net, state, tolerance)
-    file.close()
 
 
 def _view(file: GoldenFile, prefix: str) -> View:
@@ -120,7 +152,8 @@ def _of_outputs(outputs: Outputs) -> dict[str, Tensor]:
 def _extras(frame: Frame, net: CUT3RNet) -> dict[str, Tensor]:
     """Inside the encoder and the heads."""
     size, device, heads = frame.view.size, frame.tokens.device, net.downstream_head
-    assert frame.view.image is not None and isinstance(heads, DPTHeads)
+    if frame.view.image is None or not isinstance(heads, DPTHeads):
+        raise ConfigError(f"{net.spec.head} heads, or a first frame without a picture, have no `extras`; the configuration names them")
     patches = net.patch_embed(frame.view.image)
     found = {
         "extra.enc_patch": patches,
@@ -162,7 +195,6 @@ def check_aux(file: GoldenFile, net: CUT3RNet) -> Iterator[Deviation]:
         levels = ((pixels * 0.5 + 0.5) * 255).round().long().permute(1, 2, 0)
         yield file.compare(f"prep.{found[1]}.out_u8", levels, EXACT)
         yield file.compare(f"prep.{found[1]}.true_shape", torch.tensor([levels.shape[:2]]), EXACT)
-    file.close()
 
 
 def _blocks(file: GoldenFile, net: CUT3RNet) -> dict[str, Tensor]:

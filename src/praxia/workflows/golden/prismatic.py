@@ -1,4 +1,4 @@
-"""A Prismatic reference folder: tiny_config.json, tiny_checkpoint, case_*, case_*_action_queries, pos_embed, transforms."""
+"""A Prismatic reference folder: tiny_config.json, tiny_checkpoint, case_*, case_*_action_queries, pos_embed, transforms; full_state_dict if there."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +12,28 @@ from torch import Tensor, nn
 
 from praxia.models.backbones.backbone import Piece
 from praxia.models.backbones.prismatic import DINO_NORMAL, SIGLIP_NORMAL, Prismatic, PrismaticBackbone
-from praxia.models.backbones.prismatic_checkpoint import resample_positions
-from praxia.models.published_config import agree
+from praxia.models.backbones.prismatic_checkpoint import dino_state, language_state, resample_positions, siglip_state
+from praxia.models.published_config import agree, section
 from praxia.models.states import VisualTokens, Want
-from praxia.workflows.golden.compare import EXACT, Deviation, GoldenFile, Tolerance, no_stray_files
+from praxia.workflows.golden.compare import (
+    EXACT,
+    Deviation,
+    GoldenFile,
+    Tolerance,
+    blamed_on,
+    checked,
+    file_name,
+    names_fit,
+    no_stray_files,
+    published_shapes,
+    read_config,
+)
 
 WEIGHTS, POSITIONS, PICTURES = "tiny_checkpoint.safetensors", "pos_embed.safetensors", "transforms.safetensors"
+FULL = "full_state_dict.json"
+TOWERS = ("vision_backbone.dino_featurizer.", "vision_backbone.siglip_featurizer.")
+OF_TOWERS = ("cls_token", "reg_token", "pos_embed", "patch_embed.proj.", "blocks.", "norm.", "attn_pool.")  # the last two are never used
+HEAD = "llm.lm_head.weight"
 TOLERANCE = Tolerance(of_largest=1e-5)
 ROUNDED = Tolerance(relative=2**-7, of_largest=1e-5)  # a rounding to bfloat16 that flips is a step of it
 CONSTANTS = Tolerance(2e-6)  # of normalised pixels
@@ -32,7 +48,8 @@ def recognises(config: dict[str, Any]) -> bool:
 def spec_of(config: dict[str, Any], checkpoint: str) -> Prismatic:
     """Our spec from the folder's configuration. ConfigError where it prepares pictures otherwise."""
     agree("config", config, image_resize_strategy="resize-naive")
-    dino, siglip, llm = config["vision"]["dino"], config["vision"]["siglip"], config["llm"]
+    vision, llm = section(config, "vision"), section(config, "llm")
+    dino, siglip = section(vision, "dino"), section(vision, "siglip")
     return Prismatic(
         image_size=config["image_size"], patch_size=config["patch_size"], dino_width=dino["embed_dim"], dino_layers=dino["depth"],
         dino_heads=dino["num_heads"], siglip_width=siglip["embed_dim"], siglip_layers=siglip["depth"], siglip_heads=siglip["num_heads"],
@@ -44,17 +61,37 @@ def spec_of(config: dict[str, Any], checkpoint: str) -> Prismatic:
 
 def check(folder: Path, config: dict[str, Any]) -> Iterator[Deviation]:
     """Every tensor of the folder."""
-    backbone = spec_of(config, str(folder / WEIGHTS)).build().eval()
-    backbone.load_checkpoint()
-    cases = [f"{name}.safetensors" for name in config["cases"]]
+    with blamed_on(folder / "tiny_config.json"):
+        weights = file_name("config", config, "weights_file", WEIGHTS)
+        cases = [f"{name}.safetensors" for name in section(config, "cases")]
+        backbone = spec_of(config, str(folder / weights)).build().eval()
+    with blamed_on(folder / weights):
+        backbone.load_checkpoint()
     queries = sorted(p.name for p in folder.glob("case_*_action_queries.safetensors"))
-    no_stray_files(folder, {WEIGHTS, POSITIONS, PICTURES, *cases, *queries})
+    no_stray_files(folder, {weights, POSITIONS, PICTURES, *cases, *queries})
     for name in cases:
-        yield from check_case(GoldenFile(folder, name), backbone)
+        yield from checked(folder, name, check_case, backbone)
     for name in queries:
-        yield from check_queries(GoldenFile(folder, name), backbone)
-    yield from check_positions(GoldenFile(folder, POSITIONS))
-    yield from check_pictures(GoldenFile(folder, PICTURES))
+        yield from checked(folder, name, check_queries, backbone)
+    yield from checked(folder, POSITIONS, check_positions)
+    yield from checked(folder, PICTURES, check_pictures)
+    if (path := folder / FULL).is_file():
+        with blamed_on(path), torch.device("meta"):
+            yield check_names(path.stem, published_shapes(read_config(folder, FULL), "tensors"))
+
+
+def check_names(case: str, shapes: dict[str, tuple[int, ...]]) -> Deviation:
+    """Flat public names of the full size against ours, mapped as those of a checkpoint: without what the public code does not use."""
+    spec = Prismatic()
+    flat = {name: torch.empty(shape) for name, shape in shapes.items()}
+    dino, siglip = ({k.removeprefix(tower): v for k, v in flat.items() if k.startswith(tower)} for tower in TOWERS)
+    side = spec.image_size // spec.patch_size
+    theirs = language_state(flat)
+    theirs |= {f"dino.{k}": v for k, v in dino_state(dino, side).items()} | {f"siglip.{k}": v for k, v in siglip_state(siglip, side).items()}
+    named = {name: tuple(tensor.shape) for name, tensor in theirs.items()} | {HEAD: shapes[f"llm_backbone.{HEAD}"]}  # tied, and listed for itself
+    known = ("projector.", "llm_backbone.", *(tower + part for tower in TOWERS for part in OF_TOWERS))
+    strange = {name: shape for name, shape in shapes.items() if not name.startswith(known)}
+    return names_fit(case, spec.build().state_dict(), named | strange)
 
 
 # --- the whole network ------------------------------------------------------------------------------------------------------------
@@ -95,7 +132,6 @@ def check_case(file: GoldenFile, backbone: PrismaticBackbone) -> Iterator[Deviat
     yield from file.compare_known(recorder.found, TOLERANCE)
     for tower, layers in (("dino", backbone.spec.dino_layers), ("siglip", backbone.spec.siglip_layers)):
         file.pass_over(rf"{tower}\.block\.{layers - 1}")  # the last block is not built: nothing reads it
-    file.close()
 
 
 def _see(backbone: PrismaticBackbone, pixels: Tensor) -> tuple[VisualTokens, list[Piece]]:
@@ -152,7 +188,6 @@ def check_queries(file: GoldenFile, backbone: PrismaticBackbone) -> Iterator[Dev
     read = torch.cat([layers[:, :, :patches], late], dim=2).transpose(0, 1)
     yield file.compare("multi_layer_hidden_states", read, ROUNDED)
     yield file.compare("attention_mask", layout.valid.long(), EXACT)
-    file.close()
 
 
 def check_positions(file: GoldenFile) -> Iterator[Deviation]:
@@ -162,7 +197,6 @@ def check_positions(file: GoldenFile) -> Iterator[Deviation]:
     yield file.compare("timm224.cls_token", file["original.cls_token"] + table[:, :1], TOLERANCE)
     yield file.compare("timm224.reg_token", file["original.register_tokens"], EXACT)
     file.pass_over(r"original\.mask_token")
-    file.close()
 
 
 # --- pictures, as the public code prepares them -----------------------------------------------------------------------------------
@@ -203,7 +237,6 @@ def check_pictures(file: GoldenFile) -> Iterator[Deviation]:
         for other, (mean, std) in (("dino", DINO_NORMAL), ("siglip", SIGLIP_NORMAL)):
             rows = (_channels_first(levels)[:, :4] / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
             yield from file.compare_known({f"{stem}.{other}.rows_0_4": rows}, CONSTANTS)
-    file.close()
 
 
 def _channels_first(levels: np.ndarray) -> Tensor:

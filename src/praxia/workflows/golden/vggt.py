@@ -1,6 +1,6 @@
 """A VGGT reference folder: tiny_config.json, tiny_weights, case_*, ops, preprocess; vggt_*_state_dict.json if there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,20 @@ from praxia.models.geometry_nets.vggt.cameras import decode, encode, unproject
 from praxia.models.geometry_nets.vggt.dense_head import depth_of, points_of, position_term
 from praxia.models.geometry_nets.vggt.pictures import load_pictures, load_squares
 from praxia.models.geometry_nets.vggt.vggt import TRACKS, VGGT, VGGTNet
-from praxia.workflows.golden.compare import EXACT, Deviation, GoldenFile, Tolerance, names_fit, no_stray_files, read_config
+from praxia.models.published_config import listed
+from praxia.workflows.golden.compare import (
+    EXACT,
+    Deviation,
+    GoldenFile,
+    Tolerance,
+    blamed_on,
+    checked,
+    file_name,
+    names_fit,
+    no_stray_files,
+    published_shapes,
+    read_config,
+)
 
 WEIGHTS, OPS, PICTURES = "tiny_weights.safetensors", "ops.safetensors", "preprocess.safetensors"
 CASES = Tolerance(2e-5, 2e-5)
@@ -30,18 +43,21 @@ def recognises(config: dict[str, Any]) -> bool:
 
 def check(folder: Path, config: dict[str, Any]) -> Iterator[Deviation]:
     """Every tensor of the folder."""
-    net = VGGT.from_config(config, str(folder / WEIGHTS)).build().eval()
-    net.load_checkpoint()
-    cases = [case["file"] for case in config["cases"]]
-    no_stray_files(folder, {WEIGHTS, OPS, PICTURES, *cases})
+    with blamed_on(folder / "tiny_config.json"):
+        weights = file_name("config", config, "weights_file", WEIGHTS)
+        cases = [file_name("an entry of cases", case, "file") for case in listed("config", config, "cases")]
+        net = VGGT.from_config(config, str(folder / weights)).build().eval()
+    with blamed_on(folder / weights):
+        net.load_checkpoint()
+    no_stray_files(folder, {weights, OPS, PICTURES, *cases})
     for name in cases:
-        yield from check_case(GoldenFile(folder, name), net)
-    yield from check_operations(GoldenFile(folder, OPS), net)
-    yield from check_pictures(GoldenFile(folder, PICTURES))
+        yield from checked(folder, name, check_case, net)
+    yield from checked(folder, OPS, check_operations, net)
+    yield from checked(folder, PICTURES, check_pictures)
     for path in sorted(folder.glob("vggt_*_state_dict.json")):
-        names = {k: v for k, v in read_config(folder, path.name)["tensors"].items() if not k.startswith(TRACKS)}
-        with torch.device("meta"):
-            yield names_fit(path.stem, VGGT().build().state_dict(), names)
+        with blamed_on(path), torch.device("meta"):
+            shapes = published_shapes(read_config(folder, path.name), "tensors")
+            yield names_fit(path.stem, VGGT().build().state_dict(), {k: v for k, v in shapes.items() if not k.startswith(TRACKS)})
 
 
 def check_case(file: GoldenFile, net: VGGTNet) -> Iterator[Deviation]:
@@ -72,7 +88,6 @@ def check_case(file: GoldenFile, net: VGGTNet) -> Iterator[Deviation]:
         ours["unprojected_points"] = unproject(whole.depth, T_cam_world, K)[0]
     yield file.compare("patch_start_idx", torch.tensor([first]), EXACT)
     yield from file.compare_all(ours, CASES)
-    file.close()
 
 
 def check_operations(file: GoldenFile, net: VGGTNet) -> Iterator[Deviation]:
@@ -91,7 +106,6 @@ def check_operations(file: GoldenFile, net: VGGTNet) -> Iterator[Deviation]:
         yield file.compare(found.string, positions.expand_as(file[found.string]), EXACT)
     for i, encoding in enumerate(net.camera_head(file["camera_head.in_tokens"][..., 0, :])):
         yield file.compare(f"camera_head.out_iter_{i}", encoding, SINGLE)
-    file.close()
 
 
 def _blocks(file: GoldenFile, net: VGGTNet) -> dict[str, Tensor]:
@@ -131,13 +145,13 @@ def _geometry(file: GoldenFile) -> dict[str, Tensor]:
 def _dense(file: GoldenFile, net: VGGTNet) -> dict[str, Tensor]:
     raw, scratch = file["activation.in"], net.depth_head.scratch
     coarsest, finest = scratch.get_submodule("refinenet4"), scratch.get_submodule("refinenet1")
-    depth, _ = depth_of(raw[:, -2:])
+    depth, depth_confidence = depth_of(raw[:, -2:])
     points, confidence = points_of(raw)
     skip = file["refinenet1.in_skip"]
     target = file.one(r"refinenet4\.out_to_(\d+)x(\d+)")
     return {
         "activation.depth_exp.out": depth[..., None],
-        "activation.depth_conf_expp1.out": depth_of(raw[:, -2:])[1],
+        "activation.depth_conf_expp1.out": depth_confidence,
         "activation.points_inv_log.out": points,
         "activation.points_conf_expp1.out": confidence,
         "refinenet1.out": finest(file["refinenet1.in_path"], skip, (2 * skip.shape[-2], 2 * skip.shape[-1])),
@@ -147,11 +161,7 @@ def _dense(file: GoldenFile, net: VGGTNet) -> dict[str, Tensor]:
 
 def check_pictures(file: GoldenFile) -> Iterator[Deviation]:
     """The loaders: 8-bit pictures in, 8-bit levels out, to the last one."""
-    loaders: dict[str, Callable[[list[Image.Image]], Tensor]] = {
-        "crop": lambda pictures: load_pictures(pictures, "crop"),
-        "pad": lambda pictures: load_pictures(pictures, "pad"),
-    }
-    for found in list(file.matching(r"(\w+?)(\d*)\.([\w+]+)\.(sum_u8|coords)")):
+    for found in list(file.matching(r"(crop|pad|square(\d+))\.([\w+]+)\.(sum_u8|coords)")):
         way, size, names, kind = found.groups()
         pictures = [Image.fromarray(file[f"raw.{name}"].numpy()) for name in names.split("+")]
         stem = found.string.removesuffix(f".{kind}")
@@ -159,7 +169,7 @@ def check_pictures(file: GoldenFile) -> Iterator[Deviation]:
             loaded, places = load_squares(pictures, int(size))
             yield file.compare(found.string, places, Tolerance(1e-4))
         else:
-            loaded = loaders[way](pictures)
+            loaded = load_pictures(pictures, "pad" if way == "pad" else "crop")
         levels = (loaded * 255).round().long()
         ours = {
             "shape": torch.tensor(levels.shape),
@@ -168,4 +178,3 @@ def check_pictures(file: GoldenFile) -> Iterator[Deviation]:
             "stride7_u8": levels[..., ::7, ::7],
         }
         yield from file.compare_known({f"{stem}.{name}": tensor for name, tensor in ours.items()}, EXACT)
-    file.close()
