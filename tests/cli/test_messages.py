@@ -121,6 +121,13 @@ def test_doctor_says_what_a_geometry_net_may_be_used_for(praxia):
     assert checks["weights"]["status"] == "missing" and "--checkpoint" in checks["weights"]["fix"]
 
 
+@pytest.mark.parametrize("name", ["a/b/c.pth", "bad name/x", "no/such"])
+def test_doctor_answers_for_weights_that_are_not_here(praxia, name):
+    checks = {check["name"]: check for check in json.loads(praxia("doctor", "--net", "cut3r", "--checkpoint", name, "--json").out)}
+    assert checks["weights"]["status"] == "missing" and name in checks["weights"]["found"]
+    assert "the file itself says nothing" in next(c["found"] for c in checks.values() if c["name"].startswith("licence"))
+
+
 def test_doctor_says_what_works_and_how_to_fix_the_rest(praxia):
     checks = json.loads(praxia("doctor", "--json").out)
     assert {"processor", "headless rendering", "video", "disk"} <= {c["name"] for c in checks}

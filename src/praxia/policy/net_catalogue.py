@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from praxia.errors import ConfigError, unknown
+from praxia.models.geometry_nets.cut3r.checkpoint import PUBLIC_FILES as cut3r_files
 from praxia.models.geometry_nets.cut3r.cut3r import CUT3R
-from praxia.models.geometry_nets.net_folder import DESCRIPTION, read_description, read_spec
+from praxia.models.geometry_nets.net_folder import DESCRIPTION, WEIGHTS, read_description, read_spec
+from praxia.models.geometry_nets.vggt.vggt import PUBLIC_FILES as vggt_files
 from praxia.models.geometry_nets.vggt.vggt import VGGT
 
 OURS = "tabletop_geometry"
@@ -50,6 +52,11 @@ PUBLIC = (
 def public_net(name: str) -> PublicNet | None:
     """The public net of a name; None if it is no such name."""
     return next((net for net in PUBLIC if net.name == name), None)
+
+
+def net_files(spec: Any) -> tuple[str, ...]:
+    """Names of the files that a net's weights are looked for in, in a folder or under a public name."""
+    return cut3r_files if isinstance(spec, CUT3R) else vggt_files if isinstance(spec, VGGT) else (WEIGHTS,)
 
 
 def net_name(spec: Any) -> str:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 
 from praxia.cores import usable_cores
 from praxia.data.cache import cache_folder
 from praxia.errors import CheckpointError, ConfigError
+from praxia.models.checkpoint_file import found_here
 from praxia.models.geometry_nets.geometry_net import pretrained
-from praxia.models.geometry_nets.vggt.vggt import PUBLIC_FILES
 from praxia.models.precision import multiplies_bf16
-from praxia.policy.net_catalogue import PUBLIC, net_licences, net_spec, public_net
+from praxia.policy.net_catalogue import PUBLIC, net_files, net_licences, net_spec, public_net
 from praxia.specs.licences import commercial_use
 
 
@@ -66,8 +65,7 @@ def _licence(what: str, licence: str, spec: Any) -> Check:
 
 def _weights(spec: Any, source: str) -> Check:
     """Whether a net's weights are on this machine and fit; nothing is fetched."""
-    local = Path(spec.checkpoint).expanduser().exists()
-    if not local and not any(isinstance(try_to_load_from_cache(spec.checkpoint, name), str) for name in PUBLIC_FILES if "/" in spec.checkpoint):
+    if found_here(spec.checkpoint, net_files(spec)) is None:
         fix = "name a file or folder with --checkpoint" + (", or let the first use fetch them" if "/" in spec.checkpoint else "")
         return Check("weights", "missing", f"{spec.checkpoint}{source} is not on this machine", fix)
     try:

@@ -38,7 +38,7 @@ class TabletopGeometry:
     image_size: int = 64
     patch_size: int = 8
     width: int = 160
-    layers: int = 3
+    layers: int = 4
     heads: int = 5
     mlp_ratio: float = 3.0
     hidden: int = 32
@@ -79,7 +79,7 @@ class TabletopGeometryNet(GeometryNet):
         )
         self.norm = nn.LayerNorm(spec.width)
         self.camera = nn.Sequential(nn.Linear(spec.width, spec.width), nn.GELU(), nn.Linear(spec.width, _CAMERA))
-        self.coarse = nn.Linear(spec.width, _DENSE * spec.patch_size**2)
+        self.coarse = nn.Sequential(nn.Linear(spec.width, 2 * spec.width), nn.GELU(), nn.Linear(2 * spec.width, _DENSE * spec.patch_size**2))
         steps = [max(8, spec.hidden // 2**step) for step in range(len(self.stem.widths))]
         self.fine = SkipDecoder(spec.width, self.stem.widths, steps, _DENSE)
 
