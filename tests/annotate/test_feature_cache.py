@@ -20,7 +20,7 @@ from praxia.objectives.geometry_alignment import on_grid
 from praxia.registry import register
 from praxia.specs import ImageSpec
 
-SPEC = TabletopGeometry(image_size=32, patch_size=8, width=32, layers=1, heads=2, mlp_ratio=1.5, hidden=16)
+SPEC = TabletopGeometry(image_size=32, patch_size=8, width=32, layers=1, heads=2, mlp_ratio=1.5)
 
 
 @register("geometry_net/test_mean_colour")

@@ -32,7 +32,7 @@ from praxia.workflows.describe import describe
 from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import stage_model, train_recipe
 
-NET = TabletopGeometry(image_size=32, patch_size=8, width=32, layers=1, heads=2, mlp_ratio=1.5, hidden=16)
+NET = TabletopGeometry(image_size=32, patch_size=8, width=32, layers=1, heads=2, mlp_ratio=1.5)
 QUIET = TrainSettings(quiet=True, threads=1)
 
 

@@ -1,8 +1,7 @@
 """Tabletop geometry: a small net for metric depth, points and cameras of a few views, trained here; the embedded worlds' stand-in for VGGT and CUT3R.
 
 The design is VGGT's (arXiv 2503.11651) at a thousandth of its size: blocks look at one view and at all views in turn, a camera token of each view
-gives its pose and focal length, the patch tokens, and what the stem saw before them, give depth, points and how sure they are. Unlike VGGT's its
-lengths are metres: the worlds are.
+gives its pose and focal length, the patch tokens give depth, points and how sure they are. Unlike VGGT's its lengths are metres: the worlds are.
 """
 
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from praxia.models.checkpoint_file import fit
 from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction, refuse_state
 from praxia.models.geometry_nets.net_folder import read_weights
 from praxia.models.geometry_nets.poses import intrinsics, rigid
-from praxia.models.geometry_nets.skip_decoder import SkipDecoder
 from praxia.models.geometry_nets.transformer_blocks import Block, full_precision
 from praxia.models.vision.conv_stem import ConvStem
 from praxia.registry import register
@@ -30,8 +28,7 @@ _DENSE = 6  # numbers of a pixel: log depth, its log confidence, point 3, its lo
 @register("geometry_net/tabletop")
 @dataclass(frozen=True)
 class TabletopGeometry:
-    """Sizes of the net. layers: blocks of each kind (own view, all views). hidden: channels of the dense decoder's first step, half of it after each.
-    checkpoint: folder of a trained net (`praxia train tabletop_geometry`
+    """Sizes of the net. layers: blocks of each kind (own view, all views). checkpoint: folder of a trained net (`praxia train tabletop_geometry`
     leaves it under runs/tabletop_geometry/geometry). licence: of its weights: they are made here, from a world under Apache-2.0.
     """
 
@@ -41,12 +38,11 @@ class TabletopGeometry:
     layers: int = 4
     heads: int = 5
     mlp_ratio: float = 3.0
-    hidden: int = 32
     checkpoint: str = ""
     licence: str = "apache-2.0"
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "patch_size", "width", "layers", "heads", "hidden"):
+        for name in ("image_size", "patch_size", "width", "layers", "heads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"TabletopGeometry.{name} is {getattr(self, name)}; expected at least 1")
         if self.image_size % self.patch_size:
@@ -79,9 +75,7 @@ class TabletopGeometryNet(GeometryNet):
         )
         self.norm = nn.LayerNorm(spec.width)
         self.camera = nn.Sequential(nn.Linear(spec.width, spec.width), nn.GELU(), nn.Linear(spec.width, _CAMERA))
-        self.coarse = nn.Sequential(nn.Linear(spec.width, 2 * spec.width), nn.GELU(), nn.Linear(2 * spec.width, _DENSE * spec.patch_size**2))
-        steps = [max(8, spec.hidden // 2**step) for step in range(len(self.stem.widths))]
-        self.fine = SkipDecoder(spec.width, self.stem.widths, steps, _DENSE)
+        self.dense = nn.Sequential(nn.Linear(spec.width, 2 * spec.width), nn.GELU(), nn.Linear(2 * spec.width, _DENSE * spec.patch_size**2))
 
     def load_checkpoint(self) -> None:
         """Take the weights of the folder that the spec names. Raises CheckpointError."""
@@ -89,33 +83,26 @@ class TabletopGeometryNet(GeometryNet):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels [B, V, 3, S, S] -> patch features [B, V, h, w, C] and the camera token [B, V, 1, C], normalised."""
-        patches, special, _ = self._seen(pixels)
-        return patches, special
-
-    def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Features, camera tokens and what the stem saw at every size."""
         if pixels.shape[-2:] != (self.image_spec.size,) * 2:
             raise ConfigError(f"tabletop_geometry was given pictures of {tuple(pixels.shape[-2:])}, it sees squares of {self.image_spec.size}")
         b, v = pixels.shape[:2]
         which = torch.tensor([0] + [1] * (v - 1), device=pixels.device)
-        grids = self.stem.grids(pixels.flatten(0, 1))
-        patches = (grids[-1].flatten(1, 2) + self.places).unflatten(0, (b, v)) + self.first[which][:, None]
+        patches = self.stem(pixels.flatten(0, 1)).flatten(2).mT + self.places
+        patches = patches.unflatten(0, (b, v)) + self.first[which][:, None]
         tokens = torch.cat([self.camera_tokens[which][None, :, None].expand(b, -1, -1, -1).to(patches.dtype), patches], dim=2)
         for own, everything in zip(self.own, self.all, strict=True):
             tokens = own(tokens.flatten(0, 1)).unflatten(0, (b, v))
             tokens = everything(tokens.flatten(1, 2)).unflatten(1, (v, -1))
         tokens = self.norm(tokens)
-        return tokens[:, :, 1:].unflatten(2, (self.side, self.side)), tokens[:, :, :1], grids
+        return tokens[:, :, 1:].unflatten(2, (self.side, self.side)), tokens[:, :, :1]
 
     def reconstruct(self, pixels: Tensor, state: Any = None) -> Reconstruction:
         """Metres. The net has no memory: `state` must be None, and is in what is returned."""
         refuse_state("tabletop_geometry", state)
-        patches, special, grids = self._seen(pixels)
+        patches, special = self(pixels)
         with full_precision(pixels.device):
-            # a patch as its own token says it, and what is finer than that
-            coarse = F.pixel_shuffle(self.coarse(patches.flatten(0, 1).float()).permute(0, 3, 1, 2), self.spec.patch_size)
-            fine = self.fine(patches.flatten(0, 1).float(), [grid.float() for grid in grids], pixels.flatten(0, 1).float())
-            dense = (coarse + fine).movedim(1, -1).unflatten(0, pixels.shape[:2])  # [B, V, S, S, 6]
+            dense = self.dense(patches.float()).unflatten(-1, (*(self.spec.patch_size,) * 2, _DENSE))  # [B, V, h, w, p, p, 6]
+            dense = dense.transpose(3, 4).flatten(2, 3).flatten(3, 4)
             depth, sure, points, points_sure = dense.split((1, 1, 3, 1), dim=-1)
             forward = torch.tensor([0.0, 0.0, 1.0], device=pixels.device)  # a metre in front of the camera, where learning starts from
             camera = self.camera(special[:, :, 0].float())

@@ -23,8 +23,8 @@ class ConvStem(nn.Module):
         steps = round(math.log2(patch))
         if 2**steps != patch:
             raise ConfigError(f"patch_size {patch} with stem 'conv' must be a power of two; use 8 or 16, or stem 'patch'")
-        self.widths = (*(max(24, width // 2 ** (steps - i)) for i in range(1, steps)), width)  # channels after each convolution
-        self.layers = nn.ModuleList([nn.Linear(9 * a, b) for a, b in pairwise((3, *self.widths))])
+        widths = [3, *(max(24, width // 2 ** (steps - i)) for i in range(1, steps)), width]
+        self.layers = nn.ModuleList([nn.Linear(9 * a, b) for a, b in pairwise(widths)])
         for layer in self.layers:
             # The library's default would shrink the picture thirtyfold through the rectifiers, far below the position embedding added to it.
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
@@ -35,16 +35,12 @@ class ConvStem(nn.Module):
         """Weights of the last layer (the library reads the dtype of the convolution that this stands for)."""
         return self.layers[-1].weight  # type: ignore[return-value]
 
-    def grids(self, pixels: Tensor) -> list[Tensor]:
-        """What each convolution makes, [M, side, side, channels] with half the side before; rectified between them."""
-        grids = [pixels.permute(0, 2, 3, 1)]
-        for i, layer in enumerate(self.layers):
-            grids.append(layer(neighbourhoods(F.relu(grids[-1]) if i else grids[-1])))
-        return grids[1:]
-
     def forward(self, pixels: Tensor) -> Tensor:
-        """The last grid, channels first."""
-        return self.grids(pixels)[-1].permute(0, 3, 1, 2)
+        """Rectified between the layers."""
+        grid = pixels.permute(0, 2, 3, 1)
+        for i, layer in enumerate(self.layers):
+            grid = layer(neighbourhoods(F.relu(grid) if i else grid))
+        return grid.permute(0, 3, 1, 2)
 
 
 class _Neighbourhoods(torch.autograd.Function):
