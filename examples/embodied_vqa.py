@@ -1,6 +1,6 @@
 """A tiny VLM that answers embodied questions about tabletop scenes: base_vlm, then the question stage. No robot acts.
 
-    praxia train examples/embodied_vqa.py:my_recipe --name vqa
+praxia train examples/embodied_vqa.py:my_recipe --name vqa
 """
 
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """Pose-VLA's `tiny` without its pose stages: what the same policy learns when all the minutes go to the robot.
 
-    praxia train examples/pose_vla_without_poses.py:my_recipe --data DATASET --name without --stages.robot.minutes 43
+praxia train examples/pose_vla_without_poses.py:my_recipe --data DATASET --name without --stages.robot.minutes 43
 """
 
 from dataclasses import replace
