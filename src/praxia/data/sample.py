@@ -1,6 +1,7 @@
 """Sample: one moment of one recording, every part optional and explicit (frozen; transforms return a new one)."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,20 @@ class Window:
     states: np.ndarray  # float32 [T, Ds]
     actions: np.ndarray  # float32 [T, Da]
     valid: np.ndarray  # bool [T]; False past the end or before the start of the episode
+
+
+@dataclass(frozen=True)
+class WristPaths:
+    """Where wrists were and go, metres in the camera frame of the sample's first view (VIPA-VLA §3.6).
+
+    past, future: side ("left", "right") -> float64 [T, 3]; an absent hand has no entry. Row 0 of `future` is one step after now, the last row of
+    `past` is now. family: what is asked: a motion from an instruction, its continuation, or its description.
+    """
+
+    past: dict[str, np.ndarray]
+    future: dict[str, np.ndarray]
+    rate_hz: float
+    family: Literal["instructional", "contextual", "translation"] = "instructional"
 
 
 @dataclass(frozen=True)
@@ -43,4 +58,6 @@ class Sample:
     goal: np.ndarray | None = None  # float64 [3] base frame: where the target, or the tool, must get to
     question: str = ""
     answer: str = ""
+    category: str = ""  # kind of question, for scores by kind
+    wrists: WristPaths | None = None
     provenance: Provenance | None = None
