@@ -76,6 +76,12 @@ def test_features_of_whole_pictures_are_the_nets_own_to_the_last_bit(net, sample
     assert f"{len(samples)} of {2 * len(samples)}" in str(cache.counts) and "50%" in str(cache.counts)
 
 
+def test_equal_pictures_of_a_batch_are_looked_at_once(net, samples, tmp_path):
+    cache = CachedFeatures(net, SPEC, "fp32", tmp_path)
+    found = cache.features(batch_of([samples[0], samples[1], samples[0]])).patches
+    assert cache.counts.misses == 2 and torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
+
+
 def test_crops_and_colours_are_read_from_the_whole_picture(net, samples, tmp_path):
     rng = np.random.default_rng(0)
     cache = CachedFeatures(net, SPEC, "fp32", tmp_path)

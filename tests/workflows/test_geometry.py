@@ -154,6 +154,32 @@ def test_a_run_refuses_a_teacher_whose_licence_does_not_fit(tabletop_data, tmp_p
     assert not (tmp_path / "run").exists(), "nothing was begun"
 
 
+def test_a_frozen_net_without_weights_is_said_before_data_is_made(tmp_path):
+    recipe = micro(str(tmp_path / "no such dataset"))
+    fusing = replace(recipe, model=replace(recipe.model, adapters=(GeometryFusion(encoder=NET, heads=4),)))
+    with pytest.raises(ConfigError, match=r"stage 'warm': the frozen encoder of adapter 0 \(TabletopGeometry\) would have random weights"):
+        train_recipe(fusing, tmp_path / "run", QUIET)
+    first, robot = seeing(tmp_path), recipe.stages[0]
+    for stages, geometry, message in (
+        ((replace(robot, teachers=(Teacher("geometry", NET),)),), None, "teacher 'geometry' .* random weights"),
+        ((first, replace(robot, teachers=(Teacher("geometry", NET, stage="geometry"),))), None, "stage 'geometry' trains no geometry net"),
+        ((first, replace(robot, teachers=(Teacher("geometry", NET, stage="geometry"),))), replace(NET, width=64), "give both the same spec"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            train_recipe(replace(recipe, model=replace(recipe.model, geometry=geometry), stages=stages), tmp_path / "run", QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_net_was_only_looked_at_with_is_no_ingredient(tabletop_data, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(tabletop_data, other)
+    card = (other / "dataset.yaml").read_text()
+    (other / "dataset.yaml").write_text(card.replace("name: tabletop", "name: looked_at"))
+    stage = replace(seeing(tabletop_data, 1), held_out=(Source(Recorded(str(other)), SceneGeometry(("head", "wrist"))),))
+    run = train_recipe(Recipe("seeing", ModelSpec(geometry=NET), (stage,), precision="fp32"), tmp_path / "run", QUIET)
+    assert "looked_at" not in (run.geometry / "geometry.json").read_text()
+
+
 def test_the_recipe_is_as_its_page_says():
     facts = describe(tabletop_geometry.tiny())
     assert facts["parameters"]["total"] < 10e6 and facts["flops_per_sample"]["geometry"] > 0

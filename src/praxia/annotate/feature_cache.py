@@ -60,10 +60,12 @@ class CachedFeatures:
         found = [self._read(name) for name in names]
         absent = [row for row, one in enumerate(found) if one is None]
         if absent:
-            made = self._compute(views, absent)
-            for row, one in zip(absent, made, strict=True):
-                found[row] = one
-                self._write(names[row], one)
+            once = {names[row]: row for row in absent}  # equal pictures are looked at once
+            made = dict(zip(once, self._compute(views, list(once.values())), strict=True))
+            for name, one in made.items():
+                self._write(name, one)
+            for row in absent:
+                found[row] = made[names[row]]
         device = views.valid.device
         patches, special = (torch.stack([one[part] for one in found if one is not None]).to(device) for part in ("patches", "special"))
         return GeometryFeatures(patches, special, _from_shown(views, self.net), self.net.image_spec.size)

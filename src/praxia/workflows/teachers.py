@@ -1,17 +1,57 @@
-"""The frozen nets that a stage's objectives learn from, built and loaded."""
+"""The frozen nets of a recipe: whether each will have weights, and those that a stage's objectives learn from, built and loaded."""
+
+from collections.abc import Sequence
 
 import torch
 
 from praxia.annotate.feature_cache import CachedFeatures
-from praxia.errors import CheckpointError
+from praxia.errors import CheckpointError, ConfigError
 from praxia.models.geometry_nets.geometry_net import GeometryNet, frozen, pretrained
 from praxia.models.precision import resolved
-from praxia.stages.recipe import Stage, Teacher
+from praxia.models.spec import ModelSpec
+from praxia.stages.recipe import Recipe, Stage, Teacher
 from praxia.stages.run_directory import RunDirectory
 from praxia.stages.weights import load_state, read_weights
 from praxia.train.settings import TrainSettings
 
 PART = "geometry."  # of a stage's model: where the net is that a teacher may be
+
+
+def check_frozen_nets(recipe: Recipe) -> None:
+    """ConfigError for a frozen net that no stage and no file gives weights: before data is made, not when the stage begins."""
+    for number, stage in enumerate(recipe.stages):
+        if not stage.parts or {"backbone", "adapters"} <= set(stage.parts):
+            _check_encoders(recipe.model, stage)
+        for teacher in stage.teachers:
+            _check_teacher(recipe.model, teacher, stage, recipe.stages[:number])
+
+
+def _check_encoders(model: ModelSpec, stage: Stage) -> None:
+    given = {ours for init in stage.init_from for _, ours in init.parts or (("", "adapters"),)}
+    for i, adapter in enumerate(model.adapters):
+        encoder = getattr(adapter, "encoder", None)
+        if encoder is None or getattr(encoder, "checkpoint", "") or {"adapters", f"adapters.{i}", f"adapters.{i}.encoder"} & given:
+            continue
+        raise ConfigError(
+            f"stage {stage.name!r}: the frozen encoder of adapter {i} ({type(encoder).__name__}) would have random weights\n  fix: name some in its "
+            f"checkpoint, or hand on what an earlier stage trained: InitFrom(stage=..., parts=(('geometry', 'adapters.{i}.encoder'),))"
+        )
+
+
+def _check_teacher(model: ModelSpec, teacher: Teacher, stage: Stage, earlier: Sequence[Stage]) -> None:
+    what = f"stage {stage.name!r}: teacher {teacher.name!r}"
+    if not teacher.stage:
+        if not getattr(teacher.net, "checkpoint", ""):
+            net = type(teacher.net).__name__
+            raise ConfigError(f"{what} ({net}) would have random weights; name some in its checkpoint, or a stage that trains it")
+        return
+    trains = next(s for s in earlier if s.name == teacher.stage)
+    if model.geometry is None or (trains.parts and "geometry" not in trains.parts):
+        raise ConfigError(
+            f"{what}: stage {teacher.stage!r} trains no geometry net; give the model one (ModelSpec.geometry), and that stage the part 'geometry'"
+        )
+    if model.geometry != teacher.net:
+        raise ConfigError(f"{what} is {teacher.net}, but stage {teacher.stage!r} trains {model.geometry}; give both the same spec")
 
 
 def build_teachers(stage: Stage, run: RunDirectory, settings: TrainSettings) -> dict[str, GeometryNet | CachedFeatures]:

@@ -37,7 +37,7 @@ from praxia.workflows import summary
 from praxia.workflows.assemble import Assembly, HeldOut, assemble, read_statistics
 from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.pose_answers import pose_metrics
-from praxia.workflows.teachers import build_teachers
+from praxia.workflows.teachers import build_teachers, check_frozen_nets
 from praxia.workflows.vqa_answers import vqa_metrics
 
 SCORED_ON = 32  # held-out samples of a source of poses
@@ -84,6 +84,7 @@ def train_recipe(
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no sources; give it one, e.g. Source(None, ActionChunk(16))")
         if any(source.data is None for source in stage.sources):
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no data; give it with --data FOLDER (a dataset with its card)")
+    check_frozen_nets(recipe)
     refusable = {net.name: net.instead for net in PUBLIC}
     check_licences(declared_licences(recipe), license_policy, refusable)  # before minutes of making data
     group = ranks()
@@ -228,7 +229,7 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
 
 def _provenance(assembly: Assembly, run: RunDirectory) -> dict[str, Any]:
     """What went into the weights of a run, under which licences, made by which versions."""
-    recipe, data = assembly.recipe, _licences(tuple(assembly.sources.values()))
+    recipe, data = assembly.recipe, _licences(_learnt_from(assembly))
     return {
         "licences": tuple(sorted(ingredients(assembly).items())),
         "provenance": {"run": run.root.name, "stages": [s.name for s in recipe.stages], "datasets": sorted(data)},
@@ -239,9 +240,13 @@ def _provenance(assembly: Assembly, run: RunDirectory) -> dict[str, Any]:
 
 def ingredients(assembly: Assembly) -> dict[str, str]:
     """Licence of everything that goes into the weights: checkpoints, datasets that are learnt from, frozen nets that look or teach."""
-    recipe = assembly.recipe
-    learnt = {id(assembly.sources[source.data]) for stage in recipe.stages for source in stage.sources}
-    return declared_licences(recipe) | _licences([source for source in assembly.sources.values() if id(source) in learnt])
+    return declared_licences(assembly.recipe) | _licences(_learnt_from(assembly))
+
+
+def _learnt_from(assembly: Assembly) -> list[SampleSource]:
+    """Opened data but what a stage is only looked at with."""
+    learnt = {id(assembly.sources[source.data]) for stage in assembly.recipe.stages for source in stage.sources}
+    return [source for source in assembly.sources.values() if id(source) in learnt]
 
 
 def declared_licences(recipe: Recipe) -> dict[str, str]:

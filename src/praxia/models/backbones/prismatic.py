@@ -188,13 +188,22 @@ class PrismaticBackbone(Backbone):
         return [first, *(rest if p is prompt else p for p in pieces)]
 
     def prompt_ids(self, tokenizer, text: str) -> list[int]:
-        turns = (TURN, f"system\n{SYSTEM}", END, "\n", TURN, f"user\n{text.strip()}", *ASK_REPLY)
-        return render(tokenizer, turns, "Prismatic")
+        return render(tokenizer, asked(text), "Prismatic")
 
     def target_ids(self, tokenizer, text: str) -> list[int]:
-        return render(tokenizer, (text or " ", END, PAD), "Prismatic")  # an empty reply is one space
+        return render(tokenizer, replied(text), "Prismatic")
 
     def load_checkpoint(self) -> None:
         spec = self.spec
         state = read_weights(spec.checkpoint, spec.dino_checkpoint, spec.siglip_checkpoint, spec.image_size // spec.patch_size)
         fit(self, state, f"Prismatic.checkpoint {spec.checkpoint!r}")
+
+
+def asked(text: str) -> tuple[str, ...]:
+    """A question up to where the reply begins."""
+    return (TURN, f"system\n{SYSTEM}", END, "\n", TURN, f"user\n{text.strip()}", *ASK_REPLY)
+
+
+def replied(text: str) -> tuple[str, ...]:
+    """A reply to its end; an empty one is one space."""
+    return (text or " ", END, PAD)

@@ -1,4 +1,5 @@
-"""A Prismatic reference folder: tiny_config.json, tiny_checkpoint, case_*, case_*_action_queries, pos_embed, transforms; full_state_dict if there."""
+"""A Prismatic reference folder: tiny_config.json, tiny_checkpoint, case_*, case_*_action_queries, pos_embed, transforms; full_state_dict and
+prompts if there."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from praxia.models.backbones.backbone import Piece
-from praxia.models.backbones.prismatic import DINO_NORMAL, SIGLIP_NORMAL, Prismatic, PrismaticBackbone
+from praxia.models.backbones.prismatic import DINO_NORMAL, SIGLIP_NORMAL, Prismatic, PrismaticBackbone, asked, replied
 from praxia.models.backbones.prismatic_checkpoint import dino_state, language_state, resample_positions, siglip_state
 from praxia.models.published_config import agree, section
 from praxia.models.states import VisualTokens, Want
@@ -30,7 +31,7 @@ from praxia.workflows.golden.compare import (
 )
 
 WEIGHTS, POSITIONS, PICTURES = "tiny_checkpoint.safetensors", "pos_embed.safetensors", "transforms.safetensors"
-FULL = "full_state_dict.json"
+FULL, PROMPTS = "full_state_dict.json", "prompts.json"
 TOWERS = ("vision_backbone.dino_featurizer.", "vision_backbone.siglip_featurizer.")
 OF_TOWERS = ("cls_token", "reg_token", "pos_embed", "patch_embed.proj.", "blocks.", "norm.", "attn_pool.")  # the last two are never used
 HEAD = "llm.lm_head.weight"
@@ -78,6 +79,21 @@ def check(folder: Path, config: dict[str, Any]) -> Iterator[Deviation]:
     if (path := folder / FULL).is_file():
         with blamed_on(path), torch.device("meta"):
             yield check_names(path.stem, published_shapes(read_config(folder, FULL), "tensors"))
+
+    if (path := folder / PROMPTS).is_file():
+        with blamed_on(path):
+            yield from check_prompts(path.stem, read_config(folder, PROMPTS)["prompts"])
+
+
+def check_prompts(case: str, prompts: list[dict[str, Any]]) -> Iterator[Deviation]:
+    """Texts around a question and its reply. Longer talks are passed over: nothing here holds one."""
+    for number, prompt in enumerate(prompts):
+        turns = [said for _, said in prompt["turns"]]
+        if len(turns) > 2:
+            continue
+        ours = "".join((*asked(turns[0].replace("<image>", "")), *(replied(turns[1]) if len(turns) == 2 else ())))
+        gap, note = (0.0, "") if ours == prompt["text"] else (torch.inf, f"ours is {ours!r}")
+        yield Deviation(case, f"text {number}", gap, gap, note)
 
 
 def check_names(case: str, shapes: dict[str, tuple[int, ...]]) -> Deviation:
