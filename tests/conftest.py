@@ -11,6 +11,8 @@ os.environ.setdefault("PRAXIA_ORACLES", str(Path(os.environ.get("XDG_CACHE_HOME"
 
 import pytest
 
+from praxia.annotate.hands import HandRules, annotate_hands
+from praxia.data.hand_clips import RecordedClips
 from praxia.data.making import make_dataset
 from praxia.data.recorded import Recorded, RecordedSource
 
@@ -38,3 +40,22 @@ def tabletop_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tabletop_source(tabletop_data: Path) -> RecordedSource:
     """Its samples."""
     return Recorded(str(tabletop_data)).open()
+
+
+@pytest.fixture(scope="session")
+def hand_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of six clips of hands (two each of reach, move and pour) at 96 px, with depth and masks; do not change it."""
+    root = tmp_path_factory.mktemp("hands") / "clips"
+    make_dataset(
+        "praxia.worlds.hands:Hands", {"size": 96}, root=root, tasks=("reach", "move", "pour"), episodes=2, seed=0, picture_every=3, depth=True,
+        masks=True, workers=1, progress=False,
+    )  # fmt: skip
+    return root
+
+
+@pytest.fixture(scope="session")
+def annotated_hands(hand_clips: Path) -> Path:
+    """What `praxia annotate hands` makes of them, the task `pour` held out; do not change it."""
+    out = hand_clips / "hands"
+    annotate_hands(RecordedClips(str(hand_clips)), out, HandRules(held_tasks=("pour",)), workers=1)
+    return out

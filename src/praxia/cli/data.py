@@ -25,7 +25,7 @@ class Make:
     """Options."""
 
     world: Annotated[str, tyro.conf.Positional]
-    """tabletop or metaworld."""
+    """tabletop, metaworld or hands."""
     out: Path
     """Folder of the dataset."""
     tasks: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Make:
     robot: str = "arm7"
     """tabletop: arm7, arm6 or bimanual."""
     split: str = "benchmark"
-    """tabletop: base, pretrain or benchmark."""
+    """tabletop and hands: base, pretrain or benchmark."""
     size: int = 96
     """Side of the pictures in pixels."""
     noise: bool = False
@@ -112,7 +112,8 @@ def main(arguments: Sequence[str]) -> None:
 def _make(options: Make) -> None:
     if options.world not in WORLDS:
         raise ConfigError(unknown("world", options.world, WORLDS))
-    kwargs = {"size": options.size} | ({"split": options.split, "robot": options.robot} if options.world == "tabletop" else {})
+    of_world = {"tabletop": {"split": options.split, "robot": options.robot}, "hands": {"split": options.split}}
+    kwargs = {"size": options.size} | of_world.get(options.world, {})
     noise = None
     if options.noise:
         world = resolve(WORLDS[options.world])(**kwargs)

@@ -15,14 +15,15 @@ from praxia.data.recovery_noise import RecoveryNoise
 from praxia.errors import ConfigError, unknown
 from praxia.registry import register, to_json
 
-WORLDS = {"tabletop": "praxia.worlds.tabletop:Tabletop", "metaworld": "praxia.worlds.metaworld.world:MetaWorld"}
+WORLDS = {"tabletop": "praxia.worlds.tabletop:Tabletop", "metaworld": "praxia.worlds.metaworld.world:MetaWorld", "hands": "praxia.worlds.hands:Hands"}
+_BUILT_ON = {"hands": ("tabletop",)}  # worlds that take objects and more from others
 
 
 @cache
 def _world_code(world: str) -> str:
     """Hash of the source files of a world: demonstrations of an earlier version of it are made again."""
     package = importlib.import_module(WORLDS[world].split(":")[0])
-    return code_digest(Path(str(package.__file__)).parent)
+    return "".join([code_digest(Path(str(package.__file__)).parent), *map(_world_code, _BUILT_ON.get(world, ()))])
 
 
 @register("data/demonstrations")

@@ -113,7 +113,7 @@ def make_dataset(
         work = work_folder(root)
         if not resume:
             shutil.rmtree(work, ignore_errors=True)
-        with _workers(workers) as pool:
+        with worker_pool(workers) as pool:
             known = _describe(pool, work, plan, world, kwargs, recording)
             names = _checked_tasks(tasks, known.tasks)
             jobs = [
@@ -258,7 +258,7 @@ def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
 
 
 @contextmanager
-def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
+def worker_pool(count: int) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes with one thread each: the work is split by episode, threads inside would only fight."""
     count = count or usable_cores()
     before = {name: os.environ.get(name) for name in (*_ONE_THREAD, "MUJOCO_GL")}

@@ -6,7 +6,7 @@ from typing import Literal
 from praxia.errors import SpecMismatch
 from praxia.registry import register
 
-Kind = Literal["position", "rotation", "joint", "gripper", "velocity", "effort", "phase"]
+Kind = Literal["position", "rotation", "joint", "gripper", "velocity", "effort", "phase", "confidence", "contact"]
 Reference = Literal["absolute", "delta"]
 RotationForm = Literal["", "axis_angle", "euler_xyz", "quaternion_wxyz", "rotation_6d"]
 GripperSense = Literal["", "open_positive", "close_positive"]

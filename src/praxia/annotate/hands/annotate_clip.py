@@ -1,0 +1,69 @@
+"""One clip -> its questions and motions: a pure function of the clip, the settings and what looks at it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from praxia.annotate.hands.clouds import DepthSource
+from praxia.annotate.hands.detect import Detector
+from praxia.annotate.hands.moments import look
+from praxia.annotate.hands.motions import motions
+from praxia.annotate.hands.questions import questions
+from praxia.annotate.hands.settings import HandRules
+from praxia.data.hand_clips.clip import ClipSet
+from praxia.data.hand_clips.tables import CLIPS, MOTIONS, QUESTIONS, HandSplit
+from praxia.specs.hands import SIDES
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a clip belongs."""
+
+    number: int
+    split: HandSplit
+    unseen_task: bool
+
+
+def annotate_clip(
+    clips: ClipSet, place: Place, depth: DepthSource, detector: Detector | None, rules: HandRules
+) -> dict[str, list[dict[str, Any]]]:  # fmt: skip
+    """Rows of the three tables. A clip whose scale cannot be trusted has motions (they need no cloud) but no questions."""
+    clip = clips.clip(place.number)
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((rules.seed, place.number))))
+    looked = look(clips, place.number, clip, depth, detector, rules)
+    head = {"clip": place.number, "name": clip.name, "task": clip.task, "split": place.split, "unseen_task": place.unseen_task}
+    asked = questions(clip, looked.moments, rules, rng, looked.rejections) if looked.moments else []
+    moved = motions(clip, rules, rng, looked.rejections)
+    one = {
+        "steps": len(clip),
+        "frames": len(looked.moments),
+        "scale": looked.scale,
+        "spread": None if np.isnan(looked.spread) else looked.spread,
+        "rejected": looked.reason,
+        "rejections": json.dumps(looked.rejections, sort_keys=True),
+    }
+    return {
+        CLIPS: [head | one],
+        QUESTIONS: [
+            head
+            | {
+                "category": a.category,
+                "kind": a.kind,
+                "frames": list(a.frames),
+                "question": text,
+                "answer": a.answer,
+                "hand": a.hand,
+                "object": a.object,
+                "vector": a.vector.tolist(),
+            }
+            for a, text in asked
+        ],
+        MOTIONS: [
+            head
+            | {"family": m.family, "frame": m.frame, "instruction": clip.instruction, "rate_hz": clip.rate_hz}
+            | {f"{s}_{when}": path[s].ravel().tolist() if s in path else [] for when, path in (("past", m.past), ("future", m.future)) for s in SIDES}
+            for m in moved
+        ],
+    }

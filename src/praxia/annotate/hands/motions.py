@@ -1,0 +1,67 @@
+"""Motion samples of a clip: wrist paths in the conditioning camera's frame, in three families (VIPA-VLA §3.6; defaults 24, 26, 28)."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from praxia.annotate.hands.settings import HandRules
+from praxia.data.hand_clips.clip import Clip
+from praxia.data.hand_clips.tables import FAMILIES
+from praxia.geometry import se3
+from praxia.specs.hands import SIDES, WRIST
+
+SHORT, FAINT, OUTSIDE, UNKNOWN = "clip too short for a motion", "insignificant movement", "path leaves the cube", "wrist not known"
+_LOW, _HIGH = np.array((-0.5, -0.5, 0.0)), np.array((0.5, 0.5, 1.0))  # of the cube before the camera (§2.3), metres
+
+
+@dataclass(frozen=True)
+class Motion:
+    """frame: step of the conditioning picture; past, future: side -> float64 [T, 3] (`data.sample.WristPaths`)."""
+
+    family: str
+    frame: int
+    past: dict[str, np.ndarray]
+    future: dict[str, np.ndarray]
+
+
+def motions(clip: Clip, rules: HandRules, rng: np.random.Generator, rejections: Counter[str]) -> list[Motion]:
+    """At most `rules.motions`; the families are drawn, those that the clip is too short for are left to others."""
+    shares = np.array(rules.families) / sum(rules.families)
+    found: list[Motion] = []
+    starts = [int(f) for f in clip.frames if len(clip) - 1 - f >= min(rules.seconds) * clip.rate_hz]
+    if not starts:
+        rejections[SHORT] += 1
+    for frame in rng.permutation(starts)[: 4 * rules.motions]:
+        if len(found) == rules.motions:
+            break
+        family = FAMILIES[int(rng.choice(len(FAMILIES), p=shares))]
+        if (motion := _motion(clip, int(frame), family, rules, rng, rejections)) is not None:
+            found.append(motion)
+    return found
+
+
+def _motion(clip: Clip, frame: int, family: str, rules: HandRules, rng: np.random.Generator, rejections: Counter[str]) -> Motion | None:
+    steps = lambda seconds: round(seconds * clip.rate_hz)  # noqa: E731
+    fitting = [s for s in rules.seconds if frame + steps(s) <= len(clip) - 1]
+    before = steps(rules.past_s) if family == "contextual" else 0
+    if frame - before + 1 < 0:
+        rejections[SHORT] += 1
+        return None
+    until = frame + steps(int(rng.choice(fitting)))
+    rows = slice(frame - before + 1, until + 1)
+    known = (clip.hands.confidence[rows, :, WRIST] >= rules.joint_confidence).all(0)
+    if not known.any():
+        rejections[UNKNOWN] += 1
+        return None
+    paths = se3.apply(se3.invert(clip.T_base_cam[frame]), clip.hands.joints[rows, :, WRIST].reshape(-1, 3)).reshape(-1, 2, 3)
+    future = paths[before:]
+    if max(float(np.linalg.norm(np.ptp(future[:, side], axis=0))) for side in np.flatnonzero(known)) < rules.extent:
+        rejections[FAINT] += 1
+        return None
+    if ((future[:, known] < _LOW) | (future[:, known] > _HIGH)).any(-1).mean() > rules.outside:
+        rejections[OUTSIDE] += 1
+        return None
+    sides = [(SIDES[side], side) for side in np.flatnonzero(known)]
+    past = {name: paths[:before, side] for name, side in sides} if before else {}
+    return Motion(family, frame, past, {name: future[:, side] for name, side in sides})

@@ -1,0 +1,45 @@
+"""Hands as a ruler: s = median over joints of metric depth / cloud depth (VIPA-VLA §3.2.4), of frames and of clips, with reasons for refusing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from praxia.annotate.hands.settings import ScaleRules
+
+FEW_JOINTS, RANGE = "few usable joints", "scale out of range"  # of frames
+NO_SCALE, UNSTABLE = "no scale", "scale differs between frames"  # of clips
+
+
+@dataclass(frozen=True)
+class FrameScale:
+    """s of one frame, None with the reason where it is refused; joints: how many it was taken from."""
+
+    value: float | None
+    reason: str = ""
+    joints: int = 0
+
+
+def frame_scale(joint_z: np.ndarray, cloud_z: np.ndarray, usable: np.ndarray, rules: ScaleRules) -> FrameScale:
+    """joint_z, cloud_z: float64 [J] metres along the optical axis; usable: bool [J], visible joints over a trusted part of the cloud."""
+    usable = usable & (cloud_z > 0) & np.isfinite(cloud_z)
+    ratios = joint_z[usable] / cloud_z[usable]
+    if len(ratios) < rules.least_joints:
+        return FrameScale(None, FEW_JOINTS, len(ratios))
+    kept = ratios[np.abs(ratios / np.median(ratios) - 1) <= rules.outlier]
+    if len(kept) < rules.least_joints:
+        return FrameScale(None, FEW_JOINTS, len(kept))
+    s = float(np.median(kept))
+    if not rules.low <= s <= rules.high:
+        return FrameScale(None, RANGE, len(kept))
+    return FrameScale(s, "", len(kept))
+
+
+def clip_scale(frames: Sequence[FrameScale], rules: ScaleRules) -> tuple[float | None, float, str]:
+    """(s of the clip or None, MAD / median of the frames' s, reason)."""
+    values = np.array([f.value for f in frames if f.value is not None])
+    if len(values) < rules.least_frames:
+        return None, float("nan"), NO_SCALE
+    s = float(np.median(values))
+    spread = float(np.median(np.abs(values - s)) / s)
+    return (None, spread, UNSTABLE) if spread > rules.spread else (s, spread, "")

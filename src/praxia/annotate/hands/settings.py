@@ -1,0 +1,91 @@
+"""All numbers of the annotation engine, with VIPA-VLA's where the paper states them and our defaults (specification §9) where it does not."""
+
+from dataclasses import dataclass, field
+
+from praxia.data.hand_clips.tables import CATEGORIES, FAMILIES
+from praxia.errors import ConfigError
+from praxia.registry import register
+
+
+@register("annotate/scale_rules")
+@dataclass(frozen=True)
+class ScaleRules:
+    """How s is taken from joint depths and cloud depths (defaults 14 and 15).
+
+    outlier: joints whose ratio is farther from the frame's median than this share are dropped. least_joints: that must be left in a frame.
+    low, high: s of a frame must lie between. spread: most MAD / median of the frames' scales. least_frames: that give a scale.
+    behind: a joint is visible within so many metres behind the front-most surface of the hands. quantile: of the cloud's confidence, below which
+    it is not used. skin: the cloud is compared with the skin before a joint, which is what it shows (ours: a joint is about a centimetre behind it);
+    off: with the joint itself, the paper's formula.
+    """
+
+    outlier: float = 0.30
+    least_joints: int = 5
+    low: float = 0.5
+    high: float = 2.0
+    spread: float = 0.15
+    least_frames: int = 2
+    behind: float = 0.02
+    quantile: float = 0.30
+    skin: bool = True
+
+
+@register("annotate/object_rules")
+@dataclass(frozen=True)
+class ObjectRules:
+    """How an object's point is taken from the cloud in its box (default 12).
+
+    central: share of each side of the box that counts. least_points: in it, hands removed, for a picture of 448 px (fewer for smaller pictures).
+    mads: points farther than so many MADs in depth are left out.
+    """
+
+    central: float = 0.5
+    least_points: int = 50
+    mads: float = 3.0
+
+
+@register("annotate/hands")
+@dataclass(frozen=True)
+class HandRules:
+    """The engine's settings.
+
+    calibrate: multiply the cloud by s (off: what the cloud says is taken for metres). gamma: a direction is named from this share of a vector on
+    (default 9). label_hz: moments a second that are labelled. contact: metres between a fingertip and the nearest point of an object (default 13).
+    still: shorter displacements (m) are not asked about (default 18); least_turn: likewise rotations of the camera in degrees.
+    questions: at most so many a clip (the paper has about 75). mix: shares of the four categories; the paper's are (0.687, 0.249, 0.063, 0.001), its
+    205 camera pairs teach nothing (default 21).
+    motions: at most so many a clip. families: shares of the three families (paper, §3.6). past_s: seconds of a continued motion that are given;
+    seconds: lengths of a target. extent: a wrist must range over so many metres (default 28). outside: most share of points off the 1 m cube
+    (default 26).
+    held_out: share of each task's clips; held_tasks: tasks that are held out whole; if none is named, one is drawn where there are three or more.
+    """
+
+    scale: ScaleRules = field(default_factory=ScaleRules)
+    objects: ObjectRules = field(default_factory=ObjectRules)
+    calibrate: bool = True
+    gamma: float = 0.3
+    label_hz: float = 2.0
+    contact: float = 0.02
+    still: float = 0.02
+    least_turn: float = 2.0
+    joint_confidence: float = 0.5
+    questions: int = 24
+    mix: tuple[float, ...] = (0.65, 0.24, 0.06, 0.05)
+    motions: int = 12
+    families: tuple[float, ...] = (0.592, 0.272, 0.136)
+    past_s: float = 1.0
+    seconds: tuple[int, ...] = (1, 2, 3, 4)
+    extent: float = 0.05
+    outside: float = 0.10
+    held_out: float = 0.05
+    held_tasks: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.gamma < 3**-0.5:
+            raise ConfigError(f"HandRules.gamma is {self.gamma}; expected between 0 and 0.577, so that every vector has a direction")
+        for name, value, kinds in (("mix", self.mix, CATEGORIES), ("families", self.families, FAMILIES)):
+            if len(value) != len(kinds) or min(value) < 0 or sum(value) <= 0:
+                raise ConfigError(f"HandRules.{name} is {value}; expected {len(kinds)} shares, of {', '.join(kinds)}")
+        if not 0 <= self.held_out < 1 or self.label_hz <= 0 or self.questions < 0 or self.motions < 0 or not self.seconds:
+            raise ConfigError("HandRules: expected 0 <= held_out < 1, label_hz > 0, questions and motions >= 0, and at least one of seconds")
