@@ -152,6 +152,10 @@ class VLA(nn.Module):
             if readout.applies(batch) and readout.finds(outputs):
                 outputs.readouts[name] = readout(outputs, batch)
 
+    def drop_what_only_teaches(self) -> None:
+        """Take out, in place, what no action and no answer depends on: readouts and the geometry net."""
+        self.readouts, self.geometry = nn.ModuleDict(), None
+
     # --- inference --------------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()

@@ -26,9 +26,9 @@ def scenes(split: str, episodes: int, seed: int, picture_every: int = 4) -> Demo
     return Demonstrations("tabletop", (*QUICKSTART_TASKS, "stack"), episodes, seed, look, picture_every=picture_every, depth=True)
 
 
-def stage(minutes: float = 15.0) -> Stage:
-    """The training of part `geometry`; other recipes may have it as a stage of their own."""
-    shown = SceneGeometry(ROLES)
+def stage(minutes: float = 15.0, roles: tuple[str, ...] = ROLES) -> Stage:
+    """The training of part `geometry` on these views; other recipes may have it as a stage of their own."""
+    shown = SceneGeometry(roles)
     return Stage(
         name="geometry",
         sources=(Source(scenes("pretrain", 150, seed=21), shown, (RandomShift(), ColourJitter())),),

@@ -15,6 +15,7 @@ from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture, temperature_weights
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.source import SampleSource, examples_of
+from praxia.data.supervision import Together
 from praxia.errors import CheckpointError, ConfigError, unknown
 from praxia.files import read_json, write_json
 from praxia.models.precision import compute
@@ -107,14 +108,16 @@ def train_recipe(
         model, result = _train_stage(stage, assembly, run, settings, vocabulary, restart)
         spent += time.monotonic() - began
         results.append(result)
-        if model.head is not None and stage.name in (only, names[-1]):
-            policy = run.root / "policy"
-            if group.main:
-                Policy(policy_config(assembly, stage, run), model, assembly.tokenizer).save(policy)
         if model.geometry is not None:
             geometry = run.root / "geometry"
             if group.main:
                 save_net(geometry, assembly.model.geometry, model.geometry, _provenance(assembly, run))
+        if model.head is not None and stage.name in (only, names[-1]):
+            policy = run.root / "policy"
+            if group.main:
+                model.drop_what_only_teaches()
+                acting = replace(assembly, model=replace(assembly.model, readouts={}, geometry=None))
+                Policy(policy_config(acting, stage, run), model, assembly.tokenizer).save(policy)
     if not only and group.main:
         summary.add(root, summary.trained(recipe.name, recipe.preset, results))
     earlier = max(0.0, sum(r.seconds for r in results) - spent)
@@ -324,9 +327,14 @@ def _with_data(stage: Stage, data: Sequence[Recorded], opened: Sequence[Recorded
 def _taught(source: Source, opened: RecordedSource) -> Source:
     """The source without what its supervision teaches beside the actions, where a dataset does not know it."""
     beside = getattr(source.supervision, "beside", None)
-    if beside is None or _answers(opened, replace(source, supervision=beside)):
+    if beside is None:
         return source
-    return replace(source, supervision=replace(source.supervision, beside=None))
+
+    def known(one: Any) -> bool:
+        return _answers(opened, replace(source, supervision=one))
+
+    kept = beside.only(known) if isinstance(beside, Together) else beside if known(beside) else None
+    return replace(source, supervision=replace(source.supervision, beside=kept))
 
 
 def _answers(opened: RecordedSource, source: Source) -> bool:

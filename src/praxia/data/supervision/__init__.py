@@ -10,6 +10,8 @@ from praxia.data.supervision.scene_grounding import SceneGrounding
 from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.state_action_chunk import StateActionChunk
 from praxia.data.supervision.supervision import Example, Needs, Supervision
+from praxia.data.supervision.target_masks import TargetMasks
+from praxia.data.supervision.together import Together
 from praxia.data.supervision.waypoints import Waypoints
 
 __all__ = [
@@ -25,5 +27,7 @@ __all__ = [
     "SceneQuestions",
     "StateActionChunk",
     "Supervision",
+    "TargetMasks",
+    "Together",
     "Waypoints",
 ]

@@ -20,7 +20,8 @@ class ActionChunk:
     positions: an auxiliary target for worlds that know the truth: tool, target object's centre and goal in the frames of `views` cameras
     (`supervision.places`).
 
-    beside: supervision that asks nothing (`SceneGrounding`), whose dense targets are taught on the same pictures in the same forward.
+    beside: supervision that asks nothing (`SceneGrounding`, `TargetMasks`, or both `Together`), whose dense targets are taught on the same
+    pictures in the same forward.
     """
 
     horizon: int = 16

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, Qwen2Config, Qwen2ForCausalLM, SiglipVisionConfig, SiglipVisionModel
 
+from praxia.errors import CheckpointError
 from praxia.models.backbones.backbone import Attention, Backbone, Piece, check_grid
 from praxia.models.backbones.chat import ASK_REPLY, END, PAD, TURN, render
 from praxia.models.backbones.prismatic_checkpoint import read_weights
 from praxia.models.checkpoint_file import fit
 from praxia.models.states import AttentionGeometry
+from praxia.models.vision.conv_stem import ConvStem
 from praxia.registry import register
 from praxia.specs import ImageSpec
 
@@ -32,6 +34,8 @@ class Prismatic:
     """Sizes and options of a Prismatic VLM; defaults are the published Qwen2.5-0.5B with DINOv2-L and SigLIP-So400m at 224 px.
 
     dino_layers, siglip_layers: blocks of the published towers; the last block of each is not built, as its output is not used.
+    stem: `patch` are the published patch convolutions; `conv` stacks stride-2 3x3 convolutions down to the same grid in both towers (small ones
+    trained from scratch). system: what the chat opens with; empty = no system turn.
     checkpoint: folder or file of the public model (or its public name) that `load_checkpoint` reads.
     dino_checkpoint, siglip_checkpoint: library checkpoints of the towers, for public files that hold projector and language model only.
     """
@@ -52,6 +56,8 @@ class Prismatic:
     text_mlp: int = 4864
     rope_theta: float = 1e6
     vocabulary: int = 151936
+    stem: Literal["patch", "conv"] = "patch"
+    system: str = SYSTEM
     attention: Attention = "sdpa"
     missing_view: Literal["attend", "mask"] = "mask"
     checkpoint: str = ""
@@ -84,6 +90,7 @@ class Prismatic:
                 num_register_tokens=REGISTERS,
                 hidden_act="gelu",
                 layer_norm_eps=1e-6,
+                initializer_range=self.dino_width**-0.5,  # random weights as strong as their fan-in asks for, see `PaliGemma.hf_config`
             )
         )
 
@@ -114,6 +121,7 @@ class Prismatic:
                 num_key_value_heads=self.text_kv_heads,
                 rope_parameters={"rope_type": "default", "rope_theta": self.rope_theta},
                 tie_word_embeddings=True,
+                initializer_range=self.text_width**-0.5,
             )
         )
 
@@ -144,6 +152,9 @@ class PrismaticBackbone(Backbone):
         self.siglip: Any = SiglipVisionModel(spec.siglip_config())
         self.dino.layernorm, self.siglip.post_layernorm = nn.Identity(), nn.Identity()
         self.dino.embeddings.mask_token = None  # for masked pretraining only
+        if spec.stem == "conv":
+            self.dino.embeddings.patch_embeddings.projection = ConvStem(spec.dino_width, spec.patch_size)
+            self.siglip.embeddings.patch_embedding = ConvStem(spec.siglip_width, spec.patch_size)
         hidden = 4 * spec.vision_width
         self.projector = nn.Sequential(
             nn.Linear(spec.vision_width, hidden),
@@ -188,20 +199,23 @@ class PrismaticBackbone(Backbone):
         return [first, *(rest if p is prompt else p for p in pieces)]
 
     def prompt_ids(self, tokenizer, text: str) -> list[int]:
-        return render(tokenizer, asked(text), "Prismatic")
+        return render(tokenizer, asked(text, self.spec.system), "Prismatic")
 
     def target_ids(self, tokenizer, text: str) -> list[int]:
         return render(tokenizer, replied(text), "Prismatic")
 
     def load_checkpoint(self) -> None:
         spec = self.spec
+        if spec.stem != "patch":
+            raise CheckpointError(f"Prismatic(stem={spec.stem!r}) has no public weights; use stem='patch'")
         state = read_weights(spec.checkpoint, spec.dino_checkpoint, spec.siglip_checkpoint, spec.image_size // spec.patch_size)
         fit(self, state, f"Prismatic.checkpoint {spec.checkpoint!r}")
 
 
-def asked(text: str) -> tuple[str, ...]:
-    """A question up to where the reply begins."""
-    return (TURN, f"system\n{SYSTEM}", END, "\n", TURN, f"user\n{text.strip()}", *ASK_REPLY)
+def asked(text: str, system: str = SYSTEM) -> tuple[str, ...]:
+    """A question up to where the reply begins. system: what the chat opens with; empty = no system turn."""
+    opening = (TURN, f"system\n{system}", END, "\n") if system else ()
+    return (*opening, TURN, f"user\n{text.strip()}", *ASK_REPLY)
 
 
 def replied(text: str) -> tuple[str, ...]:

@@ -51,6 +51,10 @@ class TargetMaskNet(Readout):
         self.coarse = MaskDecoder(spec)
         self.fine = MaskDecoder(spec)
 
+    def applies(self, batch: Batch) -> bool:
+        """Whether the batch says where the target is."""
+        return "target_mask" in batch.dense
+
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Fine logits float32 [B, V, 4 * rows, 4 * columns]."""
         prefix = outputs.prefix
