@@ -1,4 +1,5 @@
-"""PokeVLA (arXiv 2604.20834): a Prismatic learns embodied questions, then a robot, one goal token that is a mask in every view, and a 3-D network's eye."""
+"""PokeVLA (arXiv 2604.20834): a Prismatic learns embodied questions, then a robot, with one goal token that is a mask in every view, and near what
+a 3-D network sees."""
 
 from dataclasses import replace
 from typing import Literal
@@ -25,6 +26,7 @@ from praxia.tokens.local_tokenizer import LocalTokenizer, PublicTokenizer
 from praxia.train.optimiser import AdamW
 
 PUBLIC = "Stanford-ILIAD/prism-qwen25-extra-dinosiglip-224px-0_5b"
+Coordinates = Literal["picture", "square"]
 SEES = ("backbone", "adapters", "readouts")
 ASKED = (*SEES, "tokens")
 CHAT_WORDS = ("user", "assistant")
@@ -33,8 +35,10 @@ LOSSES = (Weighted(L1Chunk()), Weighted(TargetMask(), Constant(0.2)), Weighted(G
 
 
 def tiny_model(queries: int = 12) -> ModelSpec:
-    """Towers of 64 and 96 channels on a convolutional stem, 16 tokens a view, rays and depth, a 4 x 128 Qwen2, a 3 x 96 head. Registers, rays and depth are
-    ours: see docs/poke_vla.md."""
+    """2.8 M parameters at 64 px: towers of 64 and 96 channels, 16 tokens a view, rays and depth, a 4 x 128 Qwen2, a 3 x 96 head.
+
+    Convolutional stems, registers, rays and depth are not the paper's (docs/poke_vla.md).
+    """
     return ModelSpec(
         backbone=Prismatic(
             image_size=64, patch_size=16, stem="conv", system="", attention="plain", dino_width=64, dino_layers=3, dino_heads=4, siglip_width=96,
@@ -96,7 +100,7 @@ def tiny() -> Recipe:
 
 
 # Table I: thousands of samples of a group, and the sources it was drawn from (shares inside a group are not published: equal).
-PUBLISHED = {
+PUBLISHED: dict[int, tuple[tuple[str, Coordinates], ...]] = {
     665: (("llava_v1_5_mix665k", "square"),),
     694: (("refspatial_simulator", "picture"), ("robopoint", "picture"), ("robospatial", "picture"), ("roborefit", "picture")),
     553: (("hova_ego4d", "picture"), ("hova_epic100", "picture"), ("molmoact", "picture")),
@@ -108,12 +112,12 @@ BESIDE_LORA = ("backbone.*norm*", "backbone.*lambda1", "backbone.dino.embeddings
 
 
 def paper() -> Recipe:
-    """Published shapes (1.21 B parameters of Qwen2.5-0.5B, DINOv2-L and SigLIP-So400m) and settings; what is not published is as docs/poke_vla.md says.
+    """Published shapes (Qwen2.5-0.5B, DINOv2-L and SigLIP-So400m: 1.21 B) and settings; for what is not published see docs/poke_vla.md.
 
     Questions are looked for under data/poke_vlm as LLaVA-style JSON, one file and one folder of pictures a source; actions are learnt from --data.
     """
 
-    def asked(name: str, coordinates: Literal["picture", "square"], share: float) -> Source:
+    def asked(name: str, coordinates: Coordinates, share: float) -> Source:
         return Source(Llava((f"data/poke_vlm/{name}.json",), f"data/poke_vlm/{name}", coordinates=coordinates), QuestionAnswer(), weight=share)
 
     return Recipe(
@@ -133,7 +137,7 @@ def paper() -> Recipe:
         stages=(
             Stage(
                 name="embodied_vqa",
-                sources=tuple(asked(*source, size / len(sources)) for size, sources in PUBLISHED.items() for source in sources),
+                sources=tuple(asked(name, kind, size / len(some)) for size, some in PUBLISHED.items() for name, kind in some),
                 objectives=(Weighted(NextToken()),),
                 parts=("backbone",),
                 frozen=TOWERS,
