@@ -48,11 +48,40 @@ def test_without_a_goal_group_the_goal_is_a_training_signal_only():
     assert not any("goal" in n for n, _ in model.head.named_parameters())
 
 
-def test_gates_keep_views_and_goal_out_at_the_start():
+def test_gates_keep_views_and_goal_out_at_the_start_and_let_them_in_once_they_moved():
     recipe = micro.composition("poke_vla")
     model, batch = robot("poke_vla")
     model.head = recipe.model.head.build(model.backbone.geometry, model.backbone.text_width)
-    assert reads(model, batch, ("queries", "seg", "view:head")) == {"queries"}
+    groups = ("queries", "seg", "view:head")
+    assert reads(model, batch, groups) == {"queries"}
+    for gate, group in (("view_gate", "view:head"), ("goal_gate", "seg")):
+        with torch.no_grad():
+            for block in model.head.blocks:
+                getattr(block, gate).fill_(0.5)
+        assert reads(model, batch, groups) >= {"queries", group}
+
+
+def test_gates_at_zero_still_learn():
+    """The gradient of a gate is not zero where the gate is, so that what it holds back comes in by training."""
+    recipe = micro.composition("poke_vla")
+    model, batch = robot("poke_vla")
+    model.head = recipe.model.head.build(model.backbone.geometry, model.backbone.text_width)
+    out = model(batch, micro.draws(model, batch)).heads["action"]
+    (out.prediction - out.target).abs().sum().backward()
+    assert all(gate.grad.abs() > 0 for block in model.head.blocks for gate in (block.view_gate, block.goal_gate))
+
+
+def test_a_latent_for_each_step_says_all_its_numbers():
+    model, batch = robot("poke_vla", latents="steps")
+    assert model.head.latents.shape == (micro.HORIZON, 24) and robot("poke_vla")[0].head.latents.shape == (micro.HORIZON * micro.ACTION, 24)
+    draws = micro.draws(model, batch)
+    with torch.no_grad():
+        before = model(batch, draws).heads["action"].prediction
+        assert before.shape == (batch.size, 1, micro.HORIZON, micro.ACTION)
+        model.head.out[-1].bias[2] += 1  # the third number of every step
+        moved = model(batch, draws).heads["action"].prediction - before
+    torch.testing.assert_close(moved, torch.eye(micro.ACTION)[2].expand_as(moved), rtol=0, atol=1e-5)
+    assert reads(model, batch, ("prompt", "queries", "seg", "view:wrist")) == {"queries", "seg", "view:wrist"}
 
 
 def test_the_dit_head_reads_its_queries_only():

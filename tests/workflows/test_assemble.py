@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tests.recipes.micro_recipe import micro
+from transformers import SamModel
 
 from praxia.data.making import make_dataset
 from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, SlotMap
@@ -17,6 +19,7 @@ from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews
 from praxia.data.supervision import ObjectPoses, SceneGrounding, SceneQuestions, Waypoints
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
+from praxia.models.readouts.sam_mask import SamMask
 from praxia.models.spec import SpecialToken
 from praxia.objectives import NextToken
 from praxia.policy import Policy
@@ -115,6 +118,29 @@ def test_special_tokens_are_added_to_the_tokenizer(recipe):
     assert assembly.build(recipe.stages[-1]).backbone.vocabulary_size() == assembly.vocabulary_size
     with pytest.raises(ConfigError, match="has a backbone but no tokenizer"):
         assemble(replace(recipe, tokenizer=None))
+
+
+def test_a_mask_decoder_whose_spec_names_weights_has_them_unless_they_are_handed_on(recipe, tmp_path):
+    sizes = SamMask(
+        image_size=32, patch_size=8, vision_width=16, vision_layers=1, vision_heads=2, window=2, global_layers=(), width=16, mask_channels=8,
+        decoder_heads=2, decoder_mlp=24,
+    )  # fmt: skip
+    SamModel(sizes.hf_config()).save_pretrained(tmp_path / "sam")
+    model = replace(
+        recipe.model,
+        tokens=(SpecialToken("seg", "<SEG>"),),
+        order=("views", "prompt", "seg", "target"),
+        readouts={"target_mask": replace(sizes, checkpoint=str(tmp_path / "sam"))},
+    )
+    assembly = assemble(replace(recipe, model=model))
+    stage = replace(recipe.stages[-1], init_from=())
+    kept = SamModel.from_pretrained(tmp_path / "sam").state_dict()
+    built = assembly.build(stage).readouts["target_mask"]
+    assert all(torch.equal(value, kept[name]) for name, value in built.sam.state_dict().items())
+    (tmp_path / "sam" / "model.safetensors").unlink()
+    assembly.build(replace(stage, init_from=(InitFrom(stage="warm", parts=(("readouts", "readouts"),)),)))
+    with pytest.raises(CheckpointError, match=r"SamMask\.checkpoint"):
+        assembly.build(stage)
 
 
 def test_training_and_held_out_samples_come_from_different_episodes(recipe):

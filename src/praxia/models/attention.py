@@ -8,6 +8,18 @@ from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Attention
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, kind: Attention) -> Tensor:
+    """Attention of rows [B, heads, Q, d] to keys and values [B, heads, N, d] -> [B, Q, heads * d]. seen: bool [B, N], None = all."""
+    # a finite number, not -inf: a sample with nothing to see must not become NaN
+    bias = None if seen is None else torch.zeros_like(seen, dtype=query.dtype).masked_fill(~seen, -1e4)[:, None, None]
+    if kind == "plain":
+        scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
+        out = (scores if bias is None else scores + bias).softmax(-1).to(value.dtype) @ value
+    else:
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    return out.transpose(1, 2).flatten(2)
+
+
 class MultiHeadAttention(nn.Module):
     """Rows [B, Q, width] attend to a context [B, N, context_width] (themselves if none is given).
 
@@ -18,7 +30,8 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         if width % heads:
             raise ConfigError(f"attention width {width} is not divisible by {heads} heads; choose heads that divide the width")
-        self.heads, self.kind = heads, kind
+        self.heads = heads
+        self.kind: Attention = kind
         context_width = width if context_width is None else context_width
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(context_width, width)
@@ -32,11 +45,4 @@ class MultiHeadAttention(nn.Module):
             projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for projection, x in ((self.q_proj, rows), (self.k_proj, context), (self.v_proj, context))
         )
-        # a finite number, not -inf: a sample with nothing to see must not become NaN
-        bias = None if seen is None else torch.zeros_like(seen, dtype=query.dtype).masked_fill(~seen, -1e4)[:, None, None]
-        if self.kind == "plain":
-            scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
-            out = (scores if bias is None else scores + bias).softmax(-1).to(value.dtype) @ value
-        else:
-            out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return self.o_proj(out.transpose(1, 2).flatten(2))
+        return self.o_proj(attend(query, key, value, seen, self.kind))

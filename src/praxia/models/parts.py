@@ -10,6 +10,7 @@ from praxia.models.geometry_nets.cut3r import CUT3R
 from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.geometry_nets.vggt import VGGT
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
+from praxia.models.heads.bridge_l1 import BridgeL1
 from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
 from praxia.models.heads.dit_flow import DiTFlow
 from praxia.models.heads.joint_flow import JointFlow
@@ -18,6 +19,7 @@ from praxia.models.readouts.geometry_projector import GeometryProjector
 from praxia.models.readouts.patch_places import PatchPlaces
 from praxia.models.readouts.patch_words import PatchWords
 from praxia.models.readouts.positions import Positions
+from praxia.models.readouts.sam_mask import SamMask
 from praxia.models.readouts.target_mask import TargetMaskDecoder
 from praxia.models.readouts.token_attention import TokenAttention
 from praxia.models.vision.geometry_fusion import GeometryFusion
@@ -27,6 +29,7 @@ __all__ = [
     "CUT3R",
     "VGGT",
     "ActionEncoder",
+    "BridgeL1",
     "CrossAttentionL1",
     "DiTFlow",
     "GeometryFusion",
@@ -42,6 +45,7 @@ __all__ = [
     "Prismatic",
     "Qwen3VL",
     "RayDepth",
+    "SamMask",
     "TabletopGeometry",
     "TargetMaskDecoder",
     "TokenAttention",

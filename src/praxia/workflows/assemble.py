@@ -53,13 +53,16 @@ class Assembly:
         return model
 
     def _load_nets(self, model: VLA, handed_on: set[str]) -> None:
-        """Weights of geometry nets inside the model whose specs name some, unless an earlier stage hands them on."""
+        """Weights of nets inside the model (geometry nets, mask decoders) whose specs name some, unless an earlier stage hands them on."""
         for i, (spec, adapter) in enumerate(zip(self.model.adapters, model.adapters)):
             named = getattr(getattr(spec, "encoder", None), "checkpoint", "")
             if named and not {f"adapters.{i}.encoder", f"adapters.{i}", "adapters"} & handed_on:
                 adapter.get_submodule("encoder").load_checkpoint()  # type: ignore[operator]
         if model.geometry is not None and getattr(self.model.geometry, "checkpoint", "") and "geometry" not in handed_on:
             model.geometry.load_checkpoint()
+        for name, readout in model.readouts.items():
+            if getattr(self.model.readouts[name], "checkpoint", "") and not {"readouts", f"readouts.{name}"} & handed_on:
+                readout.load_checkpoint()  # type: ignore[operator]
 
     def collate(self, model: VLA) -> Collate:
         """What turns examples into this model's batches."""

@@ -21,6 +21,8 @@ def load_public(cls: Any, config: PretrainedConfig, expected: dict[str, Any], so
         model, report = cls.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True)
     except RuntimeError as error:
         raise CheckpointError(f"{family}.checkpoint {source!r} does not fit the spec: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{family}.checkpoint {source!r} cannot be read: {error}") from error
     missing, extra = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
     if missing or report["mismatched_keys"]:
         raise CheckpointError(

@@ -1,9 +1,11 @@
 """Cross-attention head: action latents attend to queries and state, to the views, and to the goal token; regressed with L1 (PokeVLA, action expert).
 
-One latent per number of the chunk. Blocks: self -> [queries; state] -> views -> goal -> MLP, pre-norm residuals (arXiv 2604.20834).
+Blocks: self -> [queries; state] -> views -> goal -> MLP, pre-norm residuals (arXiv 2604.20834). Published are the order of the four attentions, one
+latent for each number of the chunk and the loss; widths, gates and the MLP are our choice, of about the parent's size (VLA-Adapter Pro).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +24,9 @@ from praxia.registry import register
 class CrossAttentionL1:
     """Sizes of the head and of the chunk.
 
-    queries: token group of the action queries. goal: token group of the goal token, empty = the goal is a training signal only
-    (its state does not enter the head).
+    latents: one for each of the `numbers` of the chunk (horizon x action_width), as published, or for each of its `steps`, read out as action_width
+    numbers. queries: token group of the action queries. goal: token group of the goal token, empty = the goal is a training signal only (its state
+    does not enter the head; the queries, which stand behind it, still see it).
     """
 
     horizon: int = 8
@@ -32,6 +35,7 @@ class CrossAttentionL1:
     width: int = 896
     layers: int = 12
     heads: int = 8
+    latents: Literal["numbers", "steps"] = "numbers"
     queries: str = "queries"
     goal: str = "seg"
     attention: Attention = "sdpa"
@@ -50,12 +54,13 @@ class CrossAttentionL1Head(Head):
         super().__init__()
         self.spec = spec
         width = spec.width
-        self.latents = nn.Parameter(0.02 * torch.randn(spec.horizon * spec.action_width, width))
+        count, numbers = (spec.horizon * spec.action_width, 1) if spec.latents == "numbers" else (spec.horizon, spec.action_width)
+        self.latents = nn.Parameter(0.02 * torch.randn(count, width))
         self.state_in = nn.Sequential(nn.Linear(spec.state_width, width), nn.GELU(), nn.Linear(width, width))
         self.query_in = nn.Linear(prefix_width, width)
         self.goal_in = nn.Linear(prefix_width, width) if spec.goal else None
         self.blocks = nn.ModuleList([CrossAttentionBlock(spec, prefix_width) for _ in range(spec.layers)])
-        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, numbers))
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Draws:
         return Draws()
@@ -101,7 +106,7 @@ class CrossAttentionBlock(nn.Module):
         self.mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, rows: Tensor, queries: Tensor, views: Tensor, seen: Tensor, goal: Tensor | None) -> Tensor:
-        """rows [B, H * A, W]; queries [B, Q + 1, W]; views [B, V * N, D] with seen bool [B, V * N]; goal [B, 1, W] -> [B, H * A, W]."""
+        """rows [B, H * A or H, W]; queries [B, Q + 1, W]; views [B, V * N, D] with seen bool [B, V * N]; goal [B, 1, W] -> rows."""
         rows = rows + self.self_attention(self.norms[0](rows))
         rows = rows + self.query_attention(self.norms[1](rows), queries)
         rows = rows + self.view_gate.tanh() * self.view_attention(self.norms[2](rows), views, seen)
