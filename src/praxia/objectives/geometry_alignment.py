@@ -38,10 +38,9 @@ class GeometryAlignment:
         """Sum over tokens of valid views and their number."""
         if self.teacher not in teachers:
             raise ConfigError(f"objective geometry_alignment: {unknown('teacher', self.teacher, teachers)}")
-        visual = outputs.visual
-        assert batch.views is not None and visual is not None and visual.image_spec is not None
+        assert batch.views is not None
         student = readout(outputs, self.readout, "geometry_alignment").float()
-        target = on_grid(self._positioned(teachers[self.teacher].features(batch)), batch.views.size, visual.image_spec, visual.grid)
+        target = self.target(outputs, batch, teachers)
         if target.shape[-1] != student.shape[-1]:
             raise ConfigError(
                 f"geometry_alignment: teacher {self.teacher!r} has {target.shape[-1]} channels, readout {self.readout!r} has {student.shape[-1]}; "
@@ -50,6 +49,12 @@ class GeometryAlignment:
         gap = 1 - F.cosine_similarity(student, target, dim=-1)
         seen = batch.views.valid[..., None].expand_as(gap)
         return {"geometry_alignment": ((gap * seen).sum(), seen.sum().float())}
+
+    def target(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Tensor:
+        """What the projected states shall point along, [B, V, N, C]: the teacher's features with their places, at the visual tokens."""
+        visual = outputs.visual
+        assert batch.views is not None and visual is not None and visual.image_spec is not None
+        return on_grid(self._positioned(teachers[self.teacher].features(batch)), batch.views.size, visual.image_spec, visual.grid)
 
     def _positioned(self, features: GeometryFeatures) -> GeometryFeatures:
         patches = features.patches.float()

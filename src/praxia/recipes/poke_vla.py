@@ -61,6 +61,14 @@ def tiny_model(queries: int = 12) -> ModelSpec:
     )  # fmt: skip
 
 
+def loss_only(model: ModelSpec) -> ModelSpec:
+    """The model whose goal token teaches and is seen by nothing that acts: behind the queries, and not read by the head (GIFT, arXiv 2609.04193)."""
+    behind = {"queries": 1, "seg": 2}
+    tokens = tuple(replace(group, block=behind.get(group.name, group.block)) for group in model.tokens)
+    order = (*(name for name in model.order if name not in ("seg", "target")), "seg", "target")
+    return replace(model, tokens=tokens, order=order, head=replace(model.head, goal=""))
+
+
 def tiny() -> Recipe:
     """Trains in minutes on two CPU cores: words and places, embodied questions on tabletop's pretrain split, a small geometry net on the same split,
     then five tasks of the benchmark split."""

@@ -87,6 +87,30 @@ class GeometryFacts:
 
 
 @dataclass(frozen=True)
+class MaskPicture:
+    """A held-out picture with the pixels that show the target and those that a stage's goal token marks, bool [S, S] over the whole picture."""
+
+    role: str
+    image: np.ndarray  # uint8 [H, W, 3]
+    instruction: str
+    truth: np.ndarray
+    marked: np.ndarray
+
+
+@dataclass(frozen=True)
+class GoalFacts:
+    """What a stage's goal token marks, and how near its visual states are to a geometry net's features: view -> name -> number, {} of neither.
+
+    masks: as in `evaluate.target_masks`, and blind_iou; alignment: as in `evaluate.alignment`.
+    """
+
+    stage: str
+    masks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    alignment: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    pictures: tuple[MaskPicture, ...] = ()
+
+
+@dataclass(frozen=True)
 class LatentFacts:
     """What a stage's latent of action chunks is worth. errors: mean absolute, normalised units, held out.
 
@@ -152,6 +176,7 @@ class ReportContent:
     poses: tuple[PosePicture, ...] = ()
     latents: tuple[LatentFacts, ...] = ()
     geometry: tuple[GeometryFacts, ...] = ()
+    goals: tuple[GoalFacts, ...] = ()
     acts: bool = True  # whether a policy comes out of the run that can be asked and judged
     sources: tuple[DataSource, ...] = ()
     ingredients: tuple[Ingredient, ...] = ()

@@ -56,6 +56,22 @@ def outline(box: Sequence[float] | None) -> tuple[Segment, ...]:
     return tuple(zip(corners, (*corners[1:], corners[0]), strict=True))
 
 
+def around(mask: np.ndarray, size: tuple[int, int]) -> tuple[Segment, ...]:
+    """The borders of a mask bool [h, w] that covers a whole picture of `size` (height, width), as pixels of that picture; joined where straight."""
+    h, w = mask.shape
+    scale_u, scale_v = size[1] / w, size[0] / h
+    padded = np.pad(mask.astype(bool), 1)
+    lines: list[Segment] = []
+    for edges, across in ((padded[1:] != padded[:-1], False), (padded[:, 1:].T != padded[:, :-1].T, True)):
+        for line, row in enumerate(edges):  # borders between pixel `line - 1` and `line`
+            ends = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(int)))
+            for start, stop in zip(ends[::2] - 1, ends[1::2] - 1, strict=True):
+                corners = [(line, start), (line, stop)] if across else [(start, line), (stop, line)]
+                a, b = ((u * scale_u - 0.5, v * scale_v - 0.5) for u, v in corners)
+                lines.append((a, b))
+    return tuple(lines)
+
+
 def lines_legend() -> Markup:
     """Whose lines are whose."""
     entries = []

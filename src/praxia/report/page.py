@@ -9,6 +9,7 @@ from praxia.report.html import Markup, tag
 from praxia.report.sections.answers import answers
 from praxia.report.sections.data import data
 from praxia.report.sections.geometry import geometry
+from praxia.report.sections.goals import goals
 from praxia.report.sections.header import header
 from praxia.report.sections.latents import latents
 from praxia.report.sections.poses import poses
@@ -28,6 +29,7 @@ _PARTS = {
     "spatial": "Questions",
     "poses": "Poses",
     "latents": "Latent",
+    "goals": "Target",
     "geometry": "Geometry",
     "data": "Data",
     "licences": "Licences",
@@ -45,11 +47,11 @@ def write_report(run: Path | str, content: ReportContent) -> Path:
 def page(run: Path, content: ReportContent) -> str:
     """The whole page."""
     name = run.resolve().name
-    absent = {"poses": not content.poses, "latents": not content.latents, "geometry": not content.geometry}
+    absent = {"poses": not content.poses, "latents": not content.latents, "geometry": not content.geometry, "goals": not content.goals}
     absent |= dict.fromkeys(("result", "rollouts", "spatial"), not content.acts)
     judged = () if absent["result"] else (result(content), rollouts(content))
     said = () if absent["spatial"] else (answers(content),)
-    learnt = (stages(run, content), *said, poses(content), latents(content), geometry(content))
+    learnt = (stages(run, content), *said, poses(content), latents(content), goals(content), geometry(content))
     body = tag("main", *judged, *learnt, data(content), provenance(content))
     parts = {anchor: words for anchor, words in _PARTS.items() if not absent.get(anchor)}
     links = tag("nav", tag("div", [tag("a", words, href=f"#{anchor}") for anchor, words in parts.items()]), aria_label="Parts of this page")

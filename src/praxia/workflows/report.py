@@ -13,6 +13,7 @@ from praxia.report.page import write_report
 from praxia.workflows import summary
 from praxia.workflows.answers import answers
 from praxia.workflows.geometry_pictures import geometry_facts
+from praxia.workflows.goal_pictures import goal_facts
 from praxia.workflows.latents import latent_facts
 from praxia.workflows.pose_pictures import pose_pictures
 from praxia.workflows.train_recipe import Trained
@@ -35,6 +36,7 @@ def run_report(trained: Trained, evaluation: Mapping[str, Any] | None = None, cl
         poses=pose_pictures(trained),
         latents=latent_facts(trained),
         geometry=geometry_facts(trained),
+        goals=goal_facts(trained),
         acts=trained.assembly.model.backbone is not None or trained.assembly.model.head is not None,
         sources=_sources(trained),
         ingredients=_ingredients(trained),

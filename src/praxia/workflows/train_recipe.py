@@ -21,6 +21,7 @@ from praxia.files import read_json, write_json
 from praxia.models.precision import compute
 from praxia.models.spec import HistoryToken
 from praxia.models.vla import PARTS, VLA
+from praxia.objectives.objective import Teachers
 from praxia.policy import Policy, PolicyConfig
 from praxia.policy.config import STATISTICS, git_commit, package_versions
 from praxia.policy.net_catalogue import PUBLIC, net_licences
@@ -37,13 +38,14 @@ from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
 from praxia.workflows.assemble import Assembly, HeldOut, assemble, read_statistics
 from praxia.workflows.geometry_scores import geometry_metrics
+from praxia.workflows.goal_scores import goal_metrics
 from praxia.workflows.pose_answers import pose_metrics
 from praxia.workflows.teachers import build_teachers, check_frozen_nets
 from praxia.workflows.vqa_answers import vqa_metrics
 
 SCORED_ON = 32  # held-out samples of a source of poses
 ASKED_ABOUT = 150  # held-out samples of a source of questions: one of every group about each
-LOOKED_AT = 200  # held-out samples of a source of scenes, for a geometry net
+LOOKED_AT = 200  # held-out samples of a source of scenes, for a geometry net, or of actions, for a goal token or a geometry teacher
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def _train_stage(
     if folder.result() is None and not settings.quiet:
         for source, samples, share in training.table():
             say(f"{share:.0%} from {source}, {samples} samples")
-    teachers = {} if folder.result() is not None else build_teachers(stage, run, settings)
+    teachers = {} if folder.result() is not None and folder.scores.is_file() else build_teachers(stage, run, settings)
     result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings, teachers)
     for name, teacher in teachers.items():
         if isinstance(teacher, CachedFeatures):
@@ -162,7 +164,7 @@ def _train_stage(
         model = assembly.build(stage)
         load_state(model, read_weights(folder.path / result.checkpoint), str(folder.path))
     with group.main_first():
-        result = replace(result, metrics=result.metrics | _scores(assembly, training, held_out, model, folder, settings))
+        result = replace(result, metrics=result.metrics | _scores(assembly, stage, training, held_out, model, teachers, folder, settings))
     if stage.shared and group.main:
         shared.keep(folder, result)
     for record, fault in list(training.bad.items())[:5]:
@@ -184,8 +186,17 @@ def _check_numbers(init: InitFrom, folder: Path, assembly: Assembly) -> None:
         )
 
 
-def _scores(assembly: Assembly, training: Mixture, held_out: Mixture, model: VLA, folder: StageFolder, settings: TrainSettings) -> dict[str, float]:
-    """How well a finished stage says poses, answers questions, or sees geometry; asked once and kept beside its result."""
+def _scores(
+    assembly: Assembly,
+    stage: Stage,
+    training: Mixture,
+    held_out: Mixture,
+    model: VLA,
+    teachers: Teachers,
+    folder: StageFolder,
+    settings: TrainSettings,
+) -> dict[str, float]:
+    """How well a finished stage says poses, answers questions, marks targets, or sees geometry; asked once and kept beside its result."""
     if folder.scores.is_file():
         return read_json(folder.scores)
     device = torch.device(settings.device)
@@ -194,6 +205,7 @@ def _scores(assembly: Assembly, training: Mixture, held_out: Mixture, model: VLA
         scores |= vqa_metrics(training, held_out, model, assembly.tokenizer, ASKED_ABOUT)
         if model.geometry is not None:
             scores |= geometry_metrics(training, held_out, model.geometry, LOOKED_AT)
+        scores |= goal_metrics(training, held_out, model, stage, teachers, LOOKED_AT)
     scores = {name: value for name, value in scores.items() if not np.isnan(value)}
     if scores:
         write_json(folder.scores, scores)
