@@ -26,7 +26,7 @@ def scenes(split: str, episodes: int, seed: int, picture_every: int = 4) -> Demo
     return Demonstrations("tabletop", (*QUICKSTART_TASKS, "stack"), episodes, seed, look, picture_every=picture_every, depth=True)
 
 
-def stage(minutes: float = 15.0, roles: tuple[str, ...] = ROLES) -> Stage:
+def stage(minutes: float = 19.0, roles: tuple[str, ...] = ROLES) -> Stage:
     """The training of part `geometry` on these views; other recipes may have it as a stage of their own."""
     shown = SceneGeometry(roles)
     return Stage(
