@@ -6,7 +6,14 @@ import pytest
 import torch
 from backbone_cases import build, compare_with_library, make_batch, micro_specs, padded, pictures, prefix, relative_error, tokenizer_for
 
-from praxia.errors import ConfigError
+from praxia.data.batch import Draws
+from praxia.data.pixels import view_pixels
+from praxia.errors import CheckpointError, ConfigError
+from praxia.models.geometry_nets.vit_geometry import ViTGeometry
+from praxia.models.spec import ModelSpec
+from praxia.models.states import Want
+from praxia.models.vision.geometry_fusion import GeometryFusion
+from praxia.models.vla import VLA
 
 SPEC = micro_specs()["internvl"]
 QWEN2 = dataclasses.replace(SPEC, text="qwen2", text_head_dim=12)
@@ -79,3 +86,48 @@ def test_published_shapes_have_the_published_parameters():
     counts = {k: round(sum(p.numel() for p in m.parameters()) / 1e6) for k, m in parts.items()}
     assert counts == {"vision": 304, "text": 1721}
     assert parts["vision"].encoder.layer[0].attention.q_proj.bias is not None, "InternViT-300M has biased queries, keys and values"
+
+
+@torch.no_grad()
+def test_without_the_geometry_branch_the_model_is_the_library_s_to_the_last_bit():
+    """VIPA-VLA's acceptance test 4: alpha = 0 and dropout off, the whole composition against `InternVLForConditionalGeneration`."""
+    fusion = GeometryFusion(encoder=ViTGeometry(image_size=16, patch_size=8, width=12, layers=1, heads=2), heads=4, alpha=0.0, dropout=0.0)
+    backbone = build(SPEC, attention="plain")
+    model = VLA(ModelSpec(backbone=backbone.spec, adapters=(fusion,), prefix_attention="causal"), ("backbone", "adapters")).train()
+    model.backbone.load_state_dict(backbone.state_dict())
+    for views in (1, 2):
+        batch, inputs = case(model.backbone, views)
+        inputs["pixel_values"] = view_pixels(batch.views, backbone.image_spec).flatten(0, 1)
+        features = model.backbone.model.get_image_features(inputs["pixel_values"], vision_feature_layer=-1, vision_feature_select_strategy="default")
+        states, visual = model.prefix(batch, Draws(), want=Want())
+        assert visual is not None and torch.equal(visual.embeddings.flatten(0, 1), features.pooler_output)
+        library = model.backbone.model(**inputs, output_hidden_states=True)
+        seen = inputs["attention_mask"].bool()
+        assert torch.equal(states.hidden[states.layout.valid], library.hidden_states[-1][seen])
+        assert torch.equal(model.backbone.logits(states.hidden[states.layout.valid]), library.logits[seen].float())
+        model.adapters[0].fusion.alpha.fill_(0.5)
+        assert not torch.equal(model.prefix(batch, Draws(), want=Want())[0].hidden, states.hidden)
+        model.adapters[0].fusion.alpha.zero_()
+
+
+def test_a_convolutional_stem_keeps_the_seam_and_has_no_public_weights():
+    backbone = build(SPEC, stem="conv")
+    visual = backbone.encode_views(case(backbone, 2)[0])
+    assert visual.patch_grid == (4, 4) and visual.grid == (2, 2)
+    with pytest.raises(CheckpointError, match="stem='patch'"):
+        backbone.load_checkpoint()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tied", [True, False])
+def test_new_rows_start_around_the_mean_of_the_others(tied):
+    backbone = build(SPEC, tied=tied)
+    ids, before = [7, *range(300, 399)], backbone.language.embed_tokens.weight.clone()
+    backbone.start_rows(ids, 0.02, torch.Generator().manual_seed(0))
+    for table in (backbone.language.embed_tokens.weight, backbone.causal_lm.lm_head.weight):
+        others = torch.ones(len(table), dtype=torch.bool)
+        others[ids] = False
+        off = table[ids] - table[others].mean(0)
+        assert abs(float(off.std()) - 0.02) < 0.002 and float(off.mean().abs()) < 0.002
+    assert torch.equal(backbone.language.embed_tokens.weight[others], before[others])
+    assert (backbone.causal_lm.lm_head.weight is backbone.language.embed_tokens.weight) == tied

@@ -14,6 +14,7 @@ from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.readouts.geometry_projector import GeometryProjector, GeometryProjectorNet
 from praxia.models.readouts.sam_mask import SamMask
 from praxia.models.states import AttentionGeometry
+from praxia.models.vision.geometry_fusion import FusionLayer, GeometryFusion
 from praxia.models.vision.ray_depth import PatchEncoder
 
 GEOMETRY = AttentionGeometry(layers=1, heads=1, kv_heads=1, head_dim=8, rotary="any")
@@ -26,11 +27,13 @@ GEOMETRY = AttentionGeometry(layers=1, heads=1, kv_heads=1, head_dim=8, rotary="
         (lambda: PriorDecoder().build(None, 0), 440 + 180),  # and full-width modulation of 57 norms
         (lambda: CrossAttentionL1().build(GEOMETRY, 896), 231),
         (lambda: DiTFlow().build(GEOMETRY, 2048), 550),
+        (lambda: DiTFlow().build(GEOMETRY, 2048).blocks, 540),
+        (lambda: FusionLayer(GeometryFusion(), 1024, 768), 7.9),
         (lambda: PatchEncoder(3, 14, 4 * 1152, 1152), 8.0),
         (lambda: PatchEncoder(2, 14, 4 * 1152, 1152), 7.1),
         (lambda: GeometryProjectorNet(GeometryProjector(), 896), 6.0),
     ],
-    ids=["encoder", "decoder", "cross_attention_l1", "dit_flow", "rays", "depth", "geometry_projector"],
+    ids=["encoder", "decoder", "cross_attention_l1", "dit_flow", "dit_flow_blocks", "geometry_fusion", "rays", "depth", "geometry_projector"],
 )
 def test_default_parts_have_the_published_number_of_parameters(make, millions):
     assert size(make) == pytest.approx(millions, rel=0.03)

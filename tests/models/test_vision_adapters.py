@@ -9,14 +9,18 @@ from tests.models import compositions as micro
 
 from praxia.data.batch import Draws
 from praxia.data.collate import view_batch
+from praxia.data.pixels import view_pixels
 from praxia.errors import ConfigError
 from praxia.geometry.camera import Camera
 from praxia.geometry.image_transform import apply_to_view, compose, letterbox, realise, rotate, view_rays
 from praxia.geometry.scene import View
+from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
+from praxia.models.vision.geometry_fusion import FusionLayer, GeometryFusion
 from praxia.models.vision.ray_depth import PatchEncoder, RayDepth, canvas_depth, canvas_rays
 from praxia.specs import ImageSpec
 from praxia.stages.weights import owned_state
+from praxia.train.optimiser import AdamW
 
 
 def case(name: str):
@@ -123,7 +127,7 @@ def test_alpha_zero_leaves_the_tower_s_tokens():
     model, batch = case("vipa_vla")
     assert not torch.equal(tokens(model, batch), tokens(model, batch, adapters=False))
     with torch.no_grad():
-        model.adapters[0].alpha.zero_()
+        model.adapters[0].fusion.alpha.zero_()
     assert torch.equal(tokens(model, batch), tokens(model, batch, adapters=False))
 
 
@@ -139,7 +143,7 @@ def test_the_input_encoder_is_frozen_for_good_and_stays_in_the_policy_with_its_l
     model, batch = case("vipa_vla")
     encoder = model.adapters[0].encoder
     model.train()
-    assert not encoder.training and model.adapters[0].attention.training
+    assert not encoder.training and model.adapters[0].fusion.training
     model.requires_grad_(True)  # even so: its features carry no gradient
     model(batch, micro.draws(model, batch)).heads["action"].prediction.sum().backward()
     assert all(p.grad is None for p in encoder.parameters())
@@ -156,3 +160,58 @@ def test_geometry_features_are_on_their_own_square():
     height, width = batch.views.size[0, 0].tolist()
     corner = features.transform[0, 0] @ torch.tensor([width - 0.5, height - 0.5, 1], dtype=torch.float64)
     assert corner.max() == pytest.approx(47.5) and corner.min() < 47.5  # the longer side fills the square
+
+
+def test_cameras_are_looked_at_alone_and_frames_of_a_clip_in_order():
+    recipe = micro.composition("vipa_vla")
+    net = TabletopGeometry(image_size=32, patch_size=16, width=16, layers=1, heads=2)
+    fusion = GeometryFusion(encoder=net, heads=4)
+    model = micro.build(recipe, recipe.stages[-1], spec=replace(recipe.model, adapters=(fusion,)))
+    adapter = model.adapters[0]
+    cameras, clip = micro.batch(recipe, recipe.stages[-1]), micro.batch(recipe, recipe.stages[0])
+
+    def alone(batch, slots):
+        views = batch.views
+        taken = {"roles": tuple(views.roles[i] for i in slots), "images": tuple(views.images[i] for i in slots)}
+        taken |= {name: getattr(views, name)[:, slots] for name in ("affine", "size", "valid", "K", "T_base_cam", "time")}
+        return adapter.geometry(replace(batch, views=replace(views, **taken, depth=None)))
+
+    seen = adapter.geometry(cameras)
+    assert seen.shape == (3, 2, 1 + 4, 16)
+    for slot in (0, 1):
+        torch.testing.assert_close(seen[:, [slot]], alone(cameras, [slot]))
+    torch.testing.assert_close(seen[:, [1, 0]], alone(cameras, [1, 0]))
+    frames = adapter.geometry(clip)
+    assert clip.views.roles == ("head:0", "head:1", "head:2", "head:3") and frames.shape[1] == 4
+    torch.testing.assert_close(frames, adapter._seen(view_pixels(clip.views, adapter.encoder.image_spec)))
+    assert not torch.allclose(frames[:, 1:2], alone(clip, [1])), "a frame knows of the frames before it"
+    mixed = replace(clip, views=replace(clip.views, roles=("head:0", "wrist", "head:1", "head:2")))
+    torch.testing.assert_close(adapter.geometry(mixed)[:, [0, 2, 3]], alone(clip, [0, 2, 3]))
+
+
+def test_shuffled_geometry_is_that_of_another_sample():
+    model, batch = case("vipa_vla")
+    adapter = model.adapters[0]
+    own = adapter.geometry(batch)
+    adapter.spec = replace(adapter.spec, shuffled=True)
+    assert torch.equal(adapter.geometry(batch), own.roll(1, 0))
+    one = micro.batch(micro.composition("vipa_vla"), micro.composition("vipa_vla").stages[-1], size=1)
+    torch.testing.assert_close(adapter.geometry(one)[:, 0], adapter.geometry(one)[:, 1])
+
+
+@pytest.mark.parametrize("bad", [{"width": -1}, {"heads": 0}, {"dropout": 1.0}])
+def test_impossible_fusions_are_refused(bad):
+    with pytest.raises(ConfigError, match=f"{next(iter(bad))}.*expected"):
+        GeometryFusion(**bad)
+    with pytest.raises(ConfigError, match="does not divide"):
+        FusionLayer(GeometryFusion(heads=5), 24, 16)
+
+
+def test_dropout_after_the_sum_is_an_option_and_alpha_has_no_weight_decay():
+    torch.manual_seed(0)
+    branch, after = (FusionLayer(GeometryFusion(heads=4, alpha=0.0, dropout=0.5, dropout_at=at), 24, 16) for at in ("branch", "sum"))
+    patches, geometry = torch.randn(2, 9, 24), torch.randn(2, 5, 16)
+    assert torch.equal(branch(patches, geometry), patches) and not torch.equal(after(patches, geometry), patches)
+    assert torch.equal(after.eval()(patches, geometry), patches)
+    groups = AdamW(weight_decay=0.01).build(dict(branch.named_parameters())).param_groups
+    assert [group["weight_decay"] for group in groups if any(p is branch.alpha for p in group["params"])] == [0.0]

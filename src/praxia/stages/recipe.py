@@ -111,6 +111,8 @@ class Stage:
     validate_every: updates between two looks at the held-out samples (a checkpoint follows each), 0 = never.
     minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are planned after a short
     measurement, again at each quarter of the budget where that was wrong, and the plan is kept by a resumed run; objective weights shrink with it).
+    new_rows: the rows of the vocabulary's tokens start anew in this stage, around the mean row (`MotionVocabulary.row_noise`): public weights have
+    none, and an earlier stage that never said them only taught what they are not.
     shared: a run takes the outcome of the same stage from the cache if an earlier run has trained it.
     lora: linear layers that learn a low-rank update while their weights are frozen; what is handed on is merged. None: all learn whole weights.
     recompute: patterns of modules whose activations are made again in the backward, for less memory (`train.recompute`).
@@ -135,6 +137,7 @@ class Stage:
     validate_every: int = 0
     validation_batches: int = 8
     minutes: float = 0.0
+    new_rows: bool = False
     shared: bool = False
     lora: LoRA | None = None
     recompute: tuple[str, ...] = ()

@@ -54,7 +54,7 @@ class MotionVocabulary:
         return tuple((axis_names(axis, self.bins), False) for axis in AXES)
 
     def encode(self, points: np.ndarray) -> np.ndarray:
-        """Points float [..., 3] in metres -> bins int64 [..., 3]: floor((a - lowest) / (highest - lowest) * bins), clipped to the cube (spec §2.3)."""
+        """Points float [..., 3] in metres -> bins int64 [..., 3]: floor((a - lowest) / (highest - lowest) * bins), clipped to the cube."""
         low, high = np.array(self.cube).T
         share = (np.asarray(points, np.float64) - low) / (high - low)
         return np.clip(np.floor(share * self.bins), 0, self.bins - 1).astype(np.int64)

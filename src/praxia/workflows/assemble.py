@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
@@ -63,6 +64,15 @@ class Assembly:
         for name, readout in model.readouts.items():
             if getattr(self.model.readouts[name], "checkpoint", "") and not {"readouts", f"readouts.{name}"} & handed_on:
                 readout.load_checkpoint()  # type: ignore[operator]
+
+    def start_rows(self, model: VLA) -> int:
+        """Let the rows of the vocabulary's tokens start anew; their number. Raises ConfigError without a vocabulary that says how."""
+        vocabulary = self.model.vocabulary
+        if model.backbone is None or not hasattr(vocabulary, "row_noise"):
+            raise ConfigError("Stage.new_rows needs a backbone and a vocabulary that says how its rows start; set ModelSpec.vocabulary")
+        ids = self.tokenizer.convert_tokens_to_ids(list(vocabulary.tokens))
+        model.backbone.start_rows(ids, vocabulary.row_noise, torch.Generator().manual_seed(self.recipe.seed))
+        return len(ids)
 
     def collate(self, model: VLA) -> Collate:
         """What turns examples into this model's batches."""

@@ -148,6 +148,8 @@ def _train_stage(
             if init.checkpoint:
                 _check_numbers(init, folder_of, assembly)
             say(str(hand_off(model, init, folder_of, vocabulary)))
+        if stage.new_rows:
+            say(f"{assembly.start_rows(model)} rows of new tokens start around the mean row")
     training, held_out = assembly.mixtures(stage, model)
     if folder.result() is None:
         with group.main_first():

@@ -189,6 +189,16 @@ class Backbone(nn.Module, ABC):
             for table in tables:
                 table[old:] = random_rows_like(table[:old], size - old, torch.Generator().manual_seed(0)).to(table.dtype)
 
+    def start_rows(self, ids: Sequence[int], noise: float, generator: torch.Generator) -> None:
+        """Let these tokens start anew: the mean row of all other tokens plus N(0, noise^2), in the input and the output table."""
+        tables = {id(table): table for table in (self.language.embed_tokens.weight, self.causal_lm.lm_head.weight)}
+        with torch.no_grad():
+            for table in tables.values():
+                others = torch.ones(len(table), dtype=torch.bool)
+                others[list(ids)] = False
+                started = noise * torch.randn(len(ids), table.shape[1], generator=generator)  # drawn on the CPU: the same rows on any device
+                table[list(ids)] = (table[others].float().mean(0) + started.to(table.device)).to(table.dtype)
+
     def embedding_scale(self) -> float:
         """Root mean square of the token embeddings as the language model takes them: queries and soft prompts start at this scale."""
         if next(self.parameters()).is_meta:

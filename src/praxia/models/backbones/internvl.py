@@ -1,16 +1,17 @@
 """InternVL: InternViT, pixel shuffle, MLP projector, Qwen decoder (VIPA-VLA). One tile a view; the prefix is causal as it was trained."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 from transformers import InternVLConfig, InternVLForConditionalGeneration
 
-from praxia.errors import ConfigError
+from praxia.errors import CheckpointError, ConfigError
 from praxia.models.backbones.backbone import Attention, check_grid
 from praxia.models.backbones.chat import END, PAD, TURN, ChatBackbone, Special
 from praxia.models.backbones.public import load_public
 from praxia.models.states import AttentionGeometry
+from praxia.models.vision.conv_stem import ConvStem
 from praxia.registry import register
 from praxia.specs import ImageSpec
 
@@ -23,6 +24,8 @@ class InternVL:
     """Sizes and options of an InternVL; defaults are the published InternVL3.5-2B shapes (InternViT-300M, Qwen3-1.7B).
 
     image_size: a view is one tile of this side, never cut into several. downsample: downsample x downsample patches become one token.
+    stem: `patch` is the published patch convolution; `conv` stacks stride-2 3x3 convolutions down to the same grid (small towers trained from
+    scratch learn faster with it).
     text: family of the decoder (`qwen2` has head_dim = width / heads and biased keys, queries and values).
     checkpoint: public name or folder (in the library's format) that `load_checkpoint` reads.
     """
@@ -30,6 +33,7 @@ class InternVL:
     image_size: int = 448
     patch_size: int = 14
     downsample: int = 2
+    stem: Literal["patch", "conv"] = "patch"
     vision_width: int = 1024
     vision_layers: int = 24
     vision_heads: int = 16
@@ -47,6 +51,8 @@ class InternVL:
     attention: Attention = "sdpa"
     missing_view: Literal["attend", "mask"] = "mask"
     checkpoint: str = ""
+
+    public_tokens: ClassVar[int] = 151_678  # entries of the public tokenizer: Qwen3's 151,669 and nine of pictures; the other rows are padding
 
     def __post_init__(self) -> None:
         check_grid("InternVL", self.image_size, self.patch_size * self.downsample)
@@ -114,6 +120,8 @@ class InternVLBackbone(ChatBackbone):
         super().__init__()
         self.spec = spec
         self.model = InternVLForConditionalGeneration(spec.hf_config())
+        if spec.stem == "conv":
+            self.model.model.vision_tower.embeddings.patch_embeddings.projection = ConvStem(spec.vision_width, spec.patch_size)
         self.image_spec = ImageSpec(spec.image_size, "stretch", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
         self.vision_width, self.text_width = spec.vision_width, spec.text_width
         self.missing_view = spec.missing_view
@@ -130,4 +138,6 @@ class InternVLBackbone(ChatBackbone):
 
     def load_checkpoint(self) -> None:
         spec = self.spec
+        if spec.stem != "patch":
+            raise CheckpointError(f"InternVL(stem={spec.stem!r}) has no public weights; use stem='patch'")
         self.model = load_public(InternVLForConditionalGeneration, spec.hf_config(), spec.hf_fields(), spec.checkpoint, "InternVL")

@@ -1,16 +1,18 @@
 """Geometry fusion: patch tokens cross-attend to a frozen 3-D encoder of the same picture (VIPA-VLA §3.2.2; block of VLM-3R, arXiv 2505.20279).
 
-V_f = V_sem + alpha * dropout(LN(attention(LN(V_sem), LN(V_spa)))), alpha one learned number; alpha = 0 leaves the tower's tokens as they are.
+V_f = V_sem + alpha * dropout(LN(W attention(LN(V_sem), LN(V_spa)))), alpha one learned number; alpha = 0 leaves the tower's tokens as they are.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from praxia.data.batch import Batch, Draws
-from praxia.models.attention import MultiHeadAttention
+from praxia.data.pixels import view_pixels
+from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Attention, Backbone
 from praxia.models.geometry_nets.geometry_net import GeometryNet, frozen
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
@@ -20,13 +22,28 @@ from praxia.registry import register
 @register("adapter/geometry_fusion")
 @dataclass(frozen=True)
 class GeometryFusion:
-    """encoder: geometry net spec with `build()`, needed at inference and therefore part of the policy. The attention is as wide as the tower."""
+    """encoder: geometry net spec with `build()`, needed at inference and therefore part of the policy.
+
+    width: of the attention, 0 = the tower's. dropout: of the attention's weights, and of the branch or (`dropout_at="sum"`) of the sum; the paper's
+    words allow both, only the former keeps alpha = 0 exact in training. shuffled: every picture looks at the geometry of another sample of its
+    batch, alone at that of a grey picture (a control: as much input and compute, nothing about the picture).
+    """
 
     encoder: Any = field(default_factory=ViTGeometry)
+    width: int = 0
     heads: int = 16
     alpha: float = 0.5
     dropout: float = 0.1
+    dropout_at: Literal["branch", "sum"] = "branch"
     attention: Attention = "sdpa"
+    shuffled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.width < 0 or self.heads < 1 or not 0 <= self.dropout < 1:
+            raise ConfigError(
+                f"GeometryFusion has width {self.width}, heads {self.heads} and dropout {self.dropout}; expected a width from 0 (the tower's), "
+                "at least 1 head and a share from 0 to below 1"
+            )
 
     def build(self, backbone: Backbone) -> "GeometryFusionAdapter":
         """The module, matched to the backbone's vision width."""
@@ -34,17 +51,17 @@ class GeometryFusion:
 
 
 class GeometryFusionAdapter(nn.Module):
-    """Each view looks at its own geometry tokens; features a family carries beside the patch tokens stay as they are."""
+    """The frozen encoder and the fusion layer; features a family carries beside the patch tokens stay as they are.
+
+    Frames of one role are shown to the encoder together, in order (a net with memory goes on from one to the next); cameras of different roles each
+    alone, so that their order does not matter (spec, open point 6).
+    """
 
     def __init__(self, spec: GeometryFusion, encoder: GeometryNet, width: int):
         super().__init__()
+        self.spec = spec
         self.encoder = frozen(encoder)
-        self.patch_norm = nn.LayerNorm(width)
-        self.geometry_norm = nn.LayerNorm(encoder.width)
-        self.attention = MultiHeadAttention(width, spec.heads, encoder.width, spec.attention)
-        self.branch_norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(spec.dropout)
-        self.alpha = nn.Parameter(torch.tensor(spec.alpha))
+        self.fusion = FusionLayer(spec, width, encoder.width)
 
     def train(self, mode: bool = True) -> "GeometryFusionAdapter":
         """The encoder stays in evaluation mode whatever the rest does."""
@@ -54,7 +71,62 @@ class GeometryFusionAdapter(nn.Module):
 
     def forward(self, patches: Tensor, batch: Batch, draws: Draws) -> Tensor:
         """patches [B, V, P, D] -> the same shape."""
-        geometry = self.encoder.features(batch)
-        tokens = torch.cat([geometry.special, geometry.patches.flatten(2, 3)], dim=2).flatten(0, 1)
-        branch = self.attention(self.patch_norm(patches.flatten(0, 1)), self.geometry_norm(tokens.to(patches.dtype)))
-        return patches + self.alpha * self.dropout(self.branch_norm(branch)).view_as(patches)
+        geometry = self.geometry(batch)
+        return self.fusion(patches.flatten(0, 1), geometry.flatten(0, 1).to(patches.dtype)).view_as(patches)
+
+    @torch.no_grad()
+    def geometry(self, batch: Batch) -> Tensor:
+        """What the encoder sees of every view: its special tokens, then its patches row by row, [B, V, N, C]."""
+        assert batch.views is not None
+        pixels = view_pixels(batch.views, self.encoder.image_spec)
+        if self.spec.shuffled:
+            pixels = pixels.roll(1, 0) if len(pixels) > 1 else torch.zeros_like(pixels)
+        clips: dict[str, list[int]] = {}
+        for slot, role in enumerate(batch.views.roles):
+            clips.setdefault(role.partition(":")[0], []).append(slot)
+        order = [slot for slots in clips.values() for slot in slots]
+        lengths = {len(slots) for slots in clips.values()}
+        if len(lengths) == 1:  # all in one pass
+            seen = self._seen(pixels[:, order].unflatten(1, (len(clips), -1)).flatten(0, 1)).unflatten(0, (batch.size, -1)).flatten(1, 2)
+        else:
+            seen = torch.cat([self._seen(pixels[:, slots]) for slots in clips.values()], dim=1)
+        return seen[:, torch.tensor(order, device=seen.device).argsort()]
+
+    def _seen(self, pixels: Tensor) -> Tensor:
+        patches, special = self.encoder(pixels)
+        return torch.cat([special, patches.flatten(2, 3)], dim=2)
+
+
+class FusionLayer(nn.Module):
+    """One cross-attention. As in VLM-3R, linear maps to the attention's width stand before the attention's own, and one back to the tower's width
+    behind it: 7.9 M parameters at 1024 x 768 channels."""
+
+    def __init__(self, spec: GeometryFusion, width: int, geometry_width: int):
+        super().__init__()
+        self.spec = spec
+        inner = spec.width or width
+        if inner % spec.heads:
+            raise ConfigError(f"GeometryFusion.heads is {spec.heads}, which does not divide the attention's width {inner}")
+        self.patch_norm, self.geometry_norm = nn.LayerNorm(width), nn.LayerNorm(geometry_width)
+        self.queries, self.keys, self.values = nn.Linear(width, inner), nn.Linear(geometry_width, inner), nn.Linear(geometry_width, inner)
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(inner, inner) for _ in range(4))
+        self.back = nn.Linear(inner, width)
+        self.branch_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.alpha = nn.Parameter(torch.tensor(spec.alpha))
+
+    def forward(self, patches: Tensor, geometry: Tensor) -> Tensor:
+        """patches [M, P, D], geometry [M, N, C] -> [M, P, D]."""
+        seen = self.geometry_norm(geometry)
+        mapped = (self.q_proj(self.queries(self.patch_norm(patches))), self.k_proj(self.keys(seen)), self.v_proj(self.values(seen)))
+        query, key, value = (x.unflatten(-1, (self.spec.heads, -1)).transpose(1, 2) for x in mapped)
+        dropped = self.spec.dropout if self.training else 0.0
+        if self.spec.attention == "plain":
+            weights = F.dropout((query @ key.mT * query.shape[-1] ** -0.5).softmax(-1), dropped)
+            found = weights.to(value.dtype) @ value
+        else:
+            found = F.scaled_dot_product_attention(query, key, value, dropout_p=dropped)
+        branch = self.branch_norm(self.back(self.o_proj(found.transpose(1, 2).flatten(2))))
+        if self.spec.dropout_at == "sum":
+            return self.dropout(patches + self.alpha * branch)
+        return patches + self.alpha * self.dropout(branch)
