@@ -77,9 +77,10 @@ class Collate:
         return self.embodiments[embodiment]
 
     def _prompts(self, examples: Sequence[Example], state: Tensor | None) -> Tokens | None:
-        asked = _all_or_none("a prompt", [e.prompt for e in examples])
-        if asked is None:
+        prompts = _all_or_none("a prompt", [e.prompt for e in examples])
+        if prompts is None:
             return None
+        asked = [self._said(prompt, "prompt") for prompt in prompts]
         if self._state_in_prompt and state is None and any(e.sample.future is not None for e in examples):
             raise ConfigError("the model reads the robot's state from the prompt (form 'pi05'), but the data has none; add state to the dataset card")
         if not self._state_in_prompt or any(e.target is not None for e in examples) or state is None:
@@ -119,11 +120,14 @@ class Collate:
         return self.numbers[embodiment]
 
     def _target(self, target: str | Parts) -> tuple[int, ...]:
-        if isinstance(target, str):
-            return self._answer(target)
+        return self._answer(self._said(target, "target"))
+
+    def _said(self, parts: str | Parts, what: str) -> str:
+        if isinstance(parts, str):
+            return parts
         if self._vocabulary is None:
-            raise ConfigError("a supervision's target holds numbers, but the model has no vocabulary that writes them; set ModelSpec.vocabulary")
-        return self._answer(self._vocabulary.text(target))
+            raise ConfigError(f"a supervision's {what} holds numbers, but the model has no vocabulary that writes them; set ModelSpec.vocabulary")
+        return self._vocabulary.text(parts)
 
     def _texts(self, what: str, texts: Sequence[T | None], ids: Callable[[T], tuple[int, ...]]) -> Tokens | None:
         present = _all_or_none(what, texts)

@@ -28,3 +28,15 @@ def project_path(T_cam_tool: np.ndarray, camera: Camera, size: tuple[int, int]) 
     with np.errstate(invalid="ignore"):
         on_picture = ((pixels >= -0.5) & (pixels < (width - 0.5, height - 0.5))).all(axis=-1)
     return pixels, on_picture & (z >= NEAREST_VISIBLE)
+
+
+def resampled(path: np.ndarray, rate_hz: float, wanted_hz: float, first: int = 0, include: bool = False) -> np.ndarray:
+    """A path float64 [T, D] at `rate_hz`, linear between its points, at `wanted_hz`: [n, D] over the same time.
+
+    first: number of the step that row 0 is (step k is k / rate_hz after now); the result begins one step after now, or now if `include`. Before the
+    path's first point the first point is given.
+    """
+    times = (np.arange(len(path)) + first) / rate_hz
+    count = int(np.floor(times[-1] * wanted_hz + 1e-6)) if len(path) else 0
+    wanted = np.arange(0 if include else 1, count + 1) / wanted_hz
+    return np.stack([np.interp(wanted, times, column) for column in path.T], axis=1) if len(path) else path

@@ -52,12 +52,12 @@ def _examples(entry: Entry, count: int) -> list[Example]:
 def _answer(example: Example, said: str, role: str) -> Answer:
     view = posed_view(example.sample, role)
     assert view is not None  # the question was made from it
-    assert isinstance(example.target, str)  # scene questions are answered in words and places
+    assert isinstance(example.prompt, str) and isinstance(example.target, str)  # scene questions are answered in words and places
     expected, size = example.target, view.image.shape[:2]
     right, answered = points_in(expected, size), points_in(said, size)
     return Answer(
         image=view.image,
-        question=example.prompt or "",
+        question=example.prompt,
         expected="" if right else expected,
         answered="" if answered else said,
         expected_pixel=right[0] if right else None,

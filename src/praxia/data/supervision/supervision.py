@@ -14,12 +14,12 @@ from praxia.tokens.quantity import Parts
 class Example:
     """What the model is asked and must answer. prompt None: nothing is asked, only the vision tower looks.
 
-    target: a text, or its parts where it holds numbers that the model's vocabulary writes as tokens.
+    prompt, target: a text, or its parts where it holds numbers that the model's vocabulary writes as tokens.
     dense: further targets by name (arrays of one shape per name). phrases: texts that dense targets speak of (equally many in every example).
     """
 
     sample: Sample
-    prompt: str | None
+    prompt: str | Parts | None
     target: str | Parts | None = None
     dense: dict[str, np.ndarray] = field(default_factory=dict)
     phrases: tuple[str, ...] = ()

@@ -1,0 +1,137 @@
+"""Motion and metric questions as prompts and targets: families, rates, blocks, what is left out, and the placebo of both."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.data.hand_samples import RATE, asked, line, moving
+
+from praxia.data.sample import WristPaths
+from praxia.data.sample_transforms import ColourJitter, RandomShift
+from praxia.data.supervision import HandMotion, Placebo, SpatialVQA
+from praxia.errors import ConfigError
+from praxia.geometry.paths import resampled
+from praxia.tokens.motion_vocabulary import MOTION, MotionVocabulary
+from praxia.tokens.quantity import Quantity
+
+RNG = np.random.default_rng(0)
+
+
+def said(sample, **options):
+    return HandMotion(**options)(sample, np.random.default_rng(0))
+
+
+def blocks(parts) -> np.ndarray:
+    return np.array([np.reshape(p.values, (-1, 3)) for p in parts if isinstance(p, Quantity)])
+
+
+def test_an_instruction_is_answered_with_a_left_and_a_right_block_for_every_second():
+    sample = moving(future=40)
+    example = said(sample)
+    assert isinstance(example.prompt, str) and "move the red mug" in example.prompt and "30" in example.prompt and "both hands" in example.prompt
+    found = blocks(example.target)
+    assert found.shape == (4, 15, 3), "two whole seconds of 40 steps"
+    future = sample.wrists.future
+    for k, side in enumerate(("left", "right", "left", "right")):
+        np.testing.assert_allclose(found[k], future[side][15 * (k // 2) : 15 * (k // 2) + 15], atol=1e-12)
+
+
+def test_a_hand_that_is_not_there_says_nothing_in_its_block():
+    example = said(moving(sides=("right",)))
+    left, right = blocks(example.target)[:2]
+    assert np.isnan(left).all() and not np.isnan(right).any() and "right hand" in example.prompt
+    text = MotionVocabulary().text(example.target)
+    assert text.startswith("<mot>" + "<mot_noop>" * 45 + "</mot><mot><mot_x")
+
+
+def test_the_past_is_told_in_a_continuation_and_ends_now():
+    sample = moving("contextual", future=20, past=23)
+    example = said(sample)
+    past, future = blocks(example.prompt), blocks(example.target)
+    assert past.shape == (2, 15, 3) and future.shape == (2, 15, 3)
+    np.testing.assert_allclose(past[0, -1], sample.wrists.past["left"][-1])
+    np.testing.assert_allclose(future[0, 0] - past[0, -1], [0.1 / RATE, 0, 0], atol=1e-12)
+    assert said(moving("contextual", past=10)) is None, "not a whole second"
+    longer = said(moving("contextual", past=45), past=2)
+    assert blocks(longer.prompt).shape == (4, 15, 3)
+
+
+def test_a_motion_is_told_in_words():
+    example = said(moving("translation", answer="moving the mug to the right"))
+    assert blocks(example.prompt).shape == (4, 15, 3) and example.target == "moving the mug to the right"
+    assert said(moving("translation")).target == "move the red mug"
+    assert said(replace(moving("translation"), instruction="")) is None
+
+
+def test_a_question_of_the_sample_is_used_and_one_picture_is_shown():
+    sample = replace(moving(question="how will it go on?"), views=(*moving().views, *moving().views))
+    assert said(sample).prompt == "how will it go on?" and len(said(sample).sample.views) == 1
+    assert said(replace(sample, wrists=replace(sample.wrists, family="contextual"))).prompt[0] == "how will it go on? "
+
+
+@pytest.mark.parametrize("rate", [5.0, 15.0, 30.0])
+def test_paths_of_another_rate_are_resampled_on_the_line_they_are_on(rate):
+    found = blocks(said(moving(), rate_hz=rate).target)
+    steps = round(rate)
+    assert found.shape == (4, steps, 3)
+    expected = np.array([-0.2, 0, 0.5]) + np.arange(1, steps + 1)[:, None] / rate * [0.1, 0, 0]
+    np.testing.assert_allclose(found[0], expected, atol=1e-12)
+    past = HandMotion(rate_hz=rate).motion(moving("contextual", past=46)).past["left"]
+    np.testing.assert_allclose(past, np.array([-0.2, 0, 0.5]) + np.arange(1 - steps, 1)[:, None] / rate * [0.1, 0, 0], atol=1e-12)
+
+
+def test_resampling_holds_the_first_point_before_it_and_keeps_what_is_already_there():
+    path = line(10)
+    np.testing.assert_allclose(resampled(path, RATE, RATE, first=1), path)
+    assert np.array_equal(resampled(path, 5.0, 10.0, first=1)[0], path[0])
+    assert len(resampled(np.zeros((0, 3)), RATE, 5.0)) == 0
+
+
+def test_at_most_so_many_seconds_are_asked_for_and_at_least_one():
+    assert blocks(said(moving(future=120, sides=("left",))).target).shape[0] == 8
+    assert blocks(said(moving(future=120, sides=("left",)), seconds=1).target).shape[0] == 2
+    assert said(moving(future=14)) is None
+
+
+def test_what_leaves_the_cube_is_clipped_and_left_out_where_it_is_much():
+    sample = moving(sides=("right",), future=15)
+    for outside, kept in ((1, True), (2, False)):
+        path = sample.wrists.future["right"].copy()
+        path[:outside] += [1.0, 0, 0]
+        example = said(replace(sample, wrists=WristPaths({}, {"right": path}, RATE)))
+        assert (example is not None) == kept
+    assert MotionVocabulary().text(said(replace(sample, wrists=WristPaths({}, {"right": path}, RATE)), most_outside=0.2).target).count("x1023") == 2
+
+
+def test_metric_questions_keep_their_words_and_their_last_frames():
+    sample = asked("which way did the right hand go?", "left and down, 0.44m", "hand_movement", frames=6)
+    example = SpatialVQA()(sample, RNG)
+    assert (example.prompt, example.target) == (sample.question, sample.answer) and example.sample.views == sample.views[-4:]
+    assert SpatialVQA()(replace(sample, answer=""), RNG) is None
+
+
+@pytest.mark.parametrize(("supervision", "sample"), [(SpatialVQA(), asked("which way?", "left, 0.10m", "x")), (HandMotion(), moving())])
+def test_moved_pictures_are_refused_and_coloured_ones_are_not(supervision, sample):
+    assert supervision(ColourJitter(probability=1.0)(sample, RNG), RNG) is not None
+    with pytest.raises(ConfigError, match="moved the picture of view 'head'"):
+        supervision(RandomShift(0.4)(sample, np.random.default_rng(1)), RNG)
+
+
+@pytest.mark.parametrize("bad", [{"rate_hz": 0.5}, {"rate_hz": 7.5}, {"seconds": 0}, {"past": 0}, {"most_outside": 2.0}])
+def test_impossible_supervisions_are_refused(bad):
+    with pytest.raises(ConfigError, match=f"{next(iter(bad))}.*expected"):
+        HandMotion(**bad)
+    with pytest.raises(ConfigError, match="frames.*expected"):
+        SpatialVQA(frames=0)
+
+
+def test_the_placebo_shows_and_asks_the_same_and_says_as_much_of_nothing_spatial():
+    sample = moving()
+    true, placebo = HandMotion()(sample, np.random.default_rng(0)), Placebo(HandMotion())(sample, np.random.default_rng(0))
+    assert placebo.prompt == true.prompt and placebo.sample.views == true.sample.views
+    (text,) = placebo.target
+    assert text.split()[:4] == ["move", "the", "red", "mug"] and len(text.split()) == 4 * 45
+    question = replace(asked("which way?", "left and down, 0.44m", "x"), instruction="pour it")
+    said_nothing = Placebo(SpatialVQA())(question, RNG)
+    assert said_nothing.prompt == "which way?" and said_nothing.target.split() == ("pour it " * 5).split()[:9]
+    assert MOTION not in str(placebo.target) and Placebo(HandMotion()).needs == HandMotion().needs
