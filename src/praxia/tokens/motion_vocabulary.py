@@ -78,7 +78,7 @@ class MotionVocabulary:
         if quantity.kind != MOTION:
             raise ConfigError(unknown("quantity of the motion vocabulary", quantity.kind, (MOTION,)))
         points = np.array(quantity.values).reshape(-1, 3)
-        gone = np.isnan(points).any(axis=1)
+        gone = np.isnan(points[:, 0])
         bins = self.encode(np.where(gone[:, None], 0.0, points))
         names = [axis_names(axis, self.bins) for axis in AXES]
         said = [NOOP * 3 if off else "".join(name[i] for name, i in zip(names, row, strict=True)) for off, row in zip(gone, bins, strict=True)]
