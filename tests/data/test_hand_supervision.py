@@ -8,9 +8,10 @@ from tests.data.hand_samples import RATE, asked, line, moving
 
 from praxia.data.sample import WristPaths
 from praxia.data.sample_transforms import ColourJitter, RandomShift
-from praxia.data.supervision import HandMotion, Placebo, SpatialVQA
+from praxia.data.supervision import ActionChunk, HandMotion, ObjectPoses, Placebo, SpatialVQA
 from praxia.errors import ConfigError
 from praxia.geometry.paths import resampled
+from praxia.stages.recipe import Source
 from praxia.tokens.motion_vocabulary import MOTION, MotionVocabulary
 from praxia.tokens.quantity import Quantity
 
@@ -110,11 +111,12 @@ def test_metric_questions_keep_their_words_and_their_last_frames():
     assert SpatialVQA()(replace(sample, answer=""), RNG) is None
 
 
-@pytest.mark.parametrize(("supervision", "sample"), [(SpatialVQA(), asked("which way?", "left, 0.10m", "x")), (HandMotion(), moving())])
-def test_moved_pictures_are_refused_and_coloured_ones_are_not(supervision, sample):
-    assert supervision(ColourJitter(probability=1.0)(sample, RNG), RNG) is not None
-    with pytest.raises(ConfigError, match="moved the picture of view 'head'"):
-        supervision(RandomShift(0.4)(sample, np.random.default_rng(1)), RNG)
+@pytest.mark.parametrize("supervision", [SpatialVQA(), HandMotion(), Placebo(HandMotion())])
+def test_transforms_that_move_pictures_are_refused_where_metres_are_asked(supervision):
+    assert Source(None, supervision, (ColourJitter(),)).transforms
+    with pytest.raises(ConfigError, match=f"RandomShift, but {type(supervision).__name__} asks for metres"):
+        Source(None, supervision, (ColourJitter(), RandomShift()))
+    Source(None, ActionChunk(4), (RandomShift(),)), Source(None, Placebo(ObjectPoses(negatives=0.0)), (RandomShift(),))
 
 
 @pytest.mark.parametrize("bad", [{"rate_hz": 0.5}, {"rate_hz": 7.5}, {"seconds": 0}, {"past": 0}, {"most_outside": 2.0}])

@@ -54,6 +54,12 @@ class Source:
     def __post_init__(self) -> None:
         if self.weight < 0:
             raise ConfigError(f"Source.weight is {self.weight}; expected a share, or 0 for the number of its samples")
+        moving = [type(t).__name__ for t in self.transforms if getattr(t, "moves", True)]
+        if moving and getattr(self.supervision, "as_taken", False):
+            raise ConfigError(
+                f"Source.transforms has {', '.join(moving)}, but {type(self.supervision).__name__} asks for metres in pictures as taken: a crop or a "
+                "zoom would make things look nearer; leave it out (ColourJitter may stay)"
+            )
 
 
 @register("stage/objective")

@@ -7,9 +7,11 @@ from praxia.data.mixture import Entry
 from praxia.data.source import spread
 from praxia.data.supervision.embodied_vqa import EmbodiedVQA
 from praxia.data.supervision.scene_questions import SceneQuestions
+from praxia.data.supervision.spatial_vqa import SpatialVQA
 from praxia.data.supervision.supervision import Example, posed_view
 from praxia.report.content import Answer
 from praxia.tokens.locations import points_in
+from praxia.workflows.hand_pictures import hand_answers
 from praxia.workflows.train_recipe import Trained, stage_model
 from praxia.workflows.vqa_pictures import vqa_pictures
 
@@ -22,6 +24,8 @@ def answers(trained: Trained, count: int = 12) -> tuple[Answer, ...]:
     for stage in reversed(trained.assembly.recipe.stages):
         if any(isinstance(source.supervision, EmbodiedVQA) for source in stage.sources):
             return vqa_pictures(trained, stage, count)
+        if any(isinstance(source.supervision, SpatialVQA) for source in stage.sources):
+            return hand_answers(trained, stage, count)
         if not any(isinstance(source.supervision, SceneQuestions) for source in stage.sources):
             continue
         model = stage_model(trained, stage)

@@ -14,6 +14,7 @@ from praxia.workflows import summary
 from praxia.workflows.answers import answers
 from praxia.workflows.geometry_pictures import geometry_facts
 from praxia.workflows.goal_pictures import goal_facts
+from praxia.workflows.hand_pictures import motion_pictures
 from praxia.workflows.latents import latent_facts
 from praxia.workflows.pose_pictures import pose_pictures
 from praxia.workflows.train_recipe import Trained
@@ -33,7 +34,7 @@ def run_report(trained: Trained, evaluation: Mapping[str, Any] | None = None, cl
         clips=clips,
         answers=answers(trained),
         answer_scores=answer_scores(trained),
-        poses=pose_pictures(trained),
+        poses=(*pose_pictures(trained), *motion_pictures(trained)),
         latents=latent_facts(trained),
         geometry=geometry_facts(trained),
         goals=goal_facts(trained),

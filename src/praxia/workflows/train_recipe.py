@@ -39,12 +39,14 @@ from praxia.workflows import summary
 from praxia.workflows.assemble import Assembly, HeldOut, assemble, read_statistics
 from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.goal_scores import goal_metrics
+from praxia.workflows.hand_answers import hand_metrics
 from praxia.workflows.pose_answers import pose_metrics
 from praxia.workflows.teachers import build_teachers, check_frozen_nets
 from praxia.workflows.vqa_answers import vqa_metrics
 
 SCORED_ON = 32  # held-out samples of a source of poses
 ASKED_ABOUT = 150  # held-out samples of a source of questions: one of every group about each
+ASKED_OF_HANDS = 300  # held-out samples of a source of questions about hands, or of their motions
 LOOKED_AT = 200  # held-out samples of a source of scenes, for a geometry net, or of actions, for a goal token or a geometry teacher
 
 
@@ -205,6 +207,7 @@ def _scores(
     with compute(device, settings.precision):
         scores = pose_metrics(held_out, model.to(device), assembly.tokenizer, assembly.model.vocabulary, SCORED_ON)
         scores |= vqa_metrics(training, held_out, model, assembly.tokenizer, ASKED_ABOUT)
+        scores |= hand_metrics(training, held_out, model, assembly.tokenizer, ASKED_OF_HANDS)
         if model.geometry is not None:
             scores |= geometry_metrics(training, held_out, model.geometry, LOOKED_AT)
         scores |= goal_metrics(training, held_out, model, stage, teachers, LOOKED_AT)

@@ -13,7 +13,7 @@ from praxia.tokens.coordinates import box_in, points_in, share_pixels
 from praxia.workflows.train_recipe import Trained, stage_model
 from praxia.workflows.vqa_answers import Asked, Speaker, ask
 
-_CONTROLS = {"/majority": "majority answer", "/blank": "blank pictures"}
+_CONTROLS = {"/majority": "majority answer", "/blank": "blank pictures", "/velocity": "constant velocity", "/mean_path": "mean path"}
 
 
 def vqa_pictures(trained: Trained, stage: Stage, count: int) -> tuple[Answer, ...]:
@@ -28,10 +28,10 @@ def vqa_pictures(trained: Trained, stage: Stage, count: int) -> tuple[Answer, ..
 
 
 def answer_scores(trained: Trained) -> tuple[AnswerScores, ...]:
-    """Of every stage that was scored on questions (`vqa_answers.vqa_metrics`)."""
+    """Of every stage that was scored on questions (`vqa_answers.vqa_metrics`) or on hands (`hand_answers.hand_metrics`)."""
     found = []
     for stage, result in zip(trained.assembly.recipe.stages, trained.results, strict=False):
-        controls: dict[str, dict[str, dict[str, float]]] = {"": {}, **{name: {} for name in _CONTROLS.values()}}
+        controls: dict[str, dict[str, dict[str, float]]] = {"": {}}
         for source in {s.supervision.name for s in stage.sources}:
             for key, value in result.metrics.items():
                 name, _, path = key.partition("/")
@@ -39,7 +39,8 @@ def answer_scores(trained: Trained) -> tuple[AnswerScores, ...]:
                 if name != source or group == "kind" or not score:
                     continue
                 suffix = next((c for c in _CONTROLS if score.endswith(c)), "")
-                controls[_CONTROLS.get(suffix, "")].setdefault(group, {})[score.removesuffix(suffix)] = value
+                control = controls.setdefault(_CONTROLS.get(suffix, ""), {})
+                control.setdefault(group, {})[score.removesuffix(suffix)] = value
         scores = controls.pop("")
         if any("asked" in numbers for numbers in scores.values()):
             found.append(AnswerScores(stage.name, scores, controls))

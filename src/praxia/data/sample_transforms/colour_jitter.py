@@ -1,6 +1,7 @@
 """Colour jitter: brightness, contrast, saturation and hue of each picture, drawn here, applied to pixels in batch."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class ColourJitter:
     contrast: float = 0.5
     saturation: float = 0.5
     hue: float = 0.05
+    moves: ClassVar[bool] = False  # pixels stay where they are
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from praxia.data.sample import Sample, WristPaths
-from praxia.data.supervision.as_taken import check_as_taken
 from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ConfigError
 from praxia.geometry.paths import resampled
@@ -60,6 +60,7 @@ class HandMotion:
     cube: tuple[tuple[float, float], ...] = CUBE
     most_outside: float = 0.1
     name: str = "hand_motion"
+    as_taken: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("rate_hz", "seconds", "past"):
@@ -76,14 +77,10 @@ class HandMotion:
         return Needs()
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
-        """None without picture, hands or a whole second, where too much lies outside the cube, or where a translation has no words.
-
-        Raises ConfigError if a transform has moved the picture.
-        """
+        """None without picture, hands or a whole second, where too much lies outside the cube, or where a translation has no words."""
         motion = self.motion(sample)
         if motion is None or not sample.views or sample.wrists is None:
             return None
-        check_as_taken(sample, "HandMotion")
         words = {"task": sample.instruction, "hands": hands(motion), "steps": str(motion.steps * motion.seconds)}
         shown = replace(sample, views=sample.views[:1])
         match sample.wrists.family:

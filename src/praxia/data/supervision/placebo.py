@@ -22,13 +22,18 @@ _PIECE = re.compile(r"[A-Za-z]+|\d|[^\w\s]")  # what a tokenizer at least makes 
 class Placebo:
     """The same samples, prompts and sections as `of`, and as many target tokens where a word is a token; every number is a word instead.
 
-    The words are the names of the objects that the views show, in alphabetical order, over and over (the instruction's own words where nothing is
-    in sight or no objects are known): what there is, and nothing of where it is. Answers in words (`SpatialVQA`, a motion's description) are
-    replaced as a whole. Dense targets of `of` are left out.
+    The words are the names of the objects that the views show, in alphabetical order, over and over (where nothing is in sight or no objects are
+    known, the target's name or the instruction's own words): what there is, and nothing of where it is. Answers in words (`SpatialVQA`, a motion's
+    description) are replaced as a whole. Dense targets of `of` are left out.
     """
 
     of: ObjectPoses | Waypoints | SpatialVQA | HandMotion
     name: str = "placebo"
+
+    @property
+    def as_taken(self) -> bool:
+        """As of `of`."""
+        return getattr(self.of, "as_taken", False)
 
     @property
     def needs(self) -> Needs:
@@ -55,4 +60,4 @@ class Placebo:
     def _names(example: Example) -> list[str]:
         sample, shown = example.sample, ObjectPoses(negatives=0.0)
         names = {v.truth.name for view in sample.views for v in shown.visible(sample.objects, view)} if sample.objects else set()
-        return [word for name in sorted(names) for word in name.split()] or (sample.instruction or sample.question).split()
+        return [word for name in sorted(names) for word in name.split()] or (sample.target or sample.instruction or sample.question).split()

@@ -1,11 +1,11 @@
 """spatial_vqa: the metric question and answer that a sample of a hand clip brings with it (VIPA-VLA stage 1, arXiv 2512.13080 §3.2)."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from praxia.data.sample import Sample
-from praxia.data.supervision.as_taken import check_as_taken
 from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ConfigError
 from praxia.registry import register
@@ -16,11 +16,13 @@ from praxia.registry import register
 class SpatialVQA:
     """Question and answer as they are, about at most `frames` pictures, the last ones (published: 1 to 4 at one a second).
 
-    Answers are words and numbers, `left and down, 0.44m`: what is said is in the last picture's camera frame, so pictures must be as taken.
+    Answers are words and numbers, `left and down, 0.44m`: what is said is in the last picture's camera frame, so no transform may move a picture
+    (`as_taken`).
     """
 
     frames: int = 4
     name: str = "spatial_vqa"
+    as_taken: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -32,8 +34,7 @@ class SpatialVQA:
         return Needs()
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
-        """None without question, answer or picture. Raises ConfigError if a transform has moved a picture."""
+        """None without question, answer or picture."""
         if not sample.question or not sample.answer or not sample.views:
             return None
-        check_as_taken(sample, "SpatialVQA")
         return Example(replace(sample, views=sample.views[-self.frames :]), sample.question, sample.answer)

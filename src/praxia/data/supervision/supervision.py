@@ -65,7 +65,8 @@ def picture_size(view: View) -> tuple[int, int]:
 class Supervision(Protocol):
     """A registered frozen dataclass. `name` groups micro-batches: examples of one name have the same parts.
 
-    An optional class attribute `asks = False` says that no example has a prompt: the vision tower alone runs.
+    Optional class attributes: `asks = False` says that no example has a prompt, the vision tower alone runs; `as_taken = True` says that metres are
+    asked of single pictures, which no sample transform may then crop, zoom, shift or turn.
     """
 
     name: str

@@ -9,14 +9,31 @@ from praxia.report.overlays import lines_legend, lines_on, outline, points_legen
 from praxia.report.tables import Table
 from praxia.report.words import title
 
-_COLUMNS = {
-    "score": "right",
-    "point_in_mask": "points in mask",
-    "box_iou_50": "boxes over IoU 0.5",
-    "box_iou": "mean box IoU",
-    "exact_match": "words",
-    "unreadable": "unreadable",
-    "asked": "asked",
+_COLUMNS = {  # what a stage may be scored by -> heading, format
+    "score": ("right", "share"),
+    "point_in_mask": ("points in mask", "share"),
+    "box_iou_50": ("boxes over IoU 0.5", "share"),
+    "box_iou": ("mean box IoU", ".2f"),
+    "exact_match": ("words", "share"),
+    "direction": ("axes right, of 3", ".2f"),
+    "distance": ("distance off (m)", ".3f"),
+    "contact": ("contact", "share"),
+    "turn": ("turns", "share"),
+    "degrees": ("turn off (degrees)", ".1f"),
+    "mean_mm": ("points off (mm)", ".0f"),
+    "final_mm": ("last point off (mm)", ".0f"),
+    "final_median_mm": ("median (mm)", ".0f"),
+    "said": ("paths said", "share"),
+    "valid": ("whole without a grammar", "share"),
+    "exact": ("described", "share"),
+    "unreadable": ("unreadable", "share"),
+    "asked": ("asked", ".0f"),
+}
+_CONTROLS = {
+    "majority answer": "the commonest training answer to that kind of question, the mean or median of numbers",
+    "blank pictures": "the same model shown grey pictures",
+    "constant velocity": "the hand goes on as it was told to have moved last",
+    "mean path": "the mean of the training paths, from where the hand is if that is told",
 }
 
 
@@ -52,22 +69,24 @@ def _group(group: str, shown: list[Answer]) -> list[Markup]:
 
 def _table(scores: AnswerScores) -> Markup:
     """A row a group, the whole last, each with the controls below it."""
-    groups = [*sorted(group for group in scores.scores if group != ALL), ALL]
+    groups = [*sorted(group for group in scores.scores if group != ALL), *([ALL] if ALL in scores.scores else [])]
+    columns = [name for name in _COLUMNS if any(name in numbers for numbers in scores.scores.values())]
     rows, strong = [], set()
     for group in groups:
         strong.add(len(rows))
-        rows.append((title(group), *(_number(name, scores.scores[group].get(name)) for name in _COLUMNS)))
-        rows += [(f"· {name}", *(_number(score, found[group].get(score)) for score in _COLUMNS)) for name, found in scores.controls.items()]
-    lead = (
-        "What cannot be read is wrong. Majority answer: the commonest training answer to that kind of question, the mean point, the mean box; "
-        "blank pictures: the same model shown grey pictures."
-    )
-    table = Table(("questions", *_COLUMNS.values()), tuple(rows), numbers=frozenset(range(1, len(_COLUMNS) + 1)), strong=frozenset(strong))
+        rows.append((title(group), *(_number(name, scores.scores[group].get(name)) for name in columns)))
+        for name, found in scores.controls.items():
+            if numbers := found.get(group):
+                rows.append((f"· {name}", *(_number(score, numbers.get(score)) for score in columns)))
+    lead = "What cannot be read is wrong. " + "; ".join(f"{name}: {_CONTROLS[name]}" for name in scores.controls) + "."
+    heads = [_COLUMNS[name][0] for name in columns]
+    table = Table(("questions", *heads), tuple(rows), numbers=frozenset(range(1, len(heads) + 1)), strong=frozenset(strong))
     return tag("div", tag("h3", f"Scores after stage {title(scores.stage)}"), tag("p", lead, class_="note"), table.html())
 
 
 def _number(name: str, value: float | None) -> str:
-    return "–" if value is None else f"{value:.0f}" if name == "asked" else f"{value:.2f}" if name == "box_iou" else f"{100 * value:.0f} %"
+    form = _COLUMNS[name][1]
+    return "–" if value is None else f"{100 * value:.0f} %" if form == "share" else f"{value:{form}}"
 
 
 def _figure(answer: Answer) -> Markup:

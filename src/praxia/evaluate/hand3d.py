@@ -1,0 +1,127 @@
+"""Hand3D-test (VIPA-VLA Table 8): metric answers about hands, scored by direction and distance; and said motions, scored in millimetres.
+
+Direction: a point for each axis on which the sign (right, left, or not named) is the true one, 0 to 3. Distance: mean |said - true| in metres. An
+answer that cannot be read has no direction right and counts as 0 m; so does `in contact` where a distance was asked.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+ALL = "all"
+AXES = (("left", "right"), ("up", "down"), ("backward", "forward"))  # -, + of x, y, z in the camera frame
+TURNS = ("left", "right", "up", "down", "clockwise", "counterclockwise")
+_WORDS = {word: (axis, sign) for axis, pair in enumerate(AXES) for word, sign in zip(pair, (-1, 1), strict=True)}
+_WAY = rf"(?:{'|'.join(_WORDS)})"
+_DISPLACEMENT = re.compile(rf"({_WAY}(?: and {_WAY})*)\s*,\s*(\d+(?:\.\d+)?)\s*m")
+_DISTANCE = re.compile(r"(\d+(?:\.\d+)?)\s*m")
+_TURN = re.compile(rf"({'|'.join(TURNS)})\s*,\s*(\d+(?:\.\d+)?)\s*degrees")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an answer says. form: displacement, distance, turn or contact; signs: of x, y, z, 0 = not named; metres, degrees: 0 without any."""
+
+    form: str
+    signs: tuple[int, int, int] = (0, 0, 0)
+    metres: float = 0.0
+    turn: str = ""
+    degrees: float = 0.0
+    contact: bool = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer beside the truth. said: None where it cannot be read."""
+
+    category: str
+    truth: Reading
+    said: Reading | None
+
+    @property
+    def direction(self) -> int:
+        """Axes right, 0 to 3."""
+        return (
+            0
+            if self.said is None or self.said.form != "displacement"
+            else sum(a == b for a, b in zip(self.said.signs, self.truth.signs, strict=True))
+        )
+
+    @property
+    def distance(self) -> float:
+        """Metres off."""
+        return abs((self.said.metres if self.said else 0.0) - self.truth.metres)
+
+
+def read(text: str) -> Reading | None:
+    """An answer as numbers; None where it has none of the forms. One axis named twice is no direction."""
+    text = " ".join(text.casefold().split())
+    if text in ("in contact", "not in contact"):
+        return Reading("contact", contact=text == "in contact")
+    if found := _TURN.fullmatch(text):
+        return Reading("turn", turn=found[1], degrees=float(found[2]))
+    if found := _DISTANCE.fullmatch(text):
+        return Reading("distance", metres=float(found[1]))
+    if found := _DISPLACEMENT.fullmatch(text):
+        named = [_WORDS[word] for word in found[1].split(" and ")]
+        signs = dict(named)
+        return Reading("displacement", (signs.get(0, 0), signs.get(1, 0), signs.get(2, 0)), float(found[2])) if len(signs) == len(named) else None
+    return None
+
+
+def hand3d_scores(told: Sequence[Told]) -> dict[str, dict[str, float]]:
+    """Category, or `all` -> name -> number; a name is left out where nothing of its form was asked.
+
+    direction: mean of 0 to 3; distance: mean error, m; contact: share right; turn: share of right directions; degrees: mean error; unreadable: share;
+    asked: number.
+    """
+    groups: dict[str, list[Told]] = {ALL: list(told)}
+    for one in told:
+        groups.setdefault(one.category, []).append(one)
+    return {name: _scores(some) for name, some in groups.items() if some}
+
+
+def _scores(some: Sequence[Told]) -> dict[str, float]:
+    of = {form: [one for one in some if one.truth.form == form] for form in ("displacement", "distance", "turn", "contact")}
+    measures = {
+        "direction": [one.direction for one in of["displacement"]],
+        "distance": [one.distance for one in (*of["displacement"], *of["distance"])],
+        "contact": [one.said is not None and one.said.form == "contact" and one.said.contact == one.truth.contact for one in of["contact"]],
+        "turn": [one.said is not None and one.said.turn == one.truth.turn for one in of["turn"]],
+        "degrees": [abs((one.said.degrees if one.said else 0.0) - one.truth.degrees) for one in of["turn"]],
+        "unreadable": [one.said is None for one in some],
+    }
+    return {name: float(np.mean(values)) for name, values in measures.items() if values} | {"asked": float(len(some))}
+
+
+@dataclass(frozen=True)
+class MajorityReading:
+    """Does not look: of each category and form the commonest signs, turn and contact, and the median numbers of the training answers."""
+
+    usual: Mapping[tuple[str, str], Reading]
+
+    def __call__(self, category: str, truth: Reading) -> Told:
+        """Its answer; nothing for a form that the category never had."""
+        return Told(category, truth, self.usual.get((category, truth.form)))
+
+
+def majority(training: Sequence[tuple[str, Reading]]) -> MajorityReading:
+    """Fitted on (category, answer) of training questions."""
+    groups: dict[tuple[str, str], list[Reading]] = {}
+    for category, reading in training:
+        groups.setdefault((category, reading.form), []).append(reading)
+    return MajorityReading({key: _usual(key[1], readings) for key, readings in groups.items()})
+
+
+def _usual(form: str, readings: Sequence[Reading]) -> Reading:
+    return Reading(
+        form,
+        Counter(sorted(r.signs for r in readings)).most_common(1)[0][0],
+        float(np.median([r.metres for r in readings])),
+        Counter(sorted(r.turn for r in readings)).most_common(1)[0][0],
+        float(np.median([r.degrees for r in readings])),
+        Counter(sorted(r.contact for r in readings)).most_common(1)[0][0],
+    )

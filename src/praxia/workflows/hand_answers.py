@@ -1,0 +1,213 @@
+"""Held-out questions about hands put to a model, and motions asked of it: what it says beside the truth and beside predictors that do not look."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from praxia.data.collate import Collate
+from praxia.data.mixture import Entry, Mixture
+from praxia.data.sample import Sample
+from praxia.data.source import spread
+from praxia.data.supervision.hand_motion import SIDES, HandMotion, Motion
+from praxia.data.supervision.spatial_vqa import SpatialVQA
+from praxia.data.supervision.supervision import Example
+from praxia.errors import DataError
+from praxia.evaluate.hand3d import Told, hand3d_scores, majority, read
+from praxia.evaluate.hand_motion import SaidMotion, constant_velocity, mean_path, motion_scores
+from praxia.models.generate import Grammar
+from praxia.models.vla import VLA
+from praxia.tokens.motion_grammar import MotionGrammar
+from praxia.tokens.motion_vocabulary import MOTION, MotionVocabulary
+
+_AT_ONCE = 32
+_LIMIT = 48  # tokens of an answer in words
+_GREY = 127
+LEARNT_FROM = 1000  # training samples that the predictors which do not look are fitted on
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A model with what turns its answers into texts."""
+
+    model: VLA
+    collate: Collate
+    tokenizer: Any
+
+    def says(self, examples: Sequence[Example], grammars: Sequence[Grammar | None] | None = None, limit: int = _LIMIT) -> list[str]:
+        """Its answers, the likeliest (allowed) token at a time. Examples with pictures alike go together."""
+        alike: dict[tuple, list[int]] = {}
+        for i, example in enumerate(examples):
+            alike.setdefault(tuple((v.role, v.image.shape) for v in example.sample.views), []).append(i)
+        said = [""] * len(examples)
+        for some in (rows[k : k + _AT_ONCE] for rows in alike.values() for k in range(0, len(rows), _AT_ONCE)):
+            batch = self.collate([examples[i].question for i in some]).to(next(self.model.parameters()).device)
+            allowed = [(grammars[i] if grammars else None) or _anything for i in some]
+            answers = self.model.generate(batch, self.stop, limit, allowed)
+            for i, ids, valid in zip(some, answers.ids, answers.valid, strict=True):
+                said[i] = self.tokenizer.decode(ids[valid].tolist(), skip_special_tokens=False).strip()
+        return said
+
+    @property
+    def stop(self) -> int:
+        """Id that ends an answer."""
+        assert self.model.backbone is not None
+        return self.model.backbone.target_ids(self.tokenizer, "")[-1]
+
+
+def hand_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: Any, samples: int) -> dict[str, float]:
+    """Scores of a stage that was taught metric questions (`spatial_vqa/CATEGORY/SCORE`) or motions (`hand_motion/FAMILY/SCORE`), each also with a
+    control's name behind it; {} of another stage. samples: held-out samples of each source that are put to the model."""
+    found: dict[str, float] = {}
+    for kind, scores in ((SpatialVQA, _vqa_scores), (HandMotion, _motion_scores)):
+        taught, asked = ([e for e in mixture.entries if isinstance(e.supervision, kind)] for mixture in (training, held_out))
+        if taught and asked:
+            found |= scores(taught, asked, Speaker(model.eval(), held_out.collate, tokenizer), samples)
+    return found
+
+
+# --- questions ------------------------------------------------------------------------------------------------------------------------
+
+
+def ask(entry: Entry, samples: int) -> list[tuple[Sample, Example]]:
+    """Up to `samples` evenly spread samples of a source with what its supervision makes of them."""
+    return [(sample, example) for sample, rng in _readable(entry, samples) if (example := entry.supervision(sample, rng)) is not None]
+
+
+def _vqa_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
+    known = [(s.category, truth) for e in taught for s, x in ask(e, LEARNT_FROM // len(taught)) if (truth := read(str(x.target))) is not None]
+    usual = majority(known)
+    rows = [(s.category, truth, x) for e in asked for s, x in ask(e, samples) if (truth := read(str(x.target))) is not None]
+
+    def told(examples: Sequence[Example]) -> list[Told]:
+        return [Told(category, truth, read(text)) for (category, truth, _), text in zip(rows, speaker.says(examples), strict=True)]
+
+    groups = {
+        "": hand3d_scores(told([x for *_, x in rows])),
+        "/majority": hand3d_scores([usual(category, truth) for category, truth, _ in rows]),
+        "/blank": hand3d_scores(told([blanked(x) for *_, x in rows])),
+    }
+    return _named("spatial_vqa", groups)
+
+
+def blanked(example: Example) -> Example:
+    """The same question about grey pictures."""
+    views = tuple(replace(v, image=np.full_like(v.image, _GREY), depth=None) for v in example.sample.views)
+    return replace(example, sample=replace(example.sample, views=views))
+
+
+# --- motions --------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AskedMotion:
+    """A sample with the motion that is asked for."""
+
+    sample: Sample
+    example: Example
+    motion: Motion
+
+    @property
+    def family(self) -> str:
+        """Of the question."""
+        assert self.sample.wrists is not None
+        return self.sample.wrists.family
+
+    def place_now(self, side: str) -> np.ndarray | None:
+        """Where a hand is now, if the question tells it."""
+        return self.motion.past[side][-1] if self.family == "contextual" else None
+
+
+def ask_motions(entry: Entry, samples: int) -> list[AskedMotion]:
+    """Of up to `samples` samples those that ask for a motion."""
+    supervision = entry.supervision
+    assert isinstance(supervision, HandMotion)
+    rows = [(sample, example, supervision.motion(sample)) for sample, example in ask(entry, samples)]
+    return [AskedMotion(s, x, m) for s, x, m in rows if m is not None and not isinstance(x.target, str)]
+
+
+def say_motions(speaker: Speaker, asked: Sequence[AskedMotion], free: bool = False) -> list[SaidMotion]:
+    """What the model says. free: without a grammar, as many tokens as the true answer has: which paths come out whole."""
+    vocabulary = speaker.model.spec.vocabulary
+    assert isinstance(vocabulary, MotionVocabulary)
+    grammars = [MotionGrammar(speaker.tokenizer, vocabulary, a.motion.present, a.motion.steps, speaker.stop) for a in asked]
+    texts = speaker.says([a.example for a in asked], None if free else grammars, max(map(len, grammars), default=1))
+    return [SaidMotion(a.family, a.motion.future, _paths(a.motion, text, vocabulary)) for a, text in zip(asked, texts, strict=True)]
+
+
+def _paths(motion: Motion, text: str, vocabulary: MotionVocabulary) -> dict[str, np.ndarray | None]:
+    """Paths of the hands that are there out of an answer; None of a hand whose every block was not said whole."""
+    blocks = vocabulary.numbers(text)[MOTION]
+    if blocks.shape[:2] != (len(motion.present), motion.steps):
+        return dict.fromkeys(motion.future)
+    found = {side: blocks[SIDES.index(side) :: len(SIDES)].reshape(-1, 3) for side in motion.future}
+    return {side: None if np.isnan(path).any() else path for side, path in found.items()}
+
+
+def _motion_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
+    known = [one for e in taught for one in ask_motions(e, LEARNT_FROM // len(taught))]
+    usual = mean_path([(side, path, _now(one.sample, side)) for one in known for side, path in one.motion.future.items()])
+    rows = [one for e in asked for one in ask_motions(e, samples)]
+
+    def predicted(predict: Callable[[AskedMotion, str, int], np.ndarray | None]) -> list[SaidMotion]:
+        said = [{side: predict(one, side, len(path)) for side, path in one.motion.future.items()} for one in rows]
+        return [SaidMotion(one.family, one.motion.future, paths) for one, paths in zip(rows, said, strict=True)]
+
+    said = {
+        "": say_motions(speaker, rows),
+        "/velocity": predicted(lambda one, side, steps: constant_velocity(one.motion.past[side], steps) if one.family == "contextual" else None),
+        "/mean_path": predicted(lambda one, side, steps: usual(side, steps, one.place_now(side))),
+    }
+    groups = {control: _by_family(told) for control, told in said.items()}
+    for family, scores in _by_family(say_motions(speaker, rows, free=True)).items():
+        groups[""][family]["valid"] = scores["said"]
+    return _named("hand_motion", groups) | _described(taught, asked, speaker, samples)
+
+
+def _now(sample: Sample, side: str) -> np.ndarray | None:
+    past = sample.wrists.past.get(side, ()) if sample.wrists is not None else ()
+    return past[-1] if len(past) else None
+
+
+def _by_family(told: Sequence[SaidMotion]) -> dict[str, dict[str, float]]:
+    families = {one.family for one in told}
+    groups = {"all": list(told)} | {family: [one for one in told if one.family == family] for family in sorted(families)}
+    scored = {family: motion_scores(some) for family, some in groups.items()}
+    return {family: scores | {"asked": float(len(groups[family]))} for family, scores in scored.items() if scores}
+
+
+def _described(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
+    """Translations: share of descriptions that are word for word right, beside the commonest one of training."""
+    rows, known = (
+        [x for e in entries for _, x in ask(e, count) if isinstance(x.target, str)] for entries, count in ((asked, samples), (taught, LEARNT_FROM))
+    )
+    if not rows or not known:
+        return {}
+    words = [str(x.target).casefold().split() for x in rows]
+    usual = max(sorted({str(x.target) for x in known}), key=[str(x.target) for x in known].count).casefold().split()
+    said = [text.casefold().split() for text in speaker.says(rows)]
+    right = {"": np.mean([a == b for a, b in zip(said, words, strict=True)]), "/majority": np.mean([usual == b for b in words])}
+    return {f"hand_motion/translation/exact{c}": float(v) for c, v in right.items()} | {"hand_motion/translation/asked": float(len(rows))}
+
+
+# --- both -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _named(name: str, groups: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
+    """control -> group -> score -> value as `name/group/score/control`; how many were asked is said once."""
+    found = {f"{name}/{g}/{score}{c}": value for c, by in groups.items() for g, scores in by.items() for score, value in scores.items()}
+    return {key: value for key, value in found.items() if not key.partition("/asked")[2]}
+
+
+def _readable(entry: Entry, samples: int) -> Iterator[tuple[Sample, np.random.Generator]]:
+    """Samples with their own randomness, without those that cannot be read (training counts and names them)."""
+    for index in entry.indices[spread(len(entry.indices), samples)]:
+        try:
+            yield entry.source.sample(int(index), entry.needs), np.random.default_rng(int(index))
+        except DataError:
+            continue
+
+
+def _anything(ids: Sequence[int]) -> None:
+    """No grammar."""
