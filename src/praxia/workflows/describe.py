@@ -40,6 +40,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
             "total": _size(model.parameters()),
             "by_module": {n: size for n, m in model.named_children() if (size := _size(m.parameters()))},
             "by_adapter": {n: _size(m.parameters()) for adapter in model.adapters for n, m in adapter.named_children()},
+            "vision_language_model": _with_output_rows(model),
         },
         "trainable_by_stage": {s["name"]: s["trainable"] for s in stages},
         "slots": _slots(recipe.numbers),
@@ -79,6 +80,15 @@ def _filled(recipe: Recipe) -> tuple[ModelSpec, dict[str, Any]]:
     }
     spec = replace(spec, **sized, embodiments=names)
     return spec, {"added": {"count": len(added), "tokens": _ranges(added)}, "reused": reused}
+
+
+def _with_output_rows(model: VLA) -> int:
+    """Parameters of the backbone as model cards count them: an output table that is the input table counts a second time."""
+    backbone = model.backbone
+    if backbone is None:
+        return 0
+    table = backbone.causal_lm.lm_head.weight
+    return _size(backbone.parameters()) + (table.numel() if table is backbone.language.embed_tokens.weight else 0)
 
 
 def _slots(numbers: Any) -> dict[str, list[dict[str, Any]]]:

@@ -9,6 +9,7 @@ from praxia.data.supervision.question_answer import QuestionAnswer
 from praxia.data.supervision.scene_geometry import SceneGeometry
 from praxia.data.supervision.scene_grounding import SceneGrounding
 from praxia.data.supervision.scene_questions import SceneQuestions
+from praxia.data.supervision.scene_relations import SceneRelations
 from praxia.data.supervision.spatial_vqa import SpatialVQA
 from praxia.data.supervision.state_action_chunk import StateActionChunk
 from praxia.data.supervision.supervision import Example, Needs, Supervision
@@ -28,6 +29,7 @@ __all__ = [
     "SceneGeometry",
     "SceneGrounding",
     "SceneQuestions",
+    "SceneRelations",
     "SpatialVQA",
     "StateActionChunk",
     "Supervision",
