@@ -1,4 +1,4 @@
-"""VIPA-VLA (arXiv 2512.13080): metric space and motion learnt from human hands, through a frozen 3-D encoder beside the picture tower, then a robot."""
+"""VIPA-VLA (arXiv 2512.13080): metric space and motion learnt from human hands, with a frozen 3-D encoder beside the picture tower, then a robot."""
 
 import re
 from dataclasses import replace
@@ -54,7 +54,7 @@ def hand_words() -> tuple[str, ...]:
 
 
 def tiny_model() -> ModelSpec:
-    """1.9 M parameters at 64 px: convolutional stem, 3 x 128 InternViT over 16 tokens a view, fusion, 4 x 128 Qwen3, 4 x 96 DiT; the encoder has 0.5 M.
+    """2.7 M parameters at 64 px: convolutional stem, 3 x 128 InternViT over 16 tokens a view, fusion, 4 x 128 Qwen3, 4 x 96 DiT; an encoder of 0.5 M.
 
     The stem, registers and readouts are the framework's, not the paper's.
     """
@@ -121,8 +121,8 @@ def geometry(minutes: float = 1.0) -> Stage:
 
 
 def tiny() -> Recipe:
-    """Trains in minutes on two CPU cores: names and relations, a small geometry net, metric questions about hands (fusion alone), their motion (fusion
-    and language model), then five tasks of tabletop's benchmark split (language model and head)."""
+    """Trains in minutes on two CPU cores: names and relations, a small geometry net, metric questions about hands (fusion alone), their motion
+    (fusion and language model), then five tasks of tabletop's benchmark split (language model and head)."""
     look = {"split": "benchmark", "size": 64}
     robot = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args=look, picture_every=3, depth=True)
     motions = HandMotion(rate_hz=RATE, seconds=SECONDS)

@@ -21,6 +21,7 @@ from praxia.report.words import count
 from praxia.stages.recipe import Constant, Recipe, Stage
 from praxia.train.recompute import recompute
 from praxia.train.trainable import apply_trainable, trainable_table
+from praxia.workflows.train_recipe import declared_licences
 
 ASSUMED_ACTION, ASSUMED_STATE = 7, 14  # widths where the recipe takes them from the data
 PROMPT_TOKENS, TARGET_TOKENS = 16, 24
@@ -50,7 +51,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "flops_per_sample": {s["name"]: s.pop("flops") for s in stages},
         "memory_gb": {s["name"]: s.pop("memory") for s in stages},
         "stages": stages,
-        "licences": dict(recipe.licences),
+        "licences": declared_licences(recipe),
     }
 
 

@@ -1,0 +1,119 @@
+"""VIPA-VLA's recipe: what moves in which stage, what is frozen to the last bit, what the policy holds, and what its stages are scored by."""
+
+from dataclasses import replace
+from fnmatch import fnmatch
+
+import pytest
+import torch
+
+from praxia.data.hand_clips import HandMotions, HandQuestions
+from praxia.data.recorded import Recorded
+from praxia.data.supervision import HandMotion, SceneGeometry, SceneGrounding, SpatialVQA
+from praxia.data.supervision.supervision import Needs
+from praxia.errors import ConfigError
+from praxia.policy import Policy
+from praxia.recipes.vipa_vla import FUSION, LANGUAGE, paper, tiny
+from praxia.specs.licences import check_licences
+from praxia.stages.recipe import Recipe, Stage
+from praxia.stages.weights import read_weights
+from praxia.train.settings import TrainSettings
+from praxia.workflows.describe import describe
+from praxia.workflows.report import run_report
+from praxia.workflows.train_recipe import declared_licences, train_recipe
+
+STEPS = 6
+
+
+def little(tabletop: str, hands: str) -> Recipe:
+    """`tiny` on a few recorded clips and demonstrations, some steps a stage."""
+
+    def data(source, split="train"):
+        if isinstance(source.supervision, SpatialVQA):
+            return replace(source, data=HandQuestions(hands, split))
+        if isinstance(source.supervision, HandMotion):
+            return replace(source, data=HandMotions(hands, split))
+        if isinstance(source.supervision, SceneGeometry):
+            return replace(source, data=Recorded(tabletop), supervision=SceneGeometry(("head", "wrist")))
+        if isinstance(source.supervision, SceneGrounding):
+            return replace(source, data=Recorded(tabletop), supervision=SceneGrounding())
+        return replace(source, data=Recorded(tabletop))
+
+    def shrunk(stage: Stage) -> Stage:
+        held = tuple(data(s, "held_out") for s in stage.held_out) if stage.name in ("spatial_vqa", "hand_motion") else ()
+        short = {"steps": STEPS, "minutes": 0.0, "batch": 4, "cycle": 1, "shared": False, "validate_every": 0}
+        return replace(stage, sources=tuple(map(data, stage.sources)), held_out=held, **short)
+
+    recipe = tiny()
+    return replace(recipe, stages=tuple(map(shrunk, recipe.stages)), precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def trained(tabletop_data, annotated_hands, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("praxia.workflows.train_recipe.ASKED_OF_HANDS", 16)
+        recipe = little(str(tabletop_data), str(annotated_hands))
+        yield train_recipe(recipe, tmp_path_factory.mktemp("vipa") / "run", TrainSettings(quiet=True, threads=1))
+
+
+def test_what_moves_in_each_stage_is_the_published_table_and_the_rest_stays_to_the_last_bit(trained):
+    left = {s.name: read_weights(trained.run.finished_checkpoint(s.name)) for s in trained.assembly.recipe.stages}
+    tokens = trained.assembly.tokenizer.convert_tokens_to_ids(list(trained.assembly.model.vocabulary.tokens))
+
+    def moved(before: str, after: str) -> set[str]:
+        return {name for name, tensor in left[after].items() if name in left[before] and not torch.equal(tensor, left[before][name])}
+
+    fusion, language = moved("spatial_vqa", "hand_motion"), moved("hand_motion", "robot")
+    towers = ("backbone.model.model.vision_tower.*", "backbone.model.model.multi_modal_projector.*", "adapters.*.encoder.*")
+    assert not moved("base_vlm", "spatial_vqa"), "stage 1 trains nothing of the vision-language model"
+    assert {n for n in left["spatial_vqa"] if fnmatch(n, FUSION[0])} <= set(left["robot"])
+    assert fusion and all(any(fnmatch(name, p) for p in (*FUSION, *LANGUAGE)) for name in fusion)
+    assert {name.split(".")[0] for name in fusion} == {"adapters", "backbone"}
+    assert language and all(fnmatch(name, LANGUAGE[0]) for name in language), "stage 3 leaves fusion and towers alone"
+    for stage in ("hand_motion", "robot"):
+        frozen = [n for n in left[stage] if any(fnmatch(n, t) for t in towers) and n in left["spatial_vqa"]]
+        assert len(frozen) > 40 and all(torch.equal(left[stage][n], left["spatial_vqa"][n]) for n in frozen)
+    encoder = {n.removeprefix("adapters.0.encoder."): t for n, t in left["robot"].items() if n.startswith("adapters.0.encoder.")}
+    assert encoder and all(torch.equal(t, left["geometry"][f"geometry.{n}"]) for n, t in encoder.items()), "the net of stage `geometry`"
+    rows = "backbone.model.model.language_model.embed_tokens.weight"
+    assert (left["hand_motion"][rows][tokens] - left["hand_motion"][rows].mean(0)).abs().max() < 0.3, "they started around the mean"
+
+
+def test_the_policy_holds_its_encoder_with_licence_and_acts(trained):
+    policy = Policy.load(trained.policy)
+    assert any(name.startswith("adapters.0.encoder.") for name in policy.model.state_dict()) and policy.model.geometry is None
+    assert policy.config.licences and dict(policy.config.licences)["geometry net tabletop"] == "apache-2.0"
+    source = next(s for s in trained.assembly.sources.values() if s.embodiment)
+    sample = source.sample(0, Needs())
+    observation = {"images": {v.role: v.image for v in sample.views}, "state": sample.state, "instruction": sample.instruction}
+    assert policy.session().infer(observation)["actions"].shape == (16, policy.action_spec.width)
+
+
+def test_stages_of_hands_are_scored_beside_those_who_do_not_look_and_shown_in_the_report(trained):
+    by_stage = {result.name: result.metrics for result in trained.results}
+    asked, said = by_stage["spatial_vqa"], by_stage["hand_motion"]
+    assert asked["spatial_vqa/all/asked"] >= 12 and 0 <= asked["spatial_vqa/all/unreadable"] <= 1
+    for control in ("", "/majority", "/blank"):
+        assert 0 <= asked[f"spatial_vqa/all/direction{control}"] <= 3 and asked[f"spatial_vqa/all/distance{control}"] >= 0
+    assert asked["spatial_vqa/all/unreadable/majority"] < 0.2
+    assert said["hand_motion/all/said"] == 1, "every answer under the grammar is a path"
+    assert 0 <= said["hand_motion/all/valid"] <= 1 and said["hand_motion/all/mean_mm"] > 0 and said["hand_motion/all/final_mm/mean_path"] > 0
+    page = run_report(trained).read_text().casefold()
+    for words in ("axes right, of 3", "last point off (mm)", "mean path", "scores after stage hand motion", "hand&#x27;s last point"):
+        assert words in page, words
+
+
+def test_the_paper_preset_has_the_published_sizes_and_settings():
+    recipe = paper()
+    facts = describe(replace(recipe, stages=recipe.stages[:1]))
+    parts, billion = facts["parameters"], 1e9
+    assert parts["vision_language_model"] / billion == pytest.approx(2.3, abs=0.07), "as model cards count, the tied output rows apart"
+    assert parts["by_module"]["backbone"] / billion == pytest.approx(2.04, abs=0.01)
+    assert parts["by_adapter"]["fusion"] / 1e6 == pytest.approx(7.9, abs=0.05) and parts["by_adapter"]["encoder"] / 1e6 > 600
+    assert parts["by_module"]["head"] / 1e9 == pytest.approx(0.54, abs=0.025)
+    assert facts["added_tokens"]["count"] == 3075 and facts["trainable_by_stage"]["spatial_vqa"] == parts["by_adapter"]["fusion"]
+    assert facts["layout"]["spatial_vqa"].count("256 tokens") == 3
+    assert [(s.name, s.steps, s.batch, s.optimiser.lr) for s in recipe.stages] == [
+        ("spatial_vqa", 9387, 32, 1e-5), ("hand_motion", 32215, 32, 1e-5), ("robot", 30000, 128, 5e-5)
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="cut3r"):
+        check_licences(declared_licences(recipe), "commercial")
