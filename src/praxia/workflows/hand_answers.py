@@ -166,8 +166,8 @@ def _motion_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Spe
 
 
 def _now(sample: Sample, side: str) -> np.ndarray | None:
-    past = sample.wrists.past.get(side, ()) if sample.wrists is not None else ()
-    return past[-1] if len(past) else None
+    past = sample.wrists.past.get(side) if sample.wrists is not None else None
+    return past[-1] if past is not None and len(past) else None
 
 
 def _by_family(told: Sequence[SaidMotion]) -> dict[str, dict[str, float]]:
