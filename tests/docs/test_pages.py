@@ -18,7 +18,7 @@ from praxia.data.card import read_card, write_card
 from praxia.data.readers import Llava
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews
-from praxia.data.supervision import ActionChunk, EmbodiedVQA, ObjectPoses, Waypoints
+from praxia.data.supervision import ActionChunk, EmbodiedVQA, HandMotion, ObjectPoses, SpatialVQA, Waypoints
 from praxia.data.supervision.embodied_vqa import KINDS
 from praxia.data.supervision.questions.affordance import INTERACT
 from praxia.data.supervision.questions.look import GROUPS
@@ -28,6 +28,7 @@ from praxia.models.conditioners.latent_query import LatentQuery
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.spec import HistoryToken
+from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.objectives import FlowMatching, NextToken
 from praxia.policy import Policy
@@ -36,6 +37,7 @@ from praxia.recipes.load import load_recipe
 from praxia.registry import from_json
 from praxia.specs import ActionSpec
 from praxia.stages.recipe import LinearDecay, Recipe, Source, Stage
+from praxia.tokens.motion_vocabulary import MotionVocabulary
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.workflows.train_recipe import ASKED_ABOUT
 from praxia.worlds.perturbations import STRENGTHS
@@ -156,6 +158,20 @@ def test_the_page_about_geometry_nets_runs_as_printed(capsys):
     assert names["teacher"].cached and names["readout"].width == names["net"].width
     for net in PUBLIC:
         assert f"`{net.name}`" in text, "every public net stands in the table"
+
+
+def test_the_page_about_vipa_vla_runs_as_printed(capsys):
+    names: dict[str, Any] = {}
+    text = (ROOT / "docs/vipa_vla.md").read_text()
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+        exec(code, names)
+    assert "<mot><mot_x0307><mot_y0614><mot_z0409>" in (out := capsys.readouterr().out) and "3075\nTrue" in out
+    kinds = {k.__name__: {f.name for f in fields(k)} for k in (MotionVocabulary, SpatialVQA, HandMotion, GeometryFusion, Stage, NextToken)}
+    named = re.findall(r"`([A-Z]\w+)\.(\w+)`", text)
+    assert len(named) > 10 and [f"{kind}.{field}" for kind, field in named if kind in kinds and field not in kinds[kind]] == []
+    table = {s.name: (s.steps, s.batch) for s in load_recipe("vipa_vla", "paper").stages}
+    assert all(f"| `{name}` |" in text and f"{steps:,} steps of {batch}" in text for name, (steps, batch) in table.items())
+    assert all(f"| `{stage.name}`" in text for stage in load_recipe("vipa_vla").stages)
 
 
 def test_the_page_about_embodied_questions_runs_as_printed(capsys):
