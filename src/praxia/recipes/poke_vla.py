@@ -15,6 +15,7 @@ from praxia.models.geometry_nets.vggt import VGGT
 from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
 from praxia.models.lora import LoRA
 from praxia.models.readouts import GeometryProjector, PatchPlaces, PatchWords, Positions, TargetMaskDecoder, TokenAttention
+from praxia.models.readouts.sam_mask import FROZEN, SamMask
 from praxia.models.spec import LearnedTokens, ModelSpec, SpecialToken
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.objectives import GeometryAlignment, Grounding, GuidedAttention, L1Chunk, NextToken, PositionRegression, TargetMask
@@ -137,7 +138,7 @@ def paper() -> Recipe:
             order=("views", "prompt", "seg", "queries", "target"),
             prefix_attention="causal",
             head=CrossAttentionL1(horizon=8, action_width=0, state_width=0),
-            readouts={"target_mask": TargetMaskDecoder(), "geometry": GeometryProjector()},
+            readouts={"target_mask": SamMask.vit_b(), "geometry": GeometryProjector()},
         ),
         tokenizer=PublicTokenizer("Qwen/Qwen2.5-0.5B"),
         numbers=Numbers(action=(Normalise("quantile"),), state=(Normalise("quantile"),)),
@@ -158,15 +159,15 @@ def paper() -> Recipe:
                 name="robot",
                 sources=(Source(None, ActionChunk(8, beside=TargetMasks()), (ColourJitter(1.0, 0.2, 0.2, 0.2, 0.05), RandomCrop(0.9))),),
                 objectives=LOSSES,
-                frozen=BESIDE_LORA,
+                frozen=(*BESIDE_LORA, *FROZEN),
                 lora=LoRA(LINEAR, rank=64, alpha=128.0),
                 init_from=(from_stage("embodied_vqa", ("backbone",)),),
                 teachers=(Teacher("geometry", replace(VGGT.public(), heads_built=False), cached=False),),
                 steps=150_000,
                 batch=64,
-                optimiser=AdamW(lr=1e-4, warmup=15_000),
+                optimiser=AdamW(lr=1e-4, warmup=15_000, multipliers=(("readouts.*.sam.mask_decoder.*", 0.1),)),
                 validate_every=2000,
             ),
         ),
-        licences=((PUBLIC, "MIT"), ("Qwen/Qwen2.5-0.5B", "Apache-2.0")),
+        licences=((PUBLIC, "MIT"), ("Qwen/Qwen2.5-0.5B", "Apache-2.0"), ("facebook/sam-vit-base", "Apache-2.0")),
     )

@@ -214,7 +214,10 @@ def _batch(spec: ModelSpec, kind: str) -> Batch:
             time=torch.zeros(slots, **meta),
         )
     future = past = state = None
+    dense: dict[str, Tensor] = {}
     if kind == "action":
+        if views is not None:  # a mask decoder runs where there are masks
+            dense = {"target_mask": torch.zeros(*views.valid.shape, side, side, dtype=torch.uint8, **meta)}
         horizon, action = spec.head.horizon, spec.head.action_width
         width = getattr(spec.head, "state_width", 0) or getattr(spec.encoder, "state_width", ASSUMED_STATE)
         state = torch.zeros(BATCH, width, **meta)
@@ -230,6 +233,7 @@ def _batch(spec: ModelSpec, kind: str) -> Batch:
         future=future,
         past=past,
         embodiment=torch.zeros(BATCH, dtype=torch.long, **meta) if spec.embodiments else None,
+        dense=dense,
     )
 
 

@@ -91,7 +91,11 @@ class CrossAttentionL1Head(Head):
 
 
 class CrossAttentionBlock(nn.Module):
-    """Self, query, vision and goal attention, then an MLP. Vision and goal enter through a gate tanh(g) on the output, g = 0 at the start."""
+    """Self, query, vision and goal attention, then an MLP. Vision and goal enter through a gate tanh(g) on the output, g = 0 at the start.
+
+    With one goal token, as published, its attention has nothing to choose between: every latent is told the same o(v(goal)), and the queries and keys
+    of that attention never learn.
+    """
 
     def __init__(self, spec: CrossAttentionL1, prefix_width: int):
         super().__init__()
