@@ -48,6 +48,8 @@ WRONG = [
     (("doctor", "--jsn"), "--json"),
     (("doctor", "--net", "vgtt"), "did you mean 'vggt'"),
     (("doctor", "--net", "."), ". holds no geometry net"),
+    (("doctor", "--benchmark", "libro"), "did you mean 'libero'"),
+    (("doctor", "--benchmark", "libero", "--net", "vggt"), "one thing at a time"),
     (("doctor", "--checkpoint", "some.pt"), "says nothing without the net it is of"),
     (("annotate", "feature"), "did you mean 'features'"),
     (("annotate", "features", "no/such", "--net", "vggt", "--batch", "0"), "--batch is 0; expected at least 1"),

@@ -75,3 +75,18 @@ def test_every_benchmark_has_a_plan_over_its_worlds_tasks():
     for name in benchmark_names():
         made = benchmark(name, episodes=2)
         assert len(made.plan.episodes) == 2 * len(made.plan.tasks)
+
+
+def test_libero_plans_are_its_init_states():
+    whole = benchmark("libero_spatial")
+    assert len(whole.plan.episodes) == 500 and whole.embodiment == "panda"
+    assert {episode.seed for episode in whole.plan.episodes} == set(range(50))
+    part = benchmark("libero_10", episodes=2)
+    assert part.plan.episodes == benchmark("libero_10").plan.episodes[:20]
+    for options, message in (
+        ({"seed": 1}, "fixed init states"),
+        ({"episodes": 51}, "it has 50 init states a task"),
+        ({"tasks": ("x",)}, "unknown task"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            benchmark("libero_goal", **options)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -20,6 +20,7 @@ from praxia.report.conditions import conditions
 from praxia.report.perturbation_table import level_table
 from praxia.report.tables import paired_table, success_table
 from praxia.workflows import summary
+from praxia.worlds.libero.tasks import SUITES
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Eval:
     """Policy folder (runs/<name>/policy)."""
     benchmark: str = "tabletop"
     """tabletop, tabletop-arm6, tabletop-bimanual, tabletop-unseen-words, tabletop-plus,
-    metaworld-8, metaworld-8-final, metaworld-8-plus, metaworld-mt10, metaworld-mt50, metaworld-mt50-public."""
+    metaworld-8, metaworld-8-final, metaworld-8-plus, metaworld-mt10, metaworld-mt50, metaworld-mt50-public,
+    libero_spatial, libero_object, libero_goal, libero_10, libero_90."""
     tasks: tuple[str, ...] = ()
     """Some of the benchmark's tasks; all if empty."""
     episodes: int | None = None
@@ -57,6 +59,10 @@ class Eval:
     """Robot to drive, if the policy knows several; the benchmark's own if left out."""
     workers: int | None = None
     """Worker processes; one a core if left out, 0 = this process."""
+    max_steps: int | None = None
+    """Step limit of an episode; the benchmark's own if left out (published code gives libero_spatial 220 or 280)."""
+    orientation: Literal["true", "mirrored"] | None = None
+    """LIBERO only: the pictures as they are, or mirrored left to right as most public policies were trained (without calibration)."""
     size: int | None = None
     """Side of the world's pictures in pixels; the world's own if left out."""
     json: bool = False
@@ -66,11 +72,13 @@ class Eval:
 def main(arguments: Sequence[str]) -> None:
     """Parse, judge, print."""
     options = parse(Eval, "eval", arguments, "Judge a policy in closed loop on a plan that was fixed before.")
-    for name in ("episodes", "replan", "control_episodes", "size"):
+    for name in ("episodes", "replan", "control_episodes", "size", "max_steps"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1, or leave it out for the usual number")
-    world = {"size": options.size} if options.size else {}
-    rules = Rules(replan=options.replan) if options.replan else None
+    if options.orientation and options.benchmark not in SUITES:
+        raise ConfigError(f"--orientation {options.orientation} with --benchmark {options.benchmark}: only LIBERO's suites have two; leave it out")
+    world = {key: value for key in ("size", "orientation") if (value := getattr(options, key))}
+    rules = Rules(options.replan, options.max_steps)
     chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules, options.categories, options.levels)
     controls = CONTROLS if options.controls and not options.against else ()
     out = options.out or options.policy.parent / "eval" / options.benchmark

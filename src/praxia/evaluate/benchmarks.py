@@ -11,6 +11,7 @@
 | metaworld-8-plus | the eight tasks in the six categories that apply, and unperturbed | MT1 seed 4242 |
 | metaworld-mt10, metaworld-mt50 | fast look, 500 steps | MT1 seed 4242 |
 | metaworld-mt50-public | public look, 500 steps | fresh random resets, as published results are made |
+| libero_spatial, libero_object, libero_goal, libero_10, libero_90 | the real LIBERO | its init states: 50 a task |
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +21,10 @@ from typing import Any
 from praxia.errors import ConfigError, unknown
 from praxia.evaluate.factory import Factory
 from praxia.evaluate.perturbed import perturbed_plan
-from praxia.evaluate.plan import EpisodePlan, held_out_plan, mt1_plan
+from praxia.evaluate.plan import EpisodePlan, held_out_plan, interleaved, mt1_plan
 from praxia.evaluate.rollout import Rules
+from praxia.worlds.libero.tasks import STARTS as LIBERO_STARTS
+from praxia.worlds.libero.tasks import SUITES
 from praxia.worlds.metaworld.perturb import TABLE as METAWORLD_TABLE
 from praxia.worlds.metaworld.starts import STARTS_PER_SEED, episode_seed
 from praxia.worlds.metaworld.tasks import EIGHT, GROUPS, MT10, TASKS, tasks_of
@@ -121,6 +124,16 @@ def _public(name: str, tasks: Options, episodes: int | None, seed: int, world: d
     return Benchmark(name, factory, plan, groups=_groups(tuple(TASKS), chosen), embodiment="sawyer")
 
 
+def _libero(name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any]) -> Benchmark:
+    chosen, count = _part(name, tasks, SUITES[name]), episodes or LIBERO_STARTS
+    if seed:
+        raise ConfigError(f"benchmark {name!r} has fixed init states: seed {seed} means nothing here; fix: leave it out")
+    if count > LIBERO_STARTS:
+        raise ConfigError(f"{count} episodes a task of benchmark {name!r}: it has {LIBERO_STARTS} init states a task; fix: ask for at most as many")
+    factory = Factory("praxia.worlds.libero:Libero", {"suite": name, "tasks": list(chosen)} | world)
+    return Benchmark(name, factory, interleaved(name, chosen, range(count)), embodiment="panda")
+
+
 def _tabletop_plus(
     name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any], categories: tuple[str, ...], levels: tuple[int, ...]
 ) -> Benchmark:
@@ -152,6 +165,7 @@ _BUILDERS: dict[str, _Builder] = {
     "metaworld-mt10": _mt1(MT10, CHOOSING_SEED, 500, 10),
     "metaworld-mt50": _mt1(tuple(TASKS), CHOOSING_SEED, 500, 10),
     "metaworld-mt50-public": _public,
+    **dict.fromkeys(SUITES, _libero),
 }
 
 _PLUS: dict[str, _PlusBuilder] = {"tabletop-plus": _tabletop_plus, "metaworld-8-plus": _metaworld_plus}

@@ -45,12 +45,14 @@ def _macro(counts: Sequence[tuple[int, int]], weights: Sequence[float] | None = 
 
 
 def effort(records: Sequence[Record]) -> dict[str, float]:
-    """Where the time went: seconds a look (rendering) and a chunk (thinking), steps of solved episodes."""
+    """Where the time went: seconds a look (rendering), a chunk (thinking), a reset and a control step; steps of solved episodes."""
     looks = sum(record.looks for record in records)
     solved = [record.steps for record in records if record.success]
     return {
         "seconds_per_look": sum(record.look_seconds for record in records) / looks,
         "seconds_per_chunk": sum(record.think_seconds for record in records) / looks,
+        "seconds_per_reset": sum(record.reset_seconds for record in records) / len(records),
+        "seconds_per_step": sum(record.step_seconds for record in records) / sum(record.steps for record in records),
         "seconds_per_episode": sum(record.seconds for record in records) / len(records),
         "steps_to_success": sum(solved) / len(solved) if solved else float("nan"),
     }

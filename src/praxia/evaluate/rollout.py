@@ -53,6 +53,8 @@ class Record:
     look_seconds: float
     think_seconds: float
     seconds: float
+    reset_seconds: float = 0.0
+    step_seconds: float = 0.0
 
 
 def rollout(world: World, policy: PolicyLike, trial: Trial, rules: Rules, watch: Watch | None = None) -> Record:
@@ -60,6 +62,7 @@ def rollout(world: World, policy: PolicyLike, trial: Trial, rules: Rules, watch:
     began = time.perf_counter()
     episode = trial.episode
     instruction = world.reset(episode)
+    reset = time.perf_counter() - began
     told = trial.told or instruction
     session = policy.session(seed=int(np.random.SeedSequence(trial.seed).generate_state(1)[0]))
     session.reset()
@@ -67,7 +70,7 @@ def rollout(world: World, policy: PolicyLike, trial: Trial, rules: Rules, watch:
     roles = tuple(camera.role for camera in policy.cameras)
     look = {"depth": bool(policy.metadata.get("needs_depth")), "blank": trial.condition == "images_blanked"}
     episode_id = f"{episode.task}/{episode.seed}/{trial.index}"
-    clock = {"look": 0.0, "think": 0.0}
+    clock = {"look": 0.0, "think": 0.0, "step": 0.0}
     executed: Executed | None = None
     steps = looks = 0
     success = over = False
@@ -84,7 +87,9 @@ def rollout(world: World, policy: PolicyLike, trial: Trial, rules: Rules, watch:
         actions, states = chunk[: min(_interval(policy, rules, len(chunk)), limit - steps)], []
         for action in actions:
             states.append(world.state())
+            start = time.perf_counter()
             step = world.step(action)
+            clock["step"] += time.perf_counter() - start
             steps += 1
             if watch:
                 watch(world, steps)
@@ -92,7 +97,7 @@ def rollout(world: World, policy: PolicyLike, trial: Trial, rules: Rules, watch:
             if over:
                 break
         executed = Executed(actions[: len(states)], np.stack(states))
-    times = (round(seconds, 4) for seconds in (clock["look"], clock["think"], time.perf_counter() - began))
+    times = (round(seconds, 4) for seconds in (clock["look"], clock["think"], time.perf_counter() - began, reset, clock["step"]))
     return Record(trial.index, episode.task, episode.seed, episode.perturbation, instruction, told, success, steps, looks, *times)
 
 

@@ -22,6 +22,13 @@ _COMMERCIAL: dict[str, bool] = {
     "cc-by-nc-sa-4.0": False,
     "cc-by-nc-nd-4.0": False,
     "vggt-1b non-commercial": False,
+    "libero assets": False,  # some objects of LIBERO are for non-commercial use only: LIBERO_OBJECTS
+}
+# Where the 3D objects of LIBERO are from, and under which terms: pictures of its scenes show them.
+LIBERO_OBJECTS: dict[str, str] = {
+    "HOPE objects (stable_hope_objects)": "cc-by-nc-sa-4.0",
+    "Google Scanned Objects (stable_scanned_objects)": "cc-by-4.0",
+    "TurboSquid objects (turbosquid_objects)": "terms not verified",
 }
 _NO_RESEARCH: frozenset[str] = frozenset({"proprietary", "all rights reserved"})
 

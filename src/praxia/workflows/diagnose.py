@@ -9,16 +9,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from praxia.cores import usable_cores
 from praxia.data.cache import cache_folder
-from praxia.errors import CheckpointError, ConfigError
+from praxia.errors import CheckpointError, ConfigError, PraxiaError
 from praxia.models.checkpoint_file import found_here
 from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.models.precision import multiplies_bf16
 from praxia.policy.net_catalogue import PUBLIC, net_files, net_licences, net_spec, public_net
-from praxia.specs.licences import commercial_use
+from praxia.specs.licences import LIBERO_OBJECTS, commercial_use
+from praxia.worlds.libero import Libero
+from praxia.worlds.libero.environment import DECIDING, MAKE
+from praxia.worlds.libero.environment import python as libero_python
+from praxia.worlds.world import Episode
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,40 @@ def net_checks(name: str, checkpoint: str = "") -> list[Check]:
         *(_licence(what, licence, spec) for what, licence in net_licences(spec).items()),
         _weights(spec, f" ({named.source})" if named and not checkpoint else ""),
     ]
+
+
+def libero_checks() -> list[Check]:
+    """Whether the real LIBERO runs here: its environment, versions, asset packages, and one episode's reset, step and picture."""
+    try:
+        found = libero_python()
+    except ConfigError as error:
+        said, _, fix = str(error).partition("; fix: ")
+        return [Check("LIBERO", "missing", said, fix)]
+    checks = [Check("LIBERO", "ok", str(found))]
+    checks += [Check(f"licence of {what}", "note", terms) for what, terms in LIBERO_OBJECTS.items()]
+    world = Libero("libero_object", size=128)
+    try:
+        start = time.perf_counter()
+        world.reset(Episode(world.tasks()[0], 0))
+        checks.append(Check("versions", "ok", ", ".join(f"{k} {v}" for k, v in world.fingerprint().items() if k in (*DECIDING, "numpy"))))
+        checks.append(Check("first reset", "ok", f"{time.perf_counter() - start:.1f} s, with loading"))
+        start = time.perf_counter()
+        for _ in range(5):
+            world.step(np.zeros(7))
+        checks.append(Check("physics", "ok", f"{(time.perf_counter() - start) / 5 * 1e3:.0f} ms a step"))
+        world.render()
+        start = time.perf_counter()
+        world.render()
+        checks.append(
+            Check("rendering", "ok", f"{os.environ.get('MUJOCO_GL', 'egl')}, {(time.perf_counter() - start) * 1e3:.0f} ms for two 128 px views")
+        )
+    except PraxiaError as error:  # another version, a missing asset package, no GL
+        said, _, fix = str(error).partition("; fix: ")
+        gl = "apt-get install -y libegl1 libgl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa with libosmesa6; else " + MAKE
+        checks.append(Check("an episode", "missing", said.splitlines()[0], fix.splitlines()[0] if fix else gl))
+    finally:
+        world.close()
+    return checks
 
 
 def _licence(what: str, licence: str, spec: Any) -> Check:
@@ -103,7 +142,6 @@ def _gl() -> Check:
     name = os.environ.get("MUJOCO_GL", "egl")
     try:
         from praxia.worlds.tabletop import Tabletop
-        from praxia.worlds.world import Episode
 
         world = Tabletop(size=64)
         try:

@@ -1,0 +1,116 @@
+"""Where to take hold of an object, from its collision shapes: a place between the fingertips and a horizontal closing direction, hand down.
+
+Shapes are boxes and are filled with points. A grasp is free where no point stands in the way of the fingers as they come down, and good where
+they meet much of the object, near its middle, over a small width, with little turning of the hand. Rims of bowls come out by themselves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from praxia.geometry import se3
+
+WIDEST = 0.074  # metres between the fingers, less some play
+_OPEN, _THICK = 0.040, 0.016  # fingers stand at 4 cm on either side, so thick outwards
+_HALF_WIDTH = 0.011  # of a finger, across the closing direction
+_DEEP = 0.036  # how far the fingertips' middle gets below an object's top before the palm meets it
+_CLEAR = 0.011  # of the fingertips' middle above what the object stands on
+_BAND = 0.009  # fingertips reach so far above and below their middle
+_WAYS = np.radians(np.arange(0, 180, 15))
+_GRID = np.array(np.meshgrid(*[np.linspace(0, 1, 6)] * 3)).reshape(3, -1).T
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """In the object's frame, so that it moves along. place [3]: between the fingertips; closing [3]: unit vector."""
+
+    place: np.ndarray
+    closing: np.ndarray
+
+    def at(self, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Place and horizontal closing direction in the base frame, for an object at T."""
+        closing = T[:3, :3] @ self.closing
+        closing[2] = 0.0
+        return se3.apply(T, self.place), closing / max(float(np.linalg.norm(closing)), 1e-9)
+
+
+def filled(shapes: Sequence[np.ndarray]) -> np.ndarray:
+    """Points [N, 3] inside boxes of eight corners, of which 1, 2 and 4 are the neighbours of 0 (as `server` gives them); other shapes as they are."""
+    made = [box[0] + _GRID @ (box[[1, 2, 4]] - box[0]) if len(box) == 8 else box for box in shapes]
+    return np.concatenate(made) if made else np.zeros((0, 3))
+
+
+def plan(T: np.ndarray, own: np.ndarray, others: np.ndarray, tool: np.ndarray, support: float, centred: bool = False) -> Grasp | None:
+    """The best grasp of an object at T [4, 4] whose points are `own` [N, 3], or None where none is free.
+
+    others: points of everything else; tool: T_base_tool; support: height of the table; centred: at the middle only.
+    """
+    top, bottom = own[:, 2].max(), own[:, 2].min()
+    height = max(top - _DEEP, bottom + _CLEAR, support + _CLEAR)
+    band = own[np.abs(own[:, 2] - height) < _BAND]
+    if not len(band):
+        return None
+    middle = (own[:, :2].min(0) + own[:, :2].max(0)) / 2
+    near = others[(np.abs(others[:, :2] - middle).max(1) < 0.2) & (others[:, 2] > height - _BAND)]
+    high = own[own[:, 2] > height - _BAND]
+    best, found = -np.inf, None
+    for way in _WAYS:
+        closing = np.array([np.cos(way), np.sin(way)])
+        across = np.array([-closing[1], closing[0]])
+        for spot in middle[None] if centred else _spots(band, middle):
+            score = _score(spot, closing, across, band, high, near, middle)
+            if score > best:
+                turn = np.arccos(np.clip(abs(closing @ tool[:2, 0]), 0, 1))
+                score -= 0.3 * turn
+            if score > best:
+                best = score
+                place = se3.apply(se3.invert(T), np.array([*_centred(spot, closing, across, band), height]))
+                found = Grasp(place, T[:3, :3].T @ np.array([*closing, 0.0]))
+    return found
+
+
+def _spots(band: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Places [K, 2] to try: the middle, and around it on the object's outline at this height."""
+    spots = [middle]
+    offsets = band[:, :2] - middle
+    for way in np.radians(np.arange(0, 360, 15)):
+        direction = np.array([np.cos(way), np.sin(way)])
+        along, aside = offsets @ direction, np.abs(offsets @ np.array([-direction[1], direction[0]]))
+        ray = along[(aside < 0.012) & (along > 0)]
+        if len(ray):
+            spots.append(middle + direction * (ray.max() - 0.004))
+    return np.array(spots)
+
+
+def _score(
+    spot: np.ndarray, closing: np.ndarray, across: np.ndarray, band: np.ndarray, high: np.ndarray, near: np.ndarray, middle: np.ndarray
+) -> float:
+    """How good it is to close at `spot`; -inf where the fingers do not fit."""
+
+    def seen(points: np.ndarray, half: float) -> np.ndarray:
+        """Along the closing direction, what lies between the fingers' sides."""
+        offset = points[:, :2] - spot
+        return (offset @ closing)[np.abs(offset @ across) < half]
+
+    held = seen(band, _HALF_WIDTH)
+    held = held[np.abs(held) < _OPEN]
+    if len(held) < 4 or np.ptp(held) > WIDEST:
+        return -np.inf
+    shift = (held.max() + held.min()) / 2
+    fingers = [np.abs(np.abs(seen(points, half) - shift) - _OPEN - _THICK / 2) < _THICK / 2 for points, half in ((high, _HALF_WIDTH), (near, 0.014))]
+    if any(hit.any() for hit in fingers):
+        return -np.inf
+    between = np.abs(seen(near, 0.014) - shift) < _OPEN  # another thing between the fingers
+    if between.any():
+        return -np.inf
+    off = float(np.linalg.norm(spot + shift * closing - middle))
+    return min(len(held), 40) / 40 - 6.0 * off - 4.0 * float(np.ptp(held))
+
+
+def _centred(spot: np.ndarray, closing: np.ndarray, across: np.ndarray, band: np.ndarray) -> np.ndarray:
+    """The spot, moved along the closing direction to the middle of what is held."""
+    offset = band[:, :2] - spot
+    held = (offset @ closing)[np.abs(offset @ across) < _HALF_WIDTH]
+    held = held[np.abs(held) < _OPEN]
+    return spot + closing * (held.max() + held.min()) / 2

@@ -1,0 +1,133 @@
+"""Carry, turn, drag: what a Panda must do to make one predicate of a goal hold. Each is a function of the present scene and a planned grasp."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from praxia.geometry import se3
+from praxia.worlds.libero.experts import motion
+from praxia.worlds.libero.experts.grasp import Grasp, filled, plan
+from praxia.worlds.libero.scene import Now
+
+_ABOVE = 0.035  # m, clearance over what lies on the way
+_CORRIDOR = 0.11  # m, half width of the way that the hand needs free
+_NEAR = 0.012  # m, how exactly a thing is placed
+_TIPPED = 0.2  # of its up axis: a grasp is planned anew
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a thing's origin is to come to, sideways [2]; the height of what it is put on; the least height of the fingertips there."""
+
+    xy: np.ndarray
+    surface: float
+    least: float
+
+
+class Hand:
+    """The hand in one episode: what is in its way, and the grasps planned so far (the only memory; all else follows from the present)."""
+
+    def __init__(self) -> None:
+        self._grasps: dict[str, tuple[Grasp, np.ndarray]] = {}
+
+    def grasp(self, now: Now, name: str, parts: tuple[int, ...] | None = None, middle: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Place [3] and closing direction [3] at which to take hold of a thing (or of some of its parts); above its middle where no grasp is free."""
+        chosen = parts or now.scene.things[name].parts
+        T = now.poses[chosen[0]]
+        kept = self._grasps.get(name)
+        if kept is None or np.linalg.norm(kept[1] - T[:3, 2]) > _TIPPED:
+            own = filled([se3.apply(now.poses[i], shape) for i in chosen for shape in now.scene.parts[i].solid])
+            rest = [se3.apply(now.poses[i], shape) for i, part in enumerate(now.scene.parts) if i not in chosen for shape in part.solid]
+            found = plan(T, own, filled(rest), now.tool, table(now), middle)
+            if found is None:
+                top = own[:, 2].max()
+                centre = np.array([*((own[:, :2].min(0) + own[:, :2].max(0)) / 2), top - 0.02])
+                found = Grasp(se3.apply(se3.invert(T), centre), T[:3, :3].T @ now.tool[:3, 0])
+            kept = (found, T[:3, 2].copy())
+            self._grasps[name] = kept
+        place, closing = kept[0].at(T)
+        return place, motion.nearest_closing(now.tool, closing)
+
+    def take(self, now: Now, name: str, parts: tuple[int, ...] | None = None, middle: bool = False) -> np.ndarray | None:
+        """Command that brings the fingers around a thing and closes them; None once they hold it."""
+        if name in now.touched and np.abs(now.finger_speeds).max() < 0.015:
+            return None
+        place, closing = self.grasp(now, name, parts, middle)
+        R = motion.downward(closing)
+        gap = place - now.tool[:3, 3]
+        there = np.hypot(*gap[:2]) < 0.010 and abs(gap[2]) < 0.012 and motion.angle_between(now.tool, R) < 0.15
+        if there or name in now.touched:
+            return motion.towards(now.tool, place if there else now.tool[:3, 3], R, motion.CLOSED)
+        return motion.from_above(now.tool, place, R, motion.OPEN, travel(now, place, ()))
+
+
+def table(now: Now) -> float:
+    """Height of what everything stands on."""
+    return min(float(now.solid(name)[0][:, 2].min()) for name, thing in now.scene.things.items() if not thing.fixture)
+
+
+def travel(now: Now, target: np.ndarray, held: tuple[str, ...], hang: float = 0.0) -> float:
+    """Height at which the fingertips pass over everything between here and `target` [3]; hang: how far what they hold reaches below them."""
+    here = now.tool[:2, 3]
+    way = target[:2] - here
+    length = max(float(np.linalg.norm(way)), 1e-9)
+    points = np.concatenate([shape for name in now.scene.things if name not in held for shape in now.solid(name)])
+    offset = points[:, :2] - here
+    along = offset @ (way / length)
+    aside = np.abs(offset @ np.array([-way[1], way[0]]) / length)
+    met = points[(along > -_CORRIDOR) & (along < length + 0.05) & (aside < _CORRIDOR)]
+    highest = float(met[:, 2].max()) if len(met) else table(now)
+    return max(highest + _ABOVE + hang, target[2] + 0.05, table(now) + 0.12 + hang)
+
+
+def carry(hand: Hand, now: Now, name: str, spot: Spot) -> np.ndarray:
+    """Take a thing, carry it over everything, lower it on the spot and let it go."""
+    command = hand.take(now, name)
+    if command is not None:
+        return command
+    points = np.concatenate(now.solid(name))
+    tool, origin = now.tool[:3, 3], now.thing(name)[:3, 3]
+    hang = float(tool[2] - points[:, 2].min())
+    target = np.array([*(spot.xy + tool[:2] - origin[:2]), max(spot.surface + hang, spot.least)])
+    R = motion.downward(now.tool[:3, 0])
+    aside = float(np.linalg.norm(origin[:2] - spot.xy))
+    if aside < _NEAR and tool[2] < target[2] + 0.006:
+        return motion.towards(now.tool, tool, R, motion.OPEN)
+    return motion.from_above(now.tool, target, R, motion.CLOSED, travel(now, target, (name,), hang), reach=0.06)
+
+
+def let_go(now: Now) -> np.ndarray:
+    """Open the fingers, then straight up."""
+    up = now.tool[:3, 3] + np.array([0, 0, 0.05 if now.opening > 0.06 else 0.0])
+    return motion.towards(now.tool, up, motion.downward(now.tool[:3, 0]), motion.OPEN)
+
+
+def turn(hand: Hand, now: Now, joint: str, way: float) -> np.ndarray:
+    """Take a knob in its middle and turn the hand with it; way: +1 or -1 about the joint's axis."""
+    found = now.scene.joints[joint]
+    part = now.scene.parts[found.part]
+    command = hand.take(now, part.thing, (found.part,), middle=True)
+    if command is not None:
+        return command
+    T = now.poses[found.part]
+    about = way * np.sign((T[:3, :3] @ found.axis)[2]) * 0.4
+    c, s = np.cos(about), np.sin(about)
+    R = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ motion.downward(now.tool[:3, 0])
+    place, _ = hand.grasp(now, part.thing, (found.part,), middle=True)
+    return motion.towards(now.tool, place, R, motion.CLOSED)
+
+
+def drag(now: Now, name: str, xy: np.ndarray) -> np.ndarray:
+    """Push a plate from inside against its rim, with closed fingers, until its origin is at `xy` [2]."""
+    T, tool = now.thing(name), now.tool[:3, 3]
+    points = np.concatenate(now.solid(name))
+    gap = xy - T[:2, 3]
+    way = gap / max(float(np.linalg.norm(gap)), 1e-9)
+    radius = float(((points[:, :2] - T[:2, 3]) @ way).max())
+    low = float(points[:, 2].min()) + 0.017
+    inside = np.linalg.norm(tool[:2] - T[:2, 3]) < radius and tool[2] < low + 0.015
+    R = motion.downward(now.tool[:3, 0])
+    target = np.array([*(T[:2, 3] if not inside else xy + way * (radius - 0.01)), low])
+    if inside:
+        return motion.towards(now.tool, target, R, motion.CLOSED)
+    return motion.from_above(now.tool, target, R, motion.CLOSED, travel(now, target, ()), reach=0.04)
