@@ -25,7 +25,7 @@ class Make:
     """Options."""
 
     world: Annotated[str, tyro.conf.Positional]
-    """tabletop, metaworld or hands."""
+    """tabletop, metaworld, hands or libero."""
     out: Path
     """Folder of the dataset."""
     tasks: tuple[str, ...] = ()
@@ -38,6 +38,8 @@ class Make:
     """What the episode seeds are drawn from."""
     robot: str = "arm7"
     """tabletop: arm7, arm6 or bimanual."""
+    suite: str = "libero_object"
+    """libero: libero_spatial, libero_object, libero_goal, libero_10 or libero_90; name --tasks where not all have an expert."""
     split: str = "benchmark"
     """tabletop and hands: base, pretrain or benchmark."""
     size: int = 96
@@ -113,6 +115,7 @@ def _make(options: Make) -> None:
     if options.world not in WORLDS:
         raise ConfigError(unknown("world", options.world, WORLDS))
     of_world = {"tabletop": {"split": options.split, "robot": options.robot}, "hands": {"split": options.split}}
+    of_world |= {"libero": {"suite": options.suite}}
     kwargs = {"size": options.size} | of_world.get(options.world, {})
     noise = None
     if options.noise:

@@ -15,7 +15,12 @@ from praxia.data.recovery_noise import RecoveryNoise
 from praxia.errors import ConfigError, unknown
 from praxia.registry import register, to_json
 
-WORLDS = {"tabletop": "praxia.worlds.tabletop:Tabletop", "metaworld": "praxia.worlds.metaworld.world:MetaWorld", "hands": "praxia.worlds.hands:Hands"}
+WORLDS = {
+    "tabletop": "praxia.worlds.tabletop:Tabletop",
+    "metaworld": "praxia.worlds.metaworld.world:MetaWorld",
+    "hands": "praxia.worlds.hands:Hands",
+    "libero": "praxia.worlds.libero:Libero",
+}
 _BUILT_ON = {"hands": ("tabletop",)}  # worlds that take objects and more from others
 
 

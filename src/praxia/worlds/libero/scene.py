@@ -27,6 +27,11 @@ class Part:
     seen: np.ndarray
     drawn: bool
 
+    @cached_property
+    def points(self) -> np.ndarray:
+        """All points of what collides, float64 [N, 3]."""
+        return np.concatenate([np.zeros((0, 3)), *self.solid])
+
 
 @dataclass(frozen=True)
 class Thing:
@@ -119,15 +124,16 @@ class Now:
         """Radians or metres."""
         return float(self.angles[tuple(self.scene.joints).index(joint)])
 
-    def solid(self, name: str) -> list[np.ndarray]:
-        """The convex shapes of a thing as points [N, 3] in the base frame."""
-        parts = self.scene.things[name].parts
-        return [se3.apply(self.poses[i], shape) for i in parts for shape in self.scene.parts[i].solid]
+    @cached_property
+    def points(self) -> dict[str, np.ndarray]:
+        """Thing -> corners of its collision shapes, float64 [N, 3] in the base frame."""
+        placed = [part.points @ T[:3, :3].T + T[:3, 3] for part, T in zip(self.scene.parts, self.poses)]
+        return {name: np.concatenate([placed[i] for i in thing.parts]) for name, thing in self.scene.things.items()}
 
     @cached_property
-    def where(self) -> dict[str, np.ndarray]:
-        """Thing -> position float64 [3]."""
-        return {name: self.thing(name)[:3, 3] for name in self.scene.things}
+    def table(self) -> float:
+        """Height of what everything stands on."""
+        return min(float(self.points[name][:, 2].min()) for name, thing in self.scene.things.items() if not thing.fixture)
 
 
 def scene_from(told: dict[str, Any]) -> Scene:

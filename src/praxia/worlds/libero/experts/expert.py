@@ -31,7 +31,7 @@ class Expert:
     def _make(self, now: Now, predicate: tuple[str, ...]) -> np.ndarray:
         if predicate[0] in ("on", "in") and len(predicate) == 3:
             thing, place = predicate[1:]
-            height = np.ptp(np.concatenate(now.solid(thing))[:, 2])
+            height = np.ptp(now.points[thing][:, 2])
             if height < _FLAT and place in now.scene.regions and not now.scene.regions[place].parent:
                 return skills.drag(now, thing, now.region(place)[:2, 3])
             return skills.carry(self._hand, now, thing, _spot(now, place))
@@ -50,7 +50,7 @@ def _spot(now: Now, place: str) -> skills.Spot:
     """On a thing, on or in a region."""
     if place in now.scene.things:
         T = now.thing(place)
-        points = np.concatenate(now.solid(place))
+        points = now.points[place]
         inner = points[np.linalg.norm(points[:, :2] - T[:2, 3], axis=1) < 0.035]
         surface = float(inner[:, 2].max()) if len(inner) else float(points[:, 2].min())
         return skills.Spot(T[:2, 3], surface - 0.01, -np.inf)
@@ -59,6 +59,6 @@ def _spot(now: Now, place: str) -> skills.Spot:
     floor = T[2, 3] - reach[2]
     if reach[2] < 0.02:  # a surface
         return skills.Spot(T[:2, 3], floor - 0.01, -np.inf)
-    parent = np.concatenate(now.solid(region.parent)) if region.parent else np.zeros((0, 3))
+    parent = now.points[region.parent] if region.parent else np.zeros((0, 3))
     rim = parent[np.abs(parent[:, :2] - T[:2, 3]).max(1) < reach[:2].max() + 0.05]
     return skills.Spot(T[:2, 3], floor + 0.02, float(rim[:, 2].max()) - motion.PALM if len(rim) else -np.inf)

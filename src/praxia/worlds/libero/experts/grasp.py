@@ -14,11 +14,12 @@ from praxia.geometry import se3
 WIDEST = 0.074  # metres between the fingers, less some play
 _OPEN, _THICK = 0.040, 0.016  # fingers stand at 4 cm on either side, so thick outwards
 _HALF_WIDTH = 0.011  # of a finger, across the closing direction
-_DEEP = 0.036  # how far the fingertips' middle gets below an object's top before the palm meets it
+_DEPTHS = (0.034, 0.024, 0.015)  # of the fingertips' middle below an object's top; deeper, the palm meets it
 _CLEAR = 0.011  # of the fingertips' middle above what the object stands on
 _BAND = 0.009  # fingertips reach so far above and below their middle
 _WAYS = np.radians(np.arange(0, 180, 15))
-_GRID = np.array(np.meshgrid(*[np.linspace(0, 1, 6)] * 3)).reshape(3, -1).T
+_SPACING = 0.007
+_LEANING = 0.013  # m, over a finger's width
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,14 @@ class Grasp:
 
 def filled(shapes: Sequence[np.ndarray]) -> np.ndarray:
     """Points [N, 3] inside boxes of eight corners, of which 1, 2 and 4 are the neighbours of 0 (as `server` gives them); other shapes as they are."""
-    made = [box[0] + _GRID @ (box[[1, 2, 4]] - box[0]) if len(box) == 8 else box for box in shapes]
+    made = [_filled(box) if len(box) == 8 else box for box in shapes]
     return np.concatenate(made) if made else np.zeros((0, 3))
+
+
+def _filled(box: np.ndarray) -> np.ndarray:
+    edges = box[[1, 2, 4]] - box[0]
+    steps = [np.linspace(0, 1, 2 + int(length / _SPACING)) for length in np.linalg.norm(edges, axis=1)]
+    return box[0] + np.array(np.meshgrid(*steps)).reshape(3, -1).T @ edges
 
 
 def plan(T: np.ndarray, own: np.ndarray, others: np.ndarray, tool: np.ndarray, support: float, centred: bool = False) -> Grasp | None:
@@ -46,27 +53,24 @@ def plan(T: np.ndarray, own: np.ndarray, others: np.ndarray, tool: np.ndarray, s
 
     others: points of everything else; tool: T_base_tool; support: height of the table; centred: at the middle only.
     """
-    top, bottom = own[:, 2].max(), own[:, 2].min()
-    height = max(top - _DEEP, bottom + _CLEAR, support + _CLEAR)
-    band = own[np.abs(own[:, 2] - height) < _BAND]
-    if not len(band):
-        return None
+    top, least = own[:, 2].max(), max(own[:, 2].min(), support) + _CLEAR
     middle = (own[:, :2].min(0) + own[:, :2].max(0)) / 2
-    near = others[(np.abs(others[:, :2] - middle).max(1) < 0.2) & (others[:, 2] > height - _BAND)]
-    high = own[own[:, 2] > height - _BAND]
+    near = others[np.abs(others[:, :2] - middle).max(1) < 0.2]
     best, found = -np.inf, None
-    for way in _WAYS:
-        closing = np.array([np.cos(way), np.sin(way)])
-        across = np.array([-closing[1], closing[0]])
-        for spot in middle[None] if centred else _spots(band, middle):
-            score = _score(spot, closing, across, band, high, near, middle)
-            if score > best:
-                turn = np.arccos(np.clip(abs(closing @ tool[:2, 0]), 0, 1))
-                score -= 0.3 * turn
-            if score > best:
-                best = score
-                place = se3.apply(se3.invert(T), np.array([*_centred(spot, closing, across, band), height]))
-                found = Grasp(place, T[:3, :3].T @ np.array([*closing, 0.0]))
+    for height in dict.fromkeys(max(top - depth, least) for depth in _DEPTHS):
+        band = own[np.abs(own[:, 2] - height) < _BAND]
+        if not len(band):
+            continue
+        high, beside = own[own[:, 2] > height - _BAND], near[near[:, 2] > height - _BAND]
+        for way in _WAYS:
+            closing = np.array([np.cos(way), np.sin(way)])
+            turn = np.arccos(np.clip(abs(closing @ tool[:2, 0]), 0, 1))
+            for spot in middle[None] if centred else _spots(band, middle):
+                score = _score(spot, closing, band, high, beside, middle) - 0.1 * turn - 10.0 * (height - top + _DEPTHS[0])
+                if score > best:
+                    best = score
+                    place = se3.apply(se3.invert(T), np.array([*_centred(spot, closing, band), height]))
+                    found = Grasp(place, T[:3, :3].T @ np.array([*closing, 0.0]))
     return found
 
 
@@ -83,10 +87,9 @@ def _spots(band: np.ndarray, middle: np.ndarray) -> np.ndarray:
     return np.array(spots)
 
 
-def _score(
-    spot: np.ndarray, closing: np.ndarray, across: np.ndarray, band: np.ndarray, high: np.ndarray, near: np.ndarray, middle: np.ndarray
-) -> float:
+def _score(spot: np.ndarray, closing: np.ndarray, band: np.ndarray, high: np.ndarray, beside: np.ndarray, middle: np.ndarray) -> float:
     """How good it is to close at `spot`; -inf where the fingers do not fit."""
+    across = np.array([-closing[1], closing[0]])
 
     def seen(points: np.ndarray, half: float) -> np.ndarray:
         """Along the closing direction, what lies between the fingers' sides."""
@@ -95,22 +98,34 @@ def _score(
 
     held = seen(band, _HALF_WIDTH)
     held = held[np.abs(held) < _OPEN]
-    if len(held) < 4 or np.ptp(held) > WIDEST:
+    if len(held) < 4 or np.ptp(held) > WIDEST or _leaning(spot, closing, across, band):
         return -np.inf
     shift = (held.max() + held.min()) / 2
-    fingers = [np.abs(np.abs(seen(points, half) - shift) - _OPEN - _THICK / 2) < _THICK / 2 for points, half in ((high, _HALF_WIDTH), (near, 0.014))]
+    fingers = [
+        np.abs(np.abs(seen(points, half) - shift) - _OPEN - _THICK / 2) < _THICK / 2 for points, half in ((high, _HALF_WIDTH), (beside, 0.014))
+    ]
     if any(hit.any() for hit in fingers):
         return -np.inf
-    between = np.abs(seen(near, 0.014) - shift) < _OPEN  # another thing between the fingers
+    between = np.abs(seen(beside, 0.014) - shift) < _OPEN  # another thing between the fingers
     if between.any():
         return -np.inf
     off = float(np.linalg.norm(spot + shift * closing - middle))
-    return min(len(held), 40) / 40 - 6.0 * off - 4.0 * float(np.ptp(held))
+    return min(len(held), 20) / 20 - 10.0 * off - 15.0 * float(np.ptp(held))
 
 
-def _centred(spot: np.ndarray, closing: np.ndarray, across: np.ndarray, band: np.ndarray) -> np.ndarray:
-    """The spot, moved along the closing direction to the middle of what is held."""
+def _leaning(spot: np.ndarray, closing: np.ndarray, across: np.ndarray, band: np.ndarray) -> bool:
+    """Whether the fingers would meet a corner: on one side of their middle line the object begins or ends elsewhere than on the other."""
     offset = band[:, :2] - spot
+    along, aside = offset @ closing, offset @ across
+    sides = [along[(np.abs(aside - at) < _HALF_WIDTH) & (np.abs(along) < _OPEN)] for at in (-_HALF_WIDTH, _HALF_WIDTH)]
+    if not all(len(side) for side in sides):
+        return True
+    return max(abs(sides[0].min() - sides[1].min()), abs(sides[0].max() - sides[1].max())) > _LEANING
+
+
+def _centred(spot: np.ndarray, closing: np.ndarray, band: np.ndarray) -> np.ndarray:
+    """The spot, moved along the closing direction to the middle of what is held."""
+    offset, across = band[:, :2] - spot, np.array([-closing[1], closing[0]])
     held = (offset @ closing)[np.abs(offset @ across) < _HALF_WIDTH]
     held = held[np.abs(held) < _OPEN]
     return spot + closing * (held.max() + held.min()) / 2

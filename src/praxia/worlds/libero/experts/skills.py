@@ -38,7 +38,7 @@ class Hand:
         if kept is None or np.linalg.norm(kept[1] - T[:3, 2]) > _TIPPED:
             own = filled([se3.apply(now.poses[i], shape) for i in chosen for shape in now.scene.parts[i].solid])
             rest = [se3.apply(now.poses[i], shape) for i, part in enumerate(now.scene.parts) if i not in chosen for shape in part.solid]
-            found = plan(T, own, filled(rest), now.tool, table(now), middle)
+            found = plan(T, own, filled(rest), now.tool, now.table, middle)
             if found is None:
                 top = own[:, 2].max()
                 centre = np.array([*((own[:, :2].min(0) + own[:, :2].max(0)) / 2), top - 0.02])
@@ -61,23 +61,18 @@ class Hand:
         return motion.from_above(now.tool, place, R, motion.OPEN, travel(now, place, ()))
 
 
-def table(now: Now) -> float:
-    """Height of what everything stands on."""
-    return min(float(now.solid(name)[0][:, 2].min()) for name, thing in now.scene.things.items() if not thing.fixture)
-
-
 def travel(now: Now, target: np.ndarray, held: tuple[str, ...], hang: float = 0.0) -> float:
     """Height at which the fingertips pass over everything between here and `target` [3]; hang: how far what they hold reaches below them."""
     here = now.tool[:2, 3]
     way = target[:2] - here
     length = max(float(np.linalg.norm(way)), 1e-9)
-    points = np.concatenate([shape for name in now.scene.things if name not in held for shape in now.solid(name)])
+    points = np.concatenate([np.zeros((0, 3)), *(points for name, points in now.points.items() if name not in held)])
     offset = points[:, :2] - here
     along = offset @ (way / length)
     aside = np.abs(offset @ np.array([-way[1], way[0]]) / length)
     met = points[(along > -_CORRIDOR) & (along < length + 0.05) & (aside < _CORRIDOR)]
-    highest = float(met[:, 2].max()) if len(met) else table(now)
-    return max(highest + _ABOVE + hang, target[2] + 0.05, table(now) + 0.12 + hang)
+    highest = float(met[:, 2].max()) if len(met) else now.table
+    return max(highest + _ABOVE + hang, target[2] + 0.05, now.table + 0.12 + hang)
 
 
 def carry(hand: Hand, now: Now, name: str, spot: Spot) -> np.ndarray:
@@ -85,7 +80,7 @@ def carry(hand: Hand, now: Now, name: str, spot: Spot) -> np.ndarray:
     command = hand.take(now, name)
     if command is not None:
         return command
-    points = np.concatenate(now.solid(name))
+    points = now.points[name]
     tool, origin = now.tool[:3, 3], now.thing(name)[:3, 3]
     hang = float(tool[2] - points[:, 2].min())
     target = np.array([*(spot.xy + tool[:2] - origin[:2]), max(spot.surface + hang, spot.least)])
@@ -120,7 +115,7 @@ def turn(hand: Hand, now: Now, joint: str, way: float) -> np.ndarray:
 def drag(now: Now, name: str, xy: np.ndarray) -> np.ndarray:
     """Push a plate from inside against its rim, with closed fingers, until its origin is at `xy` [2]."""
     T, tool = now.thing(name), now.tool[:3, 3]
-    points = np.concatenate(now.solid(name))
+    points = now.points[name]
     gap = xy - T[:2, 3]
     way = gap / max(float(np.linalg.norm(gap)), 1e-9)
     radius = float(((points[:, :2] - T[:2, 3]) @ way).max())

@@ -1,0 +1,133 @@
+"""Grasps are planned from shapes; experts go where they should. No LIBERO is needed but for the last tests."""
+
+import numpy as np
+import pytest
+
+from praxia.errors import ConfigError
+from praxia.geometry import se3
+from praxia.worlds.libero import Libero, installed, tasks_of
+from praxia.worlds.libero.experts import Expert, can, motion
+from praxia.worlds.libero.experts.grasp import filled, plan
+from praxia.worlds.libero.scene import Now, Part, Region, Scene, Thing
+from praxia.worlds.world import Episode
+
+NOTHING = np.zeros((0, 3))
+HAND = se3.pose(motion.downward(np.array((0.0, 1.0, 0.0))), np.array((0.0, 0.0, 0.3)))
+
+
+def box(half: tuple[float, float, float], at: tuple[float, float, float] = (0, 0, 0), yaw: float = 0.0) -> np.ndarray:
+    """Corners [8, 3] in the order in which the process tells them."""
+    corners = np.array([[x, y, z] for y in (-1, 1) for x in (-1, 1) for z in (-1, 1)]) * half
+    c, s = np.cos(yaw), np.sin(yaw)
+    return corners @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]).T + at
+
+
+def bowl(radius: float, height: float) -> list[np.ndarray]:
+    """A ring of upright boards on a floor."""
+    ways = np.radians(np.arange(0, 360, 15))
+    side = radius * np.tan(np.radians(7.5))
+    boards = [box((0.003, side, height / 2), (radius * np.cos(w), radius * np.sin(w), height / 2), w) for w in ways]
+    return [*boards, box((radius * 0.6, radius * 0.6, 0.003), (0, 0, 0.003))]
+
+
+def test_boxes_are_filled_whatever_way_they_stand():
+    points = filled([box((0.04, 0.02, 0.01), (0.1, 0, 0), 0.5)])
+    local = (points - (0.1, 0, 0)) @ np.array([[np.cos(0.5), -np.sin(0.5), 0], [np.sin(0.5), np.cos(0.5), 0], [0, 0, 1]])
+    assert np.allclose(local.min(0), (-0.04, -0.02, -0.01)) and np.allclose(local.max(0), (0.04, 0.02, 0.01))
+    assert np.abs(np.diff(np.unique(local[:, 0].round(4)))).max() < 0.007
+
+
+@pytest.mark.parametrize("yaw", [0.0, 0.5, 1.3])
+def test_a_flat_box_is_taken_over_its_short_side_at_its_middle(yaw):
+    own = filled([box((0.045, 0.021, 0.01), (0.1, -0.2, 0.01), yaw)])
+    T = se3.pose(np.eye(3), np.array((0.1, -0.2, 0.0)))
+    found = plan(T, own, NOTHING, HAND, 0.0)
+    assert found is not None
+    place, closing = found.at(T)
+    assert np.allclose(place[:2], (0.1, -0.2), atol=0.012) and 0.010 <= place[2] <= 0.02
+    assert abs(closing @ (-np.sin(yaw), np.cos(yaw), 0)) > np.cos(np.radians(16))
+
+
+def test_a_tall_thing_is_taken_below_its_top_but_not_deeper_than_the_palm_allows():
+    own = filled([box((0.027, 0.027, 0.07), (0, 0, 0.07))])
+    found = plan(np.eye(4), own, NOTHING, HAND, 0.0)
+    assert found is not None and 0.14 - 0.04 < found.place[2] < 0.14 - 0.02
+
+
+def test_a_bowl_is_taken_at_its_rim_across_it():
+    own = filled(bowl(0.055, 0.05))
+    found = plan(np.eye(4), own, NOTHING, HAND, 0.0)
+    assert found is not None
+    radial = found.place[:2] / np.linalg.norm(found.place[:2])
+    assert np.linalg.norm(found.place[:2]) == pytest.approx(0.055, abs=0.008) and abs(found.closing[:2] @ radial) > 0.95
+
+
+def test_what_is_too_wide_has_no_grasp_and_neighbours_are_avoided():
+    assert plan(np.eye(4), filled([box((0.06, 0.06, 0.02), (0, 0, 0.02))]), NOTHING, HAND, 0.0) is None
+    own = filled([box((0.02, 0.02, 0.03), (0, 0, 0.03))])
+    wall = filled([box((0.2, 0.005, 0.05), (0, 0.045, 0.05))])  # stands where a finger would come down
+    found = plan(np.eye(4), own, wall, HAND, 0.0)
+    assert found is not None and abs(found.closing[0]) > np.cos(np.radians(31))
+    free = plan(np.eye(4), own, NOTHING, HAND, 0.0)
+    assert free is not None and abs(free.closing[1]) > 0.9  # without it the hand need not turn
+
+
+def test_a_grasp_moves_with_its_object():
+    own = filled([box((0.045, 0.021, 0.01), (0, 0, 0.01))])
+    found = plan(np.eye(4), own, NOTHING, HAND, 0.0)
+    assert found is not None
+    moved = se3.from_position_quaternion(np.array((0.2, 0.1, 0.0)), np.array((1.0, 0, 0, 1.0)))
+    place, closing = found.at(moved)
+    assert np.allclose(place, se3.apply(moved, found.place)) and abs(closing[0]) > 0.9 > abs(closing[1])
+
+
+def test_commands_stay_within_their_limits_and_go_high_before_they_go_aside():
+    far = motion.from_above(HAND, np.array((0.4, 0.0, 0.02)), HAND[:3, :3], motion.OPEN, travel=0.5)
+    assert np.abs(far[:3]).max() <= motion.MOST + 1e-6 and far[2] > 0 and abs(far[0]) < 1e-6  # up first
+    near = motion.from_above(HAND, np.array((0.001, 0.0, 0.02)), HAND[:3, :3], motion.OPEN, travel=0.5)
+    assert near[2] == pytest.approx(-motion.MOST)
+    turned = motion.towards(HAND, HAND[:3, 3], motion.downward(np.array((1.0, 0.0, 0.0))), motion.CLOSED)
+    assert np.allclose(turned[:3], 0) and np.linalg.norm(turned[3:6]) == pytest.approx(motion.TURN)
+
+
+def little_scene(goal: tuple[tuple[str, ...], ...], holds: tuple[bool, ...], touched: tuple[str, ...] = ()) -> Now:
+    """A box on a table and a region beside it."""
+    half = np.array((0.02, 0.03, 0.02))
+    part = Part("box_1", True, False, (box((0.02, 0.03, 0.02), (0, 0, 0.02)),), np.stack((-half, half)), True)
+    scene = Scene(
+        {"box_1": Thing("box_1", "box", "box", False, 2, (0,))}, (part,), {"table_spot": Region("table_spot", "", np.array((0.03, 0.03, 0.1)), ())},
+        {}, goal, ("box_1",),
+    )  # fmt: skip
+    fingers = np.array((0.04, -0.04))
+    spot = se3.pose(np.eye(3), np.array((0.2, 0.2, 0.05)))
+    return Now(scene, holds, all(holds), np.zeros(8, np.float32), HAND, fingers, np.zeros(2), np.eye(4)[None], spot[None], np.zeros(0), touched)
+
+
+def test_the_expert_takes_carries_and_lets_go():
+    goal = (("in", "box_1", "table_spot"),)
+    reaching = Expert()(little_scene(goal, (False,)))
+    assert reaching[6] == motion.OPEN and reaching[2] < 0
+    carrying = Expert()(little_scene(goal, (False,), ("box_1",)))
+    assert carrying[6] == motion.CLOSED and carrying[2] > 0  # over everything first
+    done = Expert()(little_scene(goal, (True,), ("box_1",)))
+    assert done[6] == motion.OPEN and done[2] > 0
+
+
+def test_a_goal_without_a_skill_is_said():
+    now = little_scene((("open", "box_1"),), (False,))
+    assert not can(now.scene)
+    with pytest.raises(ConfigError, match="no expert can make 'open box_1' hold"):
+        Expert()(now)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not installed(), reason="LIBERO is not installed here: scripts/oracles libero")
+@pytest.mark.parametrize(("suite", "place"), [("libero_object", 0), ("libero_object", 6), ("libero_spatial", 0)])
+def test_the_expert_solves_the_real_task(suite, place):
+    world = Libero(suite, (tasks_of(suite)[place],))
+    try:
+        for start in (0, 1):
+            world.reset(Episode(world.tasks()[0], start))
+            assert any(world.step(world.expert()).success for _ in range(world.max_steps(world.tasks()[0])))
+    finally:
+        world.close()
