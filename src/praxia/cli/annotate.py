@@ -1,4 +1,4 @@
-"""praxia annotate features: look at a dataset with a geometry net once, so that training need not."""
+"""praxia annotate features | hands: engines that label data before training."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -6,15 +6,22 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.console import Console
 
+from praxia.annotate.hands import HandRules
 from praxia.cli.arguments import parse, print_json
 from praxia.cli.train import resolve_device
 from praxia.errors import ConfigError, unknown
 from praxia.models.precision import Precision
 from praxia.specs.licences import LicensePolicy
 from praxia.workflows.annotate_features import annotate_features
+from praxia.workflows.annotate_hands import SHEET, annotate, count_tables
 
-ENGINES = {"features": "what a geometry net sees in every picture, kept in the cache"}
+ENGINES = {
+    "features": "what a geometry net sees in every picture, kept in the cache",
+    "hands": "clips of hands -> metric questions and answers, and motions (VIPA-VLA)",
+}
+PUBLISHED_MIX = (0.687, 0.249, 0.063, 0.001)  # shares of the four categories in Hand3D-visual (VIPA-VLA §3.4)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,48 @@ class Features:
     """Print JSON."""
 
 
+@dataclass(frozen=True)
+class Hands:
+    """Options."""
+
+    clips: Annotated[Path, tyro.conf.Positional]
+    """Folder of clips: `praxia data make hands --out FOLDER --depth --masks --picture-every 3`, or EgoDex's .hdf5 and .mp4 files."""
+    out: Path | None = None
+    """Folder of the tables and of sheet.html; `hands` in the folder of the clips if not given."""
+    net: str = ""
+    """Geometry net that makes the point clouds: vggt, vggt-commercial, cut3r, or the folder of a trained net; recorded depth if empty."""
+    checkpoint: str = ""
+    """Weights of a public net: a file, folder or public name; its usual ones if empty."""
+    together: int = 3
+    """Frames that the net is shown at once."""
+    detector: str = ""
+    """GroundingDINO checkpoint (folder or public name) that finds the objects by name; instance masks if empty."""
+    calibrate: bool = True
+    """Multiply clouds by the scale that the hands' joints give."""
+    questions: int = 24
+    """At most so many a clip."""
+    motions: int = 12
+    """At most so many a clip."""
+    published_mix: bool = False
+    """The paper's shares of the four kinds of questions; ours ask about the camera more often (0.1 % of them teach nothing)."""
+    held_tasks: tuple[str, ...] = ()
+    """Tasks whose clips are all held out; one is drawn if none is named and there are three or more."""
+    held_out: float = 0.05
+    """Share of the clips of every other task that is held out."""
+    gamma: float = 0.3
+    """Share of a vector from which on a direction is named."""
+    seed: int = 0
+    """Of what is drawn: which questions, which words, which clips are held out."""
+    shown: int = 6
+    """Samples of every kind on the sheet."""
+    workers: int = 0
+    """Processes; 0 = all cores."""
+    license_policy: LicensePolicy = "any"
+    """any, research or commercial: refuse clips or a net whose licence does not fit."""
+    json: bool = False
+    """Print JSON."""
+
+
 def main(arguments: Sequence[str]) -> None:
     """Pick the engine and run it."""
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -52,7 +101,14 @@ def main(arguments: Sequence[str]) -> None:
         return
     if arguments[0] not in ENGINES:
         raise ConfigError(unknown("engine", arguments[0], ENGINES))
-    options = parse(Features, "annotate features", arguments[1:], "Features of a geometry net for every picture of a dataset, kept in the cache.")
+    if arguments[0] == "hands":
+        _hands(parse(Hands, "annotate hands", arguments[1:], "Questions and motions from clips of hands; a killed run goes on."))
+    else:
+        _features(arguments[1:])
+
+
+def _features(arguments: Sequence[str]) -> None:
+    options = parse(Features, "annotate features", arguments, "Features of a geometry net for every picture of a dataset, kept in the cache.")
     done = annotate_features(
         options.dataset, options.net, options.checkpoint, options.size, options.roles, options.batch, options.precision,
         resolve_device(options.device), options.license_policy,
@@ -61,3 +117,21 @@ def main(arguments: Sequence[str]) -> None:
         print_json({"samples": done.samples, "folder": str(done.folder), **asdict(done.counts)})
     else:
         print(f"{done.samples} samples of {options.dataset}: {done.counts}\nkept in {done.folder}")
+
+
+def _hands(options: Hands) -> None:
+    rules = HandRules(
+        calibrate=options.calibrate, gamma=options.gamma, questions=options.questions, motions=options.motions, held_out=options.held_out,
+        held_tasks=options.held_tasks, seed=options.seed, mix=PUBLISHED_MIX if options.published_mix else HandRules.mix,
+    )  # fmt: skip
+    done = annotate(
+        options.clips, options.out, rules, options.net, options.checkpoint, options.together, options.detector, options.workers,
+        options.license_policy, options.shown,
+    )  # fmt: skip
+    if options.json:
+        print_json(asdict(done) | {"root": str(done.root)})
+        return
+    for heading, table in count_tables(done):
+        Console().print(table.rich(heading))
+    scale = "no clip has a scale" if done.scale is None else f"median scale {done.scale:.3f}"
+    print(f"{done.clips} clips, {sum(done.rejected.values())} without questions; {scale}\nlook at {done.root / SHEET}")

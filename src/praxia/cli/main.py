@@ -13,7 +13,7 @@ COMMANDS = {
     "train": "train a recipe, built in or path.py:function",
     "eval": "judge a policy in closed loop, beside controls, or two policies on one plan",
     "serve": "serve a policy to robots and simulators (openpi websocket)",
-    "annotate": "features: look at a dataset with a geometry net once, so that training need not",
+    "annotate": "features | hands: what a geometry net sees, kept for training; questions and motions from clips of hands",
     "claims": "a paper's central comparison as a controlled experiment, with a verdict",
     "info": "what a recipe is: parameters, token layout, FLOPs, memory, stages, licences",
     "doctor": "what this machine can do, what is missing, the exact fix; --net: what a geometry net may be used for",

@@ -17,7 +17,7 @@ from praxia.stages.recipe import Recipe
 
 T = TypeVar("T")
 
-NAMES = ("pose_vla", "action_priors", "poke_vla", "vipa_vla", "tabletop_geometry")
+NAMES = ("pose_vla", "action_priors", "poke_vla", "vipa_vla", "tabletop_geometry", "hand_geometry")
 PRESETS = ("tiny", "paper")
 
 

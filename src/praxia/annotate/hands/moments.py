@@ -8,7 +8,7 @@ import numpy as np
 from praxia.annotate.hands.clouds import Depth, DepthSource, cloud
 from praxia.annotate.hands.detect import Detector
 from praxia.annotate.hands.objects import FEW_POINTS, NO_BOX, Seen, mask_box, object_in
-from praxia.annotate.hands.scale import FrameScale, clip_scale, frame_scale
+from praxia.annotate.hands.scale import OFF, FrameScale, clip_scale, frame_scale
 from praxia.annotate.hands.settings import HandRules
 from praxia.annotate.hands.visible import hand_pixels, visible
 from praxia.data.hand_clips.clip import Clip, ClipSet
@@ -66,9 +66,12 @@ def look(clips: ClipSet, number: int, clip: Clip, depth: DepthSource, detector: 
     if s is None:
         return Looked([], None, spread, reason, rejections)
     boxes = detector(views, clip.objects) if detector is not None else [_boxes(clip, view) for view in views]
-    moments = [
-        _moment(clip, step, view, s * seen.z, found, rules, rejections) for step, view, seen, found in zip(steps, views, clouds, boxes, strict=True)
-    ]
+    moments = []
+    for step, view, seen, own, found in zip(steps, views, clouds, scales, boxes, strict=True):
+        if rules.calibrate and own.value is not None and abs(own.value / s - 1) > rules.scale.spread:
+            rejections[OFF] += 1
+        else:
+            moments.append(_moment(clip, step, view, s * seen.z, found, rules, rejections))
     return Looked(moments, s, spread, "", rejections)
 
 

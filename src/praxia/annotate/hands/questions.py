@@ -10,6 +10,7 @@ from praxia.annotate.hands.labels import IN_CONTACT, NOT_IN_CONTACT, displacemen
 from praxia.annotate.hands.moments import Moment, nearest_frame
 from praxia.annotate.hands.phrases import as_infinitive, ask
 from praxia.annotate.hands.settings import HandRules
+from praxia.annotate.hands.visible import FINGER
 from praxia.data.hand_clips.clip import Clip
 from praxia.data.hand_clips.tables import CATEGORIES
 from praxia.geometry import se3
@@ -54,31 +55,29 @@ def _shown(clip: Clip, moment: Moment) -> list[tuple[int, ...]]:
     return [tuple(reversed(steps[: n + 1])) for n in range(len(steps))]
 
 
-def _tips_to(joints: np.ndarray, points: np.ndarray) -> float:
-    """Least distance between fingertips of a hand [21, 3] and points [n, 3]."""
-    return float(np.linalg.norm(joints[list(TIPS), None] - points[None], axis=-1).min())
+def _gaps(joints: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Least distance [...] between the skin of fingertips of hands [..., 21, 3] and points [n, 3]; the tips of a skeleton are inside the fingers."""
+    tips = joints[..., TIPS, None, :]
+    return np.linalg.norm(tips - points, axis=-1).min((-2, -1)) - FINGER
 
 
 def _tasks(clip: Clip, moments: list[Moment], rules: HandRules, rejections: Counter[str]) -> Iterator[Asked]:
-    """The wrist's way from now to its first contact with the object, or closest approach (default 17)."""
-    if not clip.objects:
+    """The wrist's way from now to its first contact with the object, or closest approach (default 17); nothing is asked after that."""
+    seen = [m for m in moments if clip.objects and clip.objects[0] in m.objects]
+    if not seen:
         return
     target = clip.objects[0]
-    acting = _acting(clip, moments, target, rules)
-    for moment in moments:
-        if target not in moment.objects:
-            continue
-        seen = moment.objects[target]
-        to_camera = se3.invert(moment.T_base_cam)
+    arrivals = {side: _arrival(clip, seen[0], 0, side, rules) for side in range(2)}
+    touching = [side for side, (_, gap) in arrivals.items() if gap < rules.contact]
+    acting = touching or [min(arrivals, key=lambda side: arrivals[side][1])]  # the words are about hands that touch it, else about the nearest
+    for moment in seen:
+        thing = moment.objects[target]
         for side in acting:
-            if not moment.there[side] or _tips_to(moment.joints[side], seen.points) < rules.contact:
+            if not moment.there[side] or moment.step >= arrivals[side][0] or _gaps(moment.joints[side], thing.points) < rules.contact:
                 continue  # not in the picture, or there already
-            ahead = se3.apply(to_camera, clip.hands.joints[moment.step :, side].reshape(-1, 3)).reshape(-1, 21, 3)
-            known = clip.hands.confidence[moment.step :, side, WRIST] >= rules.joint_confidence
-            gaps = np.where(known, np.linalg.norm(ahead[:, list(TIPS), None] - seen.points[None, None], axis=-1).min((1, 2)), np.inf)
-            touched = np.flatnonzero(gaps < rules.contact)
-            then = int(touched[0]) if len(touched) else int(np.argmin(gaps))
-            vector = ahead[then, WRIST] - moment.joints[side, WRIST] if then else seen.point - palm(moment.joints[side])
+            then, _ = _arrival(clip, moment, moment.step, side, rules)
+            wrist = se3.apply(se3.invert(moment.T_base_cam), clip.hands.joints[then, side, WRIST])
+            vector = wrist - moment.joints[side, WRIST] if then > moment.step else thing.point - palm(moment.joints[side])
             if np.linalg.norm(vector) < rules.still:
                 rejections[STILL] += 1
                 continue
@@ -86,21 +85,14 @@ def _tasks(clip: Clip, moments: list[Moment], rules: HandRules, rejections: Coun
                 yield Asked("task_completion", "task", frames, displacement_text(vector, rules.gamma), vector, SIDES[side], target)
 
 
-def _acting(clip: Clip, moments: list[Moment], target: str, rules: HandRules) -> list[int]:
-    """Hands that the words can be about: those that come to the object, else the one that comes nearest."""
-    nearest: dict[int, float] = {}
-    for moment in moments:
-        if target in moment.objects:
-            to_camera, points = se3.invert(moment.T_base_cam), moment.objects[target].points
-            for side in range(2):
-                known = clip.hands.confidence[:, side, WRIST] >= rules.joint_confidence
-                if known.any():
-                    tips = se3.apply(to_camera, clip.hands.joints[known, side][:, list(TIPS)].reshape(-1, 3))
-                    gap = float(np.linalg.norm(tips[:, None] - points[None], axis=-1).min())
-                    nearest[side] = min(nearest.get(side, np.inf), gap)
-            break  # where the object is before anybody has moved it
-    touching = [side for side, gap in nearest.items() if gap < rules.contact]
-    return touching or ([min(nearest, key=lambda s: nearest[s])] if nearest else [])
+def _arrival(clip: Clip, moment: Moment, start: int, side: int, rules: HandRules) -> tuple[int, float]:
+    """(step, gap in m): from `start` on, when a hand first touches the object where the moment sees it, or else is nearest."""
+    joints = se3.apply(se3.invert(moment.T_base_cam), clip.hands.joints[start:, side].reshape(-1, 3)).reshape(-1, 21, 3)
+    known = clip.hands.confidence[start:, side, WRIST] >= rules.joint_confidence
+    gaps = np.where(known, _gaps(joints, moment.objects[clip.objects[0]].points), np.inf)
+    touched = np.flatnonzero(gaps < rules.contact)
+    at = int(touched[0]) if len(touched) else int(np.argmin(gaps))
+    return start + at, float(gaps[at])
 
 
 def _relations(clip: Clip, moments: list[Moment], rules: HandRules, rejections: Counter[str]) -> Iterator[Asked]:
@@ -109,7 +101,7 @@ def _relations(clip: Clip, moments: list[Moment], rules: HandRules, rejections: 
         for name, seen in moment.objects.items():
             for side in np.flatnonzero(moment.there):
                 vector = seen.point - palm(moment.joints[side])
-                touching = _tips_to(moment.joints[side], seen.points) < rules.contact
+                touching = bool(_gaps(moment.joints[side], seen.points) < rules.contact)
                 answers = {
                     "position": IN_CONTACT if touching else displacement_text(vector, rules.gamma),
                     "distance": IN_CONTACT if touching else distance_text(vector),

@@ -7,7 +7,7 @@ import numpy as np
 
 from praxia.annotate.hands.settings import ScaleRules
 
-FEW_JOINTS, RANGE = "few usable joints", "scale out of range"  # of frames
+FEW_JOINTS, DISAGREE, RANGE, OFF = "few usable joints", "joints disagree", "scale out of range", "frame's scale is not the clip's"  # of frames
 NO_SCALE, UNSTABLE = "no scale", "scale differs between frames"  # of clips
 
 
@@ -29,6 +29,8 @@ def frame_scale(joint_z: np.ndarray, cloud_z: np.ndarray, usable: np.ndarray, ru
     kept = ratios[np.abs(ratios / np.median(ratios) - 1) <= rules.outlier]
     if len(kept) < rules.least_joints:
         return FrameScale(None, FEW_JOINTS, len(kept))
+    if len(kept) < rules.agree * len(ratios):
+        return FrameScale(None, DISAGREE, len(kept))
     s = float(np.median(kept))
     if not rules.low <= s <= rules.high:
         return FrameScale(None, RANGE, len(kept))

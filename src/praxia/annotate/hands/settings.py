@@ -12,8 +12,9 @@ from praxia.registry import register
 class ScaleRules:
     """How s is taken from joint depths and cloud depths (defaults 14 and 15).
 
-    outlier: joints whose ratio is farther from the frame's median than this share are dropped. least_joints: that must be left in a frame.
-    low, high: s of a frame must lie between. spread: most MAD / median of the frames' scales. least_frames: that give a scale.
+    outlier: joints whose ratio is farther from the frame's median than this share are dropped. least_joints: that must be left in a frame; agree:
+    least share of the frame's usable joints that must be left (ours). low, high: s of a frame must lie between. spread: most MAD / median of the
+    frames' scales; frames whose own s is farther from the clip's are not labelled (ours). least_frames: that give a scale.
     behind: a joint is visible within so many metres behind the front-most surface of the hands. quantile: of the cloud's confidence, below which
     it is not used. skin: the cloud is compared with the skin before a joint, which is what it shows (ours: a joint is about a centimetre behind it);
     off: with the joint itself, the paper's formula.
@@ -21,6 +22,7 @@ class ScaleRules:
 
     outlier: float = 0.30
     least_joints: int = 5
+    agree: float = 0.5
     low: float = 0.5
     high: float = 2.0
     spread: float = 0.15
@@ -50,7 +52,8 @@ class HandRules:
     """The engine's settings.
 
     calibrate: multiply the cloud by s (off: what the cloud says is taken for metres). gamma: a direction is named from this share of a vector on
-    (default 9). label_hz: moments a second that are labelled. contact: metres between a fingertip and the nearest point of an object (default 13).
+    (default 9). label_hz: moments a second that are labelled. contact: metres between a fingertip's skin and the nearest point of an object
+    (default 13).
     still: shorter displacements (m) are not asked about (default 18); least_turn: likewise rotations of the camera in degrees.
     questions: at most so many a clip (the paper has about 75). mix: shares of the four categories; the paper's are (0.687, 0.249, 0.063, 0.001), its
     205 camera pairs teach nothing (default 21).

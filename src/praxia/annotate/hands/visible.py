@@ -9,9 +9,9 @@ from praxia.geometry.camera import project
 from praxia.geometry.paths import NEAREST_VISIBLE
 from praxia.specs.hands import BONES, KNUCKLES, WRIST
 
-_FINGER, _PALM, _ARM = 0.009, 0.013, 0.035  # metres: radii of flesh and of a forearm
+FINGER, _PALM, _ARM = 0.009, 0.013, 0.035  # metres of flesh around the bones of fingers and palm; radius of a forearm
 _ARM_LENGTH = 0.25
-_RADII = np.array([_PALM if a == WRIST else _FINGER for a, _ in BONES])
+_RADII = np.array([_PALM if a == WRIST else FINGER for a, _ in BONES])
 
 
 def visible(joints: np.ndarray, there: np.ndarray, K: np.ndarray, size: tuple[int, int], behind: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -80,11 +80,11 @@ class _Draw:
         """Wrist position that has `point` between the fingers."""
         return point - R @ pinch_point(side, closing, self.scale)
 
-    def key(self, before: Key, position: np.ndarray, R: np.ndarray, closing: float, least: float = 0.35) -> Key:
-        """The next key, as far in time as the way takes."""
+    def key(self, before: Key, position: np.ndarray, R: np.ndarray, closing: float, least: float = 0.35, arc: float = 0.0) -> Key:
+        """The next key, as far in time as the way takes; arc: metres that the way rises on top."""
         way = position - before.position
         seconds = max(least, float(np.linalg.norm(way)) / float(self.rng.uniform(*_SPEED)))
-        return Key(seconds, position, R, closing, self.rng.normal(0, 0.06, 3) * np.linalg.norm(way) * (1, 1, 0.5))
+        return Key(seconds, position, R, closing, self.rng.normal(0, 0.06, 3) * np.linalg.norm(way) * (1, 1, 0.5) + np.array((0, 0, arc)))
 
     def wait(self, before: Key) -> Key:
         return Key(float(self.rng.uniform(0.4, 1.4)), before.position, before.R, before.closing, np.zeros(3))
@@ -96,8 +96,8 @@ class _Draw:
         opened, closed = self.closing(slot, 0.045), self.closing(slot)
         keys = [self.rest(side)]
         keys.append(self.wait(keys[0]))
-        above = self.wrist(point, R, side, opened) + np.array((0, 0, 0.05)) - 0.03 * R[:, 1]
-        keys.append(self.key(keys[-1], above, R, opened))
+        above = self.wrist(point, R, side, opened) + np.array((0, 0, 0.065)) - 0.03 * R[:, 1]
+        keys.append(self.key(keys[-1], above, R, opened, arc=float(self.rng.uniform(0.05, 0.08))))  # over what stands in the way
         keys.append(self.key(keys[-1], self.wrist(point, R, side, opened), R, opened))
         keys.append(self.key(keys[-1], self.wrist(point, R, side, closed), R, closed))
         return keys

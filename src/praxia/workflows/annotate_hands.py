@@ -1,0 +1,138 @@
+"""Annotate a folder of hand clips: find out what it holds, check licences, run the engine, draw a sheet that a person can look at."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from praxia.annotate.hands import Annotation, HandRules, annotate_hands
+from praxia.annotate.hands.moments import in_camera
+from praxia.annotate.hands.run import summary
+from praxia.data.hand_clips import RecordedClips
+from praxia.data.hand_clips.clip import Clip, ClipSet
+from praxia.data.hand_clips.egodex import EgoDex, is_egodex
+from praxia.data.hand_clips.tables import CATEGORIES, CLIPS, MOTIONS, QUESTIONS, SPLITS, read_annotated
+from praxia.data.lerobot.meta import read_parquet
+from praxia.errors import ConfigError
+from praxia.geometry.hands import palm
+from praxia.policy.net_catalogue import PUBLIC, net_licences, net_spec
+from praxia.report.hand_sheet import Card, Drawn, write_sheet
+from praxia.report.tables import Table
+from praxia.specs.hands import SIDES, WRIST
+from praxia.specs.licences import LicensePolicy, check_licences
+
+SHEET = "sheet.html"
+_DETECTORS = "apache-2.0"  # GroundingDINO's own checkpoints
+
+
+def annotate(
+    clips: Path,
+    out: Path | None,
+    rules: HandRules,
+    net: str = "",
+    checkpoint: str = "",
+    together: int = 3,
+    detector: str = "",
+    workers: int = 0,
+    license_policy: LicensePolicy = "any",
+    shown: int = 6,
+) -> Annotation:
+    """Annotate `clips` into `out` (`hands` in the folder of the clips if None) and write its sheet with `shown` samples of every kind.
+
+    net: public name or folder of a geometry net, "" = recorded depth. Raises ConfigError for what is missing or refused by the licence policy.
+    """
+    spec = clip_spec(clips)
+    source: ClipSet = spec.open()
+    if not net and not source.depth:
+        raise ConfigError(f"{clips} has no recorded depth; name a geometry net with --net (the folder of a trained one, cut3r, vggt ...)")
+    if not detector and not source.masks:
+        raise ConfigError(f"{clips} has no instance masks; name a detector with --detector, e.g. IDEA-Research/grounding-dino-tiny or a folder")
+    made_by = net_spec(net, checkpoint) if net else None
+    licences = {source.name: source.licence} | (net_licences(made_by) if net else {}) | ({detector: _DETECTORS} if detector else {})
+    check_licences(licences, license_policy, {public.name: public.instead for public in PUBLIC})
+    folder = out or clips / "hands"
+    done = annotate_hands(spec, folder, rules, made_by, together, detector, workers, licences)
+    write_hand_sheet(folder, shown)
+    return done
+
+
+def clip_spec(folder: Path) -> Any:
+    """The kind of clips in a folder."""
+    if (folder / "meta" / "info.json").is_file():
+        return RecordedClips(str(folder))
+    if is_egodex(folder):
+        return EgoDex(str(folder))
+    raise ConfigError(
+        f"{folder} holds no clips of hands: expected a dataset made by `praxia data make hands --out {folder} --depth --masks` (meta/info.json), "
+        "or EgoDex's pairs of .hdf5 and .mp4"
+    )
+
+
+def count_tables(done: Annotation) -> list[tuple[str, Table]]:
+    """Counts by kind and split, and what was left out."""
+    tables = []
+    for heading, counts in (("Questions", done.categories), ("Motions", done.families)):
+        rows = [(name.replace("_", " "), *(str(by.get(s, 0)) for s in SPLITS)) for name, by in counts.items()]
+        total = ("all", *(str(sum(by.get(s, 0) for by in counts.values())) for s in SPLITS))
+        tables.append((heading, Table(("kind", *(s.replace("_", " ") for s in SPLITS)), (*rows, total), frozenset({1, 2}), frozenset({len(rows)}))))
+    left = [(f"clip: {reason}", str(count)) for reason, count in done.rejected.items()]
+    left += [(reason, str(count)) for reason, count in done.rejections.items()]
+    if left:
+        tables.append(("Left out", Table(("reason", "how often"), tuple(left), frozenset({1}))))
+    return tables
+
+
+def write_hand_sheet(folder: Path, shown: int) -> Path:
+    """sheet.html beside the tables: `shown` samples of every category and family, spread over the clips."""
+    found = read_annotated(folder)
+    source: ClipSet = found.clips.open()
+    rng = np.random.default_rng(0)
+    parts: dict[str, list[Card]] = {}
+    questions, motions = (read_parquet(folder / table).to_pylist() for table in (QUESTIONS, MOTIONS))
+    for category in CATEGORIES:
+        mine = [q for q in questions if q["category"] == category]
+        parts[category] = [_question(source, mine[i]) for i in rng.permutation(len(mine))[:shown]]
+    parts["motions"] = [_motion(source, motions[i]) for i in rng.permutation(len(motions))[: 2 * shown]]
+    parts = {name: cards for name, cards in parts.items() if cards}
+    clips = read_parquet(folder / CLIPS).to_pylist()
+    scales = [c["scale"] for c in clips if c["scale"] is not None]
+    said = f"s {min(scales):.3f} to {max(scales):.3f}" if scales else "no scale"
+    return write_sheet(folder / SHEET, f"{source.name}: {len(clips)} clips, {said}", count_tables(summary(folder)), parts, source.licence)
+
+
+def _hands(clip: Clip, step: int, T_base_cam: np.ndarray) -> dict[str, np.ndarray]:
+    joints = in_camera(clip, step, T_base_cam)
+    return {side: joints[i] for i, side in enumerate(SIDES) if clip.hands.confidence[step, i, WRIST] > 0}
+
+
+def _frame(source: ClipSet, clip: Clip, number: int, step: int) -> Drawn:
+    view = source.view(number, step)
+    assert view.camera is not None and view.camera.T_base_cam is not None
+    return Drawn(view, _hands(clip, step, view.camera.T_base_cam))
+
+
+def _question(source: ClipSet, row: dict[str, Any]) -> Card:
+    clip = source.clip(row["clip"])
+    frames = [_frame(source, clip, row["clip"], step) for step in row["frames"]]
+    last, vector = frames[-1], np.array(row["vector"])
+    if row["hand"] in last.joints:
+        joints = last.joints[row["hand"]]
+        match row["category"]:
+            case "spatial_relationship":
+                frames[-1] = replace(last, arrow=(palm(joints), palm(joints) + vector), thing=palm(joints) + vector)
+            case "hand_movement":
+                frames[-1] = replace(last, arrow=(joints[WRIST] - vector, joints[WRIST]))
+            case "task_completion":
+                frames[-1] = replace(last, arrow=(joints[WRIST], joints[WRIST] + vector))
+    return Card(frames, row["question"], row["answer"], f"{row['name']}, {row['task']}, {row['split'].replace('_', ' ')}")
+
+
+def _motion(source: ClipSet, row: dict[str, Any]) -> Card:
+    clip = source.clip(row["clip"])
+    path = lambda key: np.array(row[key]).reshape(-1, 3)  # noqa: E731
+    paths = {side: (path(f"{side}_past"), path(f"{side}_future")) for side in SIDES if row[f"{side}_future"]}
+    frame = replace(_frame(source, clip, row["clip"], row["frame"]), paths=paths)
+    seconds = max(len(future) for _, future in paths.values()) / row["rate_hz"]
+    answer = f"{row['family']}, {seconds:.0f} s, {' and '.join(paths)}"
+    return Card([frame], row["instruction"], answer, f"{row['name']}, {row['task']}, {row['split'].replace('_', ' ')}")
