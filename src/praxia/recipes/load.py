@@ -17,7 +17,7 @@ from praxia.stages.recipe import Recipe
 
 T = TypeVar("T")
 
-NAMES = ("pose_vla", "action_priors", "poke_vla", "vipa_vla", "tabletop_geometry", "hand_geometry")
+NAMES = ("pose_vla", "action_priors", "poke_vla", "vipa_vla", "unified", "tabletop_geometry", "hand_geometry")
 PRESETS = ("tiny", "paper")
 
 
@@ -38,7 +38,11 @@ def load_claim(name: str) -> Claim:
         return _from_file(name, Claim)
     if name not in NAMES:
         raise ConfigError(unknown("recipe", name, NAMES) + "; a claim of your own is given as path.py:function")
-    return importlib.import_module(f"praxia.recipes.{name}_claim").claim()
+    module = f"praxia.recipes.{name}_claim"
+    if importlib.util.find_spec(module) is None:
+        with_one = [other for other in NAMES if importlib.util.find_spec(f"praxia.recipes.{other}_claim")]
+        raise ConfigError(f"recipe {name!r} has no claim; these have one: {', '.join(with_one)}")
+    return importlib.import_module(module).claim()
 
 
 def _from_file(name: str, kind: type[T], preset: str = "tiny") -> T:
