@@ -52,6 +52,8 @@ def micro(data):
 def trained(tabletop_data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("praxia.workflows.train_recipe.LOOKED_AT", 12)
+        for name in ("goal_scores", "geometry_scores"):
+            patch.setattr(f"praxia.workflows.{name}.LEARNT_FROM", 12)
         return train_recipe(micro(tabletop_data), tmp_path_factory.mktemp("poke") / "run", TrainSettings(quiet=True, threads=1))
 
 
