@@ -23,23 +23,27 @@ from praxia.data.supervision.embodied_vqa import KINDS
 from praxia.data.supervision.questions.affordance import INTERACT
 from praxia.data.supervision.questions.look import GROUPS
 from praxia.data.supervision.supervision import Needs
+from praxia.evaluate.target_masks import LEAST, SIDE
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
+from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.heads.prior_decoder import PriorDecoder
-from praxia.models.spec import HistoryToken
+from praxia.models.readouts import GeometryProjector
+from praxia.models.spec import HistoryToken, LearnedTokens
 from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.objectives import FlowMatching, NextToken
 from praxia.policy import Policy
 from praxia.policy.net_catalogue import PUBLIC
 from praxia.recipes.load import load_recipe
+from praxia.recipes.poke_vla import LOSSES, tiny
 from praxia.registry import from_json
 from praxia.specs import ActionSpec
-from praxia.stages.recipe import LinearDecay, Recipe, Source, Stage
+from praxia.stages.recipe import LinearDecay, Recipe, Source, Stage, Teacher
 from praxia.tokens.motion_vocabulary import MotionVocabulary
 from praxia.tokens.pose_vocabulary import PoseVocabulary
-from praxia.workflows.train_recipe import ASKED_ABOUT
+from praxia.workflows.train_recipe import ASKED_ABOUT, LOOKED_AT
 from praxia.worlds.perturbations import STRENGTHS
 
 ROOT = Path(__file__).parents[2]
@@ -187,6 +191,20 @@ def test_the_page_about_embodied_questions_runs_as_printed(capsys):
     assert {kind.split("/")[0] for kind in KINDS} == set(GROUPS) and all(f"| {group} |" in text for group in GROUPS)
     assert all(f"`{kind.split('/')[1]}`" in text for kind in KINDS if kind != "affordance/interact") and all(f"`{verb}`" in text for verb in INTERACT)
     assert f"{ASKED_ABOUT} held-out pictures" in text
+
+
+def test_the_page_about_poke_vla_runs_as_printed(capsys):
+    text = (ROOT / "docs/poke_vla.md").read_text()
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+        exec(code, {})
+    assert capsys.readouterr().out == "True True\n('queries', 'seg', 'target') ''\n"
+    kinds = {kind.__name__: kind for kind in (CrossAttentionL1, LearnedTokens, GeometryProjector, Teacher)}
+    named = re.findall(r"`(\w+)\.(\w+)`", text)
+    assert len(named) > 5 and [f"{kind}.{field}" for kind, field in named if field not in {f.name for f in fields(kinds[kind])}] == []
+    recipe = tiny()
+    assert all(f"| `{stage.name}`" in text for stage in recipe.stages) and f"`tiny` {recipe.model.tokens[-1].count}" in text
+    assert "`L1Chunk` + 0.2 `TargetMask` + 0.4 `GeometryAlignment`" in text and [w.weight(0) for w in LOSSES] == [1.0, 0.2, 0.4]
+    assert f"on {LOOKED_AT} samples" in text and f"at least {LEAST} pixels" in text and f"at {SIDE} x {SIDE}" in text
 
 
 def test_the_page_about_perturbed_episodes_runs_as_printed_and_has_the_table_of_strengths(capsys):

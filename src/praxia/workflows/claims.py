@@ -14,9 +14,8 @@ from praxia.evaluate.benchmarks import Benchmark, benchmark
 from praxia.evaluate.contrast import contrast
 from praxia.evaluate.evaluate import evaluate, record_path
 from praxia.evaluate.factory import driver
+from praxia.evaluate.intervals import stratified, wilson
 from praxia.evaluate.records import RecordFile
-from praxia.evaluate.results import success_table
-from praxia.evaluate.rollout import Record
 from praxia.files import read_json, write_json, write_text
 from praxia.policy.config import git_commit
 from praxia.report.claim_page import claim_page
@@ -28,10 +27,12 @@ from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
 from praxia.workflows.assemble import assemble
 from praxia.workflows.train_recipe import Trained, train_recipe
+from praxia.worlds.perturbations import PUBLISHED_TASKS, split_name
 
 SEED = "seed"  # begin of the name of a run's folder, its training seed is the rest
 SAME = ("first_stage", "world")  # of the two runs of a seed: digest of the weights that their first stage left, fingerprint of the world
 CLAIM = "claim"  # in a run's summary: what is reported of it, as it was when it finished
+UNPERTURBED = "unperturbed"
 TOKENS_OVER = 4  # steps of a stage that its target tokens a sample are counted over
 
 
@@ -59,16 +60,51 @@ class Judges:
 
     @property
     def tasks(self) -> list[str]:
-        """Task of every episode, in the order of the records."""
-        return [self.task(b, episode.task) for b in self.benchmarks for episode in b.plan.episodes]
+        """All tasks."""
+        return [self._named(b, task) for b in self.benchmarks for task in b.plan.tasks]
 
-    def task(self, of: Benchmark, task: str) -> str:
-        """A task's name, with its benchmark's where there are several."""
-        return task if len(self.benchmarks) == 1 else f"{of.name}: {task}"
+    @property
+    def groups(self) -> list[str]:
+        """Group of every episode, in the order of the records: its task, or its category in a benchmark of perturbed episodes."""
+        return [self._named(b, group) for b in self.benchmarks for group in _groups(b)]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What every group weighs: tasks alike, categories as in LIBERO-Plus's Total (on average as a task), unperturbed episodes nothing."""
+        found = {}
+        for b in self.benchmarks:
+            names = list(dict.fromkeys(_groups(b)))
+            published = sum(PUBLISHED_TASKS.get(name, 0) for name in names if _perturbed(b))
+            for name in names:
+                weight = PUBLISHED_TASKS.get(name, 0) * (len(names) - (UNPERTURBED in names)) / published if published else 1.0
+                found[self._named(b, name)] = weight
+        return found
+
+    def table(self, success: np.ndarray) -> dict[str, Any]:
+        """Outcomes bool [episodes] as {"success": of the whole, "per_task": {group: its own}}, rates as elsewhere."""
+        groups, weights = np.array(self.groups), self.weights
+        counts = {name: (int(success[groups == name].sum()), int((groups == name).sum())) for name in weights}
+        counted = [name for name in weights if weights[name] > 0]
+        whole = stratified(*zip(*(counts[name] for name in counted), strict=True), [weights[name] for name in counted])
+        return {"success": asdict(whole), "per_task": {name: asdict(wilson(*count)) for name, count in counts.items()}}
+
+    def _named(self, of: Benchmark, group: str) -> str:
+        """A group's name, with its benchmark's where there are several."""
+        return group if len(self.benchmarks) == 1 else f"{of.name}: {group}"
 
     def folder(self, run: Path, of: Benchmark) -> Path:
         """Where a run's records of a benchmark are."""
         return run / "eval" if len(self.benchmarks) == 1 else run / "eval" / of.name
+
+
+def _perturbed(of: Benchmark) -> bool:
+    return any(split_name(episode.perturbation)[0] for episode in of.plan.episodes)
+
+
+def _groups(of: Benchmark) -> list[str]:
+    """Group of every episode of a benchmark."""
+    perturbed = _perturbed(of)
+    return [(split_name(episode.perturbation)[0] or UNPERTURBED) if perturbed else episode.task for episode in of.plan.episodes]
 
 
 def run_claim(
@@ -124,7 +160,7 @@ def finished(claim: Claim, root: Path, judged: Judges) -> dict[str, Any]:
     return {
         "statement": claim.statement,
         "benchmark": judged.name,
-        "plan": {"name": judged.name, "hash": judged.hash, "tasks": list(dict.fromkeys(judged.tasks)), "episodes": len(judged.tasks)},
+        "plan": {"name": judged.name, "hash": judged.hash, "tasks": judged.tasks, "episodes": len(judged.groups)},
         "primary": _primary(claim, judged, *(runs.get(name, {}) for name in claim.primary)),
         "variants": rows,
         "published": claim.published,
@@ -143,7 +179,7 @@ def _primary(claim: Claim, judged: Judges, first: dict[int, Outcome], second: di
     found |= {"seeds": paired, "not_paired": apart}
     if len(paired) > 1:
         ours, theirs = (np.stack([side[seed][0] for seed in paired]) for side in (first, second))
-        found |= asdict(contrast(ours, theirs, judged.tasks, claim.least))
+        found |= asdict(contrast(ours, theirs, judged.groups, claim.least, weights=judged.weights))
     if len(paired) < claim.seeds:
         found.pop("verdict", None)  # said once, from what was planned: a look after every seed would find something sooner or later
     return found
@@ -165,7 +201,7 @@ def _run(recipe: Recipe, place: Path, folder: Path, judged: Judges, settings: Tr
         return
     known = read_json(place / summary.NAME)
     tokens = _target_tokens(trained)
-    found = success_table(_records(judged, folder)) | {name: known[name] for name in ("machine", "versions")}
+    found = judged.table(_success(judged, folder)) | {name: known[name] for name in ("machine", "versions")}
     found |= {"stages": [stage | {"target_tokens": tokens[stage["name"]]} for stage in known["stages"]]}
     found |= {"learning": _learning(trained)}
     found |= {"plan": judged.hash, "world": [r["fingerprint"] for r in results], "first_stage": _weights_digest(trained), "git_commit": git_commit()}
@@ -184,10 +220,10 @@ def _learning(trained: Trained) -> dict[str, Any]:
     }
 
 
-def _records(judged: Judges, folder: Path) -> list[Record]:
-    """Every episode of a run, benchmark after benchmark."""
-    files = [(b, RecordFile(record_path(judged.folder(folder, b), "normal")).records) for b in judged.benchmarks]
-    return [replace(records[i], task=judged.task(b, records[i].task)) for b, records in files for i in sorted(records)]
+def _success(judged: Judges, folder: Path) -> np.ndarray:
+    """Outcome of every episode of a run, bool [episodes], benchmark after benchmark."""
+    files = [RecordFile(record_path(judged.folder(folder, b), "normal")).records for b in judged.benchmarks]
+    return np.array([records[i].success for records in files for i in sorted(records)])
 
 
 def _weights_digest(trained: Trained) -> str:
@@ -212,4 +248,4 @@ def _outcome(folder: Path, judged: Judges) -> Outcome | None:
     found = read_json(path).get(CLAIM, {}) if path.is_file() else {}
     if found.get("plan") != judged.hash:
         return None
-    return np.array([record.success for record in _records(judged, folder)]), found
+    return _success(judged, folder), found

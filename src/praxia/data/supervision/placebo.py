@@ -7,6 +7,7 @@ from itertools import cycle, islice
 import numpy as np
 
 from praxia.data.sample import Sample
+from praxia.data.supervision.embodied_vqa import EmbodiedVQA
 from praxia.data.supervision.hand_motion import HandMotion
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.spatial_vqa import SpatialVQA
@@ -23,11 +24,11 @@ class Placebo:
     """The same samples, prompts and sections as `of`, and as many target tokens where a word is a token; every number is a word instead.
 
     The words are the names of the objects that the views show, in alphabetical order, over and over (where nothing is in sight or no objects are
-    known, the target's name or the instruction's own words): what there is, and nothing of where it is. Answers in words (`SpatialVQA`, a motion's
-    description) are replaced as a whole. Dense targets of `of` are left out.
+    known, the target's name or the instruction's own words): what there is, and nothing of where it is. Answers in plain text (`EmbodiedVQA`,
+    `SpatialVQA`, a motion's description) are replaced as a whole. Dense targets and phrases of `of` are left out.
     """
 
-    of: ObjectPoses | Waypoints | SpatialVQA | HandMotion
+    of: ObjectPoses | Waypoints | EmbodiedVQA | SpatialVQA | HandMotion
     name: str = "placebo"
 
     @property
@@ -52,9 +53,9 @@ class Placebo:
             return None
         words = cycle(names)
         if isinstance(example.target, str):
-            return replace(example, target=" ".join(islice(words, len(_PIECE.findall(example.target)))), dense={})
+            return replace(example, target=" ".join(islice(words, len(_PIECE.findall(example.target)))), dense={}, phrases=())
         said = [part if isinstance(part, str) else "".join(f" {next(words)}" for _ in part.values) for part in example.target]
-        return replace(example, target=("".join(said),), dense={})
+        return replace(example, target=("".join(said),), dense={}, phrases=())
 
     @staticmethod
     def _names(example: Example) -> list[str]:
