@@ -85,7 +85,8 @@ class Judges:
         groups, weights = np.array(self.groups), self.weights
         counts = {name: (int(success[groups == name].sum()), int((groups == name).sum())) for name in weights}
         counted = [name for name in weights if weights[name] > 0]
-        whole = stratified(*zip(*(counts[name] for name in counted), strict=True), [weights[name] for name in counted])
+        solved, episodes = ([counts[name][i] for name in counted] for i in (0, 1))
+        whole = stratified(solved, episodes, [weights[name] for name in counted])
         return {"success": asdict(whole), "per_task": {name: asdict(wilson(*count)) for name, count in counts.items()}}
 
     def _named(self, of: Benchmark, group: str) -> str:
