@@ -199,7 +199,7 @@ def test_the_page_about_poke_vla_runs_as_printed(capsys):
         exec(code, {})
     assert capsys.readouterr().out == "True True\n('queries', 'seg', 'target') ''\n"
     kinds = {kind.__name__: kind for kind in (CrossAttentionL1, LearnedTokens, GeometryProjector, Teacher)}
-    named = re.findall(r"`(\w+)\.(\w+)`", text)
+    named = re.findall(r"`([A-Z]\w+)\.(\w+)`", text)
     assert len(named) > 5 and [f"{kind}.{field}" for kind, field in named if field not in {f.name for f in fields(kinds[kind])}] == []
     recipe = tiny()
     assert all(f"| `{stage.name}`" in text for stage in recipe.stages) and f"`tiny` {recipe.model.tokens[-1].count}" in text
