@@ -11,7 +11,7 @@ from tests.report.contents import summary_of
 
 from praxia.report.conditions import conditions
 from praxia.report.intervals_plot import intervals_plot
-from praxia.report.overlays import ANSWERED, EXPECTED, lines_legend, lines_on, points_on
+from praxia.report.overlays import ANSWERED, EXPECTED, around, lines_legend, lines_on, points_on
 from praxia.report.tables import Table, success_table
 
 
@@ -73,3 +73,16 @@ def test_true_and_said_lines_are_on_their_pixels_and_legends_say_whose_they_are(
     assert paths[EXPECTED] == "M1.00 2.00L5.00 2.00M5.00 2.00L5.00 6.00" and paths[ANSWERED] == "M7.00 8.00L9.50 10.25"
     assert EXPECTED in lines_legend() and "where the model says it is" in lines_legend()
     assert "<path" not in lines_on(np.zeros((30, 40, 3), np.uint8), (), (), "nothing")
+
+
+def test_the_border_of_a_mask_encloses_its_pixels_and_no_other(rng=np.random.default_rng(0)):
+    mask = rng.random((6, 9)) < 0.4
+    height, width = 60, 45  # pixels of the picture that the mask covers: 10 x 5 of them for each of its own
+    lines = around(mask, (height, width))
+    upright = [(a, b) for a, b in lines if a[0] == b[0]]
+    assert upright and all(a[0] == b[0] or a[1] == b[1] for a, b in lines)
+    for row in range(height):
+        crossings = np.array(sorted(a[0] for a, b in upright if min(a[1], b[1]) < row < max(a[1], b[1])))
+        inside = [int((crossings < column).sum()) % 2 == 1 for column in range(width)]
+        assert inside == [bool(mask[row // 10, column // 5]) for column in range(width)], f"row {row}"
+    assert around(np.zeros((4, 4), bool), (8, 8)) == () and len(around(np.ones((4, 4), bool), (8, 8))) == 4, "straight borders are one line each"

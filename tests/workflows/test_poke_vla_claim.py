@@ -104,4 +104,4 @@ def test_it_runs_at_a_micro_size_and_pairs_what_began_alike(tmp_path, monkeypatc
     assert set(rows["none"]["per_task"]) == {*CATEGORIES, UNPERTURBED}
     assert found["plan"]["tasks"] == ["reach"] and found["plan"]["episodes"] == 8
     page = (tmp_path / "claim.md").read_text()
-    assert all(f"| {category.capitalize()}" in page for category in (*CATEGORIES, UNPERTURBED)) and "all three | 85.3 %" in page
+    assert all(f" {category} |" in page for category in (*CATEGORIES, UNPERTURBED)) and "all three | 85.3 %" in page
