@@ -75,8 +75,8 @@ def test_true_and_said_lines_are_on_their_pixels_and_legends_say_whose_they_are(
     assert "<path" not in lines_on(np.zeros((30, 40, 3), np.uint8), (), (), "nothing")
 
 
-def test_the_border_of_a_mask_encloses_its_pixels_and_no_other(rng=np.random.default_rng(0)):
-    mask = rng.random((6, 9)) < 0.4
+def test_the_border_of_a_mask_encloses_its_pixels_and_no_other():
+    mask = np.random.default_rng(0).random((6, 9)) < 0.4
     height, width = 60, 45  # pixels of the picture that the mask covers: 10 x 5 of them for each of its own
     lines = around(mask, (height, width))
     upright = [(a, b) for a, b in lines if a[0] == b[0]]
