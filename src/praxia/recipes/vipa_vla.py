@@ -21,7 +21,7 @@ from praxia.models.readouts import PatchPlaces, PatchWords, Positions, TokenAtte
 from praxia.models.spec import LearnedTokens, ModelSpec
 from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.objectives import FlowMatching, Grounding, GuidedAttention, NextToken, PositionRegression
-from praxia.recipes import tabletop_geometry
+from praxia.recipes import hand_geometry, tabletop_geometry
 from praxia.recipes.base_vlm import QUICKSTART_TASKS, base_vlm, from_stage
 from praxia.recipes.words import world_words
 from praxia.stages.recipe import Constant, InitFrom, Recipe, Source, Stage, Weighted
@@ -81,11 +81,6 @@ def tiny_model() -> ModelSpec:
     )  # fmt: skip
 
 
-def hand_scenes(split: str, episodes: int, seed: int, **made: Any) -> Demonstrations:
-    """Clips of the world `hands` at 64 px with depth and masks."""
-    return Demonstrations("hands", (), episodes, seed, {"split": split, "size": 64}, depth=True, masks=True, **made)
-
-
 def hand_clips(asks: str, split: str = "train") -> HandClips:
     """Annotated clips of the pretrain split at 64 px."""
     return HandClips(asks=asks, split=split, clips=60, side=64, seed=41)  # type: ignore[arg-type]
@@ -98,7 +93,7 @@ def base(minutes: float = 2.0) -> Stage:
     """
     stage = base_vlm(("backbone", "readouts"))
     scenes = stage.sources[0].data
-    stills = hand_scenes("base", 40, seed=42, steps=1)
+    stills = Demonstrations("hands", (), 40, 42, {"split": "base", "size": 64}, depth=True, masks=True, steps=1)
     return replace(
         stage,
         sources=(
@@ -116,7 +111,7 @@ def base(minutes: float = 2.0) -> Stage:
 def geometry(minutes: float = 1.0) -> Stage:
     """The 3-D encoder: depth and cameras of tabletop's pretrain split, and of hands at work, one view."""
     stage = replace(tabletop_geometry.stage(minutes), name="geometry")
-    clips = hand_scenes("pretrain", 20, seed=43, picture_every=5)
+    clips = hand_geometry.scenes(25, seed=43)  # without the task whose labels are held out
     return replace(stage, sources=(*stage.sources, Source(clips, SceneGeometry(("head",)), (ColourJitter(),), weight=0.5)))
 
 
