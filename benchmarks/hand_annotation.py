@@ -1,10 +1,13 @@
 """What the annotation engine says of clips of hands beside the exact truth of the world that they come from (VIPA-VLA §3.2).
 
-    python benchmarks/hand_annotation.py --net runs/tabletop_geometry/geometry [--clips 12] [--out docs/results/hand_annotation.json]
+    python benchmarks/hand_annotation.py --net runs/hand_geometry/geometry [--clips 12] [--zoom 1.4] [--out docs/results/hand_annotation.json]
 
 Three rows: recorded depth; the depth of a small geometry net, calibrated with the hands; the same without calibration. Every moment that a question
 could be asked about is scored, not only those that were drawn. Columns: mean and median distance error (|length - true length|), direction accuracy
 (share of the three axes whose word, or none, is right) and share of answers with all words right, on what all rows have in common.
+
+--zoom: the middle of every picture, as a lens of that much more focal length sees it. A net ties size to depth by the lens that it learnt with, so
+that its cloud then has another scale; with 1 the net is as metric as it has learnt to be, and the hands have nothing to correct.
 
 Truth of a relation: from the palm to the median of what the camera sees of the object (its mask, exact depth); "centre": to the middle of its box,
 which no picture shows. Truth of a task: the wrist's way to where the recorded contact begins.
@@ -24,12 +27,14 @@ from praxia.annotate.hands.clouds import DepthSource, GivenDepth, NetDepth, clou
 from praxia.annotate.hands.labels import directions
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.hand_clips import RecordedClips
-from praxia.data.hand_clips.clip import Clip
+from praxia.data.hand_clips.clip import Clip, ClipSet
 from praxia.data.hand_clips.recorded_clips import RecordedClipSet
 from praxia.data.hand_clips.tables import CLIPS, QUESTIONS
 from praxia.data.lerobot.reader import Want
 from praxia.files import write_json
 from praxia.geometry.hands import palm
+from praxia.geometry.image_transform import apply_to_view, crop
+from praxia.geometry.scene import View
 from praxia.geometry.se3 import apply, invert
 from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.policy.net_catalogue import net_spec
@@ -42,7 +47,7 @@ NEAR = 0.06  # m between a fingertip and the middle of an object that it touches
 Key = tuple[str, int, int, str, str]  # category, clip, step, hand, object
 
 
-def said(clips: RecordedClipSet, depth: DepthSource, rules: HandRules) -> tuple[dict[Key, np.ndarray], list[dict[str, Any]]]:
+def said(clips: ClipSet, depth: DepthSource, rules: HandRules) -> tuple[dict[Key, np.ndarray], list[dict[str, Any]]]:
     """Vectors [3] of all moments that the engine has something to say of, and its rows about clips."""
     vectors: dict[Key, np.ndarray] = {}
     rows = []
@@ -55,11 +60,37 @@ def said(clips: RecordedClipSet, depth: DepthSource, rules: HandRules) -> tuple[
     return vectors, rows
 
 
+class Zoomed:
+    """Clips seen through a longer lens: the middle of every picture (`ClipSet`)."""
+
+    def __init__(self, clips: RecordedClipSet, zoom: float):
+        self._clips, self._zoom = clips, zoom
+        self.name, self.licence, self.depth, self.masks = clips.name, clips.licence, clips.depth, clips.masks
+        self.size = self.view(0, 0).image.shape[:2]
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def clip(self, number: int) -> Clip:
+        """As it is."""
+        return self._clips.clip(number)
+
+    def view(self, number: int, step: int, depth: bool = False, masks: bool = False) -> View:
+        """The middle of the picture."""
+        view = self._clips.view(number, step, depth, masks)
+        side = round(view.image.shape[0] / self._zoom)
+        corner = (view.image.shape[0] - side) // 2
+        part = (slice(corner, corner + side),) * 2
+        cut = apply_to_view(view, crop(view.image.shape[:2], corner, corner, side, side))
+        pictures = {name: None if (p := getattr(view, name)) is None else p[part] for name in ("image", "depth", "mask")}
+        return replace(cut, affine=np.eye(2, 3), size=(side, side), **pictures)
+
+
 class Truth:
     """Exact vectors of the world's recording."""
 
-    def __init__(self, clips: RecordedClipSet):
-        self._clips = clips
+    def __init__(self, recorded: RecordedClipSet, clips: ClipSet):
+        self._recorded, self._clips = recorded, clips
         self._known: dict[int, Clip] = {i: clips.clip(i) for i in range(len(clips))}
         self._surface: dict[tuple[int, int, str], np.ndarray] = {}
 
@@ -70,8 +101,8 @@ class Truth:
         to_camera = invert(clip.T_base_cam[step])
         at = palm(apply(to_camera, clip.hands.joints[step, SIDES.index(hand)]))
         if centre:
-            row = self._clips.source.episodes[number].start + step
-            things = self._clips.source.sample_at(row, Want(horizon=0, roles=(), objects=True)).objects
+            row = self._recorded.source.episodes[number].start + step
+            things = self._recorded.source.sample_at(row, Want(horizon=0, roles=(), objects=True)).objects
             return apply(to_camera, next(o for o in things if o.name == name).T_base_object[:3, 3]) - at
         if (number, step, name) not in self._surface:
             view = self._clips.view(number, step, depth=True, masks=True)
@@ -120,11 +151,13 @@ def main() -> None:
     parser.add_argument("--scenes", default="pretrain", help="tabletop split of objects and table tops")
     parser.add_argument("--size", type=int, default=128, help="side of the pictures in pixels")
     parser.add_argument("--together", type=int, default=3, help="frames that the net is shown at once")
+    parser.add_argument("--zoom", type=float, default=1.0, help="how much longer the lens is")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     look = {"size": options.size, "split": options.scenes}
     made = Demonstrations("hands", TASKS, options.clips, 7, look, picture_every=3, depth=True, masks=True).made()
-    clips = RecordedClips(str(made.root)).open()
+    recorded = RecordedClips(str(made.root)).open()
+    clips: ClipSet = Zoomed(recorded, options.zoom) if options.zoom != 1 else recorded
     rules = HandRules(questions=ALL)
     net = NetDepth(pretrained(net_spec(options.net)), options.together)
     ways = {
@@ -134,7 +167,7 @@ def main() -> None:
     }
     found = {name: said(clips, depth, how) for name, (depth, how) in ways.items()}
     common = sorted(set.intersection(*(set(vectors) for vectors, _ in found.values())))
-    truth, table = Truth(clips), {}
+    truth, table = Truth(recorded, clips), {}
     for name, (vectors, rows) in found.items():
         of = lambda category: [k for k in common if k[0] == category]  # noqa: E731
         known = [row["scale"] for row in rows if row["scale"] is not None]

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
+from praxia.annotate.hands import HandRules, ScaleRules
 from praxia.cli import arguments
 from praxia.cli.main import main
 from praxia.data.card import read_card, write_card
+from praxia.data.hand_clips import HandMotions, HandQuestions
+from praxia.data.hand_clips.tables import CATEGORIES
 from praxia.data.readers import Llava
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews
@@ -256,3 +259,14 @@ def test_links_between_pages_lead_somewhere():
     for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert link.startswith("http") or (page.parent / link).exists(), f"{page}: {link}"
+
+
+def test_the_page_about_hands_runs_as_printed(capsys):
+    text = (ROOT / "docs/hands.md").read_text()
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+        exec(code, {})
+    assert capsys.readouterr().out == "left and down and forward, 0.44m\n1.6\nhands\n"
+    kinds = {kind.__name__: {f.name for f in fields(kind)} | {"open"} for kind in (HandRules, ScaleRules, HandQuestions, HandMotions)}
+    named = re.findall(r"`(HandRules|ScaleRules|HandQuestions|HandMotions)\.(\w+)", text)
+    assert len(named) > 10 and [pair for pair in named if pair[1] not in kinds[pair[0]]] == []
+    assert all(f"| `{category}` |" in text for category in CATEGORIES)
