@@ -20,6 +20,7 @@ def test_an_answer_is_the_way_between_both_things_in_the_camera_frame(tabletop_s
     for example in asked(tabletop_source, SceneRelations(), draws=2):
         objects = {o.name: o.T_base_object[:3, 3] for o in example.sample.objects}
         (view,) = example.sample.views
+        assert example.sample.state is None, "things of several robots' scenes share micro-batches"
         first, second = sorted((n for n in objects if re.search(rf"the {n}\b", example.prompt)), key=example.prompt.index)
         reading, way = read(example.target), apply(invert(view.camera.T_base_cam), np.stack([objects[first], objects[second]]))
         assert reading is not None and reading.metres == pytest.approx(np.linalg.norm(way[1] - way[0]), abs=0.0051)

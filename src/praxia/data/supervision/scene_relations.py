@@ -49,7 +49,7 @@ class SceneRelations:
         return Needs(objects=True, masks=True)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
-        """The posed view alone is shown. None if it shows fewer than two such things."""
+        """The posed view alone is shown, without the state: robots of one batch may have others. None if it shows fewer than two such things."""
         view = posed_view(sample, "")
         if view is None or view.camera is None or view.camera.T_base_cam is None:
             return None
@@ -62,7 +62,7 @@ class SceneRelations:
         far = rng.random() < self.far
         question = str(rng.choice(DISTANCE if far else POSITION)).format(other=other.truth.name, object=asked.truth.name)
         metres = f"{np.linalg.norm(way):.2f}m"
-        return Example(replace(sample, views=(view,)), question, metres if far else f"{directions(way, self.gamma)}, {metres}")
+        return Example(replace(sample, views=(view,), state=None), question, metres if far else f"{directions(way, self.gamma)}, {metres}")
 
 
 def directions(way: np.ndarray, gamma: float) -> str:
