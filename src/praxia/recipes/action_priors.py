@@ -71,8 +71,8 @@ def robots(episodes: int = 100) -> dict[str, Demonstrations]:
 
 
 def tiny_model() -> ModelSpec:
-    """2.5 M parameters at 64 px: a Qwen3-VL of 16 tokens a view, action encoder and decoder of 3 x 128."""
-    core = Qwen3Size(width=128, layers=3, heads=4, kv_heads=1, head_dim=32, mlp=256)
+    """1.8 M parameters at 64 px: a Qwen3-VL of 16 tokens a view, action encoder and decoder of 2 x 96."""
+    core = Qwen3Size(width=96, layers=2, heads=3, kv_heads=1, head_dim=32, mlp=192)
     return ModelSpec(
         backbone=Qwen3VL(
             image_size=64, patch_size=16, merge=1, stem="conv", attention="plain", vision_width=128, vision_layers=3, vision_heads=4,
@@ -87,7 +87,7 @@ def tiny_model() -> ModelSpec:
         order=("soft", "views", "prompt", "registers", "q", "target"),
         encoder=ActionEncoder(state_width=0, action_width=0, prompt_tokens=4, core=core, attention="plain"),
         conditioner=LatentQuery("q", width=core.width),
-        head=PriorDecoder(HORIZON, action_width=0, latent_width=core.width, core=core, draws=4, attention="plain"),
+        head=PriorDecoder(HORIZON, action_width=0, latent_width=core.width, core=core, draws=4, time_alpha=1.0, attention="plain"),
         readouts={
             "words": PatchWords(),
             "places": PatchPlaces(),
@@ -125,9 +125,9 @@ def tiny() -> Recipe:
                 parts=("encoder", "conditioner", "head"),
                 steps=10_000,
                 minutes=5.0,
-                batch=128,
-                optimiser=AdamW(lr=2e-3, warmup=200),
-                validate_every=500,
+                batch=32,
+                optimiser=AdamW(lr=4e-3, warmup=200),
+                validate_every=2000,
             ),
             Stage(
                 name="robot",

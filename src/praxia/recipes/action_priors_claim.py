@@ -144,7 +144,13 @@ def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
 
 def _model(recipe: Recipe, way: Way) -> Any:
     model = recipe.model
-    model = replace(model, encoder=replace(model.encoder, states=way.states))
+    core = replace(model.head.core, width=model.backbone.text_width, heads=4, mlp=256)  # so that the language model's blocks fit
+    model = replace(
+        model,
+        encoder=replace(model.encoder, core=core, states=way.states),
+        head=replace(model.head, core=core, latent_width=core.width),
+        conditioner=replace(model.conditioner, width=core.width),
+    )
     if way.blocks:
         model = replace(model, head=replace(model.head, output="random"))
     if way.history:
