@@ -33,7 +33,9 @@ class Looked:
 
 def geometry_metrics(training: Mixture, held_out: Mixture, net: GeometryNet, samples: int) -> dict[str, float]:
     """Scores (`evaluate.reconstruction`) on `samples` held-out samples of every source of scenes; {} without any."""
-    entries, learnt = scenes(held_out), scenes(training)
+    entries = scenes(held_out)
+    shown = [entry.supervision.roles for entry in entries]  # a source of other views beside says nothing of these
+    learnt = [entry for entry in scenes(training) if entry.supervision.roles in shown]
     if not entries or not learnt:
         return {}
     looked = joined([look(net, batch) for entry in entries for batch in batches(held_out, entry, samples)])
