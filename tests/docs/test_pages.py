@@ -47,6 +47,8 @@ from praxia.stages.recipe import LinearDecay, Recipe, Source, Stage, Teacher
 from praxia.tokens.motion_vocabulary import MotionVocabulary
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.workflows.train_recipe import ASKED_ABOUT, LOOKED_AT
+from praxia.worlds.libero.tasks import LIMITS as LIBERO_LIMITS
+from praxia.worlds.libero.tasks import SUITES as LIBERO_SUITES
 from praxia.worlds.perturbations import STRENGTHS
 
 ROOT = Path(__file__).parents[2]
@@ -179,6 +181,14 @@ def test_the_page_about_vipa_vla_runs_as_printed(capsys):
     table = {s.name: (s.steps, s.batch) for s in load_recipe("vipa_vla", "paper").stages}
     assert all(f"| `{name}` |" in text and f"{steps:,} steps of {batch}" in text for name, (steps, batch) in table.items())
     assert all(f"| `{stage.name}`" in text for stage in load_recipe("vipa_vla").stages)
+
+
+def test_the_page_about_libero_runs_as_printed(capsys):
+    text = (ROOT / "docs/libero.md").read_text()
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+        exec(code, {})
+    assert capsys.readouterr().out == "90 turn_on_the_stove\n300 ['dx', 'dy', 'dz', 'rx', 'ry', 'rz', 'gripper']\n"
+    assert all(f"`{suite}`" in text for suite in LIBERO_SUITES) and ", ".join(map(str, list(LIBERO_LIMITS.values())[:4])) in text
 
 
 def test_the_page_about_embodied_questions_runs_as_printed(capsys):

@@ -192,6 +192,7 @@ def test_a_dead_process_is_said_and_the_next_reset_starts_another(goal_world):
     goal_world._running()._child.kill()
     with pytest.raises(EvaluationError, match=r"died with exit code -9"):
         goal_world.step(np.zeros(7))
+    assert goal_world.reset(Episode(STOVE, 0)) == "turn on the stove"
 
 
 @real

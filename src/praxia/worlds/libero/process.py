@@ -19,6 +19,7 @@ class Process:
     """A running server. It ends when `close` is called, or when this process is gone."""
 
     def __init__(self) -> None:
+        self.ended = False
         ours, theirs = socket.socketpair()
         self._connection = ours
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
@@ -60,6 +61,7 @@ class Process:
 
     def close(self) -> None:
         """End the process."""
+        self.ended = True
         self._connection.close()  # it ends when it sees that
         try:
             self._child.wait(10)

@@ -174,7 +174,7 @@ class Libero:
         self._now = None
 
     def _running(self) -> Process:
-        if self._process is None:
+        if self._process is None or self._process.ended:  # one that died was said to have died; an episode may begin in another
             self._process = Process()
         return self._process
 
