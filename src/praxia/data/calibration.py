@@ -17,6 +17,7 @@ from praxia.geometry.se3 import apply, invert
 
 INSIDE, ON_ROBOT, MOVES_WITH = 0.6, 0.7, 0.7  # least share of steps, of pictures, of places in the picture
 RIGID = (0.02, np.deg2rad(5))  # most that a wrist camera may move on its tool: metres, radians
+_HELD = 0.01  # m around a thing's box
 _NEAREST = 0.05  # m before the camera
 _NEAR = 15 / 640  # of the picture's longer side: how near the robot's pixels, and how far around, is looked
 _EPISODES, _STEPS = 8, 16  # that are looked at
@@ -29,8 +30,8 @@ class CalibrationQuality:
     """What the pictures of one camera say of its poses; NaN = nothing could be said.
 
     inside: share of steps with the tool before the camera and in the picture. on_robot: share of pictures whose pixels near the projected tool
-    belong to a mask that is no listed object. moves_with: share of the places in the picture that change less than the one around the moving tool
-    (half of them would by chance), mean over pairs of pictures.
+    belong to a mask that is no listed object, or one in the hand. moves_with: share of the places in the picture that change less than the one
+    around the moving tool (half of them would by chance), mean over pairs of pictures.
     """
 
     inside: float
@@ -61,8 +62,8 @@ def fixed_camera_quality(source: LeRobotSource, role: str, arm: str) -> Calibrat
         pixels = [_tool_pixel(sample, arm) for sample in samples]
         inside += [pixel is not None for pixel in pixels]
         shown = [(sample, pixel) for sample, pixel in zip(samples, pixels, strict=True) if pixel is not None]
-        things = [o.instance for sample in samples for o in sample.objects]
-        on_robot += [on for sample, pixel in shown if (on := _on_robot(sample.views[0], pixel, things)) is not None]
+        things = {o.instance for sample in samples for o in sample.objects}
+        on_robot += [on for sample, pixel in shown if (on := _on_robot(sample.views[0], pixel, things - _held(sample, arm))) is not None]
         ranks += [rank for now, later in pairwise(shown) if (rank := _change_rank(*now, *later)) is not None]
     return CalibrationQuality(_mean(inside), _mean(on_robot), _mean(ranks) if len(ranks) >= _LEAST_PAIRS else float("nan"))
 
@@ -102,11 +103,17 @@ def _tool_pixel(sample: Sample, arm: str) -> np.ndarray | None:
     return pixel if seen else None
 
 
-def _on_robot(view: View, pixel: np.ndarray, things: Sequence[int]) -> bool | None:
-    """Whether pixels near the tool belong to a mask that is no listed object's; None if no pixel of the picture does."""
+def _held(sample: Sample, arm: str) -> set[int]:
+    """Instances of things in whose box the tool is: between its fingers they hide it."""
+    tool = sample.tool_path[arm][0, :3, 3]
+    return {o.instance for o in sample.objects if (np.abs(apply(invert(o.T_base_object), tool)) < o.size / 2 + _HELD).all()}
+
+
+def _on_robot(view: View, pixel: np.ndarray, things: set[int]) -> bool | None:
+    """Whether pixels near the tool belong to a mask that is none of `things`; None if no pixel of the picture does."""
     if view.mask is None:
         return None
-    robot = (view.mask > 0) & ~np.isin(view.mask, things)
+    robot = (view.mask > 0) & ~np.isin(view.mask, list(things))
     return bool(_window(robot, pixel).any()) if robot.any() else None
 
 

@@ -9,7 +9,6 @@ from praxia.errors import ConfigError
 from praxia.worlds.libero.experts import motion, skills
 from praxia.worlds.libero.scene import Now, Scene
 
-_FLAT = 0.025  # m: things that are lower are dragged, not lifted
 _ORDER = {"open": 0, "turnon": 1, "on": 2, "in": 2, "turnoff": 3, "close": 4}
 
 
@@ -31,9 +30,6 @@ class Expert:
     def _make(self, now: Now, predicate: tuple[str, ...]) -> np.ndarray:
         if predicate[0] in ("on", "in") and len(predicate) == 3:
             thing, place = predicate[1:]
-            height = np.ptp(now.points[thing][:, 2])
-            if height < _FLAT and place in now.scene.regions and not now.scene.regions[place].parent:
-                return skills.drag(now, thing, now.region(place)[:2, 3])
             return skills.carry(self._hand, now, thing, _spot(now, place))
         if predicate[0] in ("turnon", "turnoff"):
             joint = next(n for n, j in now.scene.joints.items() if now.scene.parts[j.part].thing == predicate[1])

@@ -1,4 +1,4 @@
-"""Carry, turn, drag: what a Panda must do to make one predicate of a goal hold. Each is a function of the present scene and a planned grasp."""
+"""Carry and turn: what a Panda must do to make one predicate of a goal hold. Each is a function of the present scene and a planned grasp."""
 
 from dataclasses import dataclass
 
@@ -110,19 +110,3 @@ def turn(hand: Hand, now: Now, joint: str, way: float) -> np.ndarray:
     R = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ motion.downward(now.tool[:3, 0])
     place, _ = hand.grasp(now, part.thing, (found.part,), middle=True)
     return motion.towards(now.tool, place, R, motion.CLOSED)
-
-
-def drag(now: Now, name: str, xy: np.ndarray) -> np.ndarray:
-    """Push a plate from inside against its rim, with closed fingers, until its origin is at `xy` [2]."""
-    T, tool = now.thing(name), now.tool[:3, 3]
-    points = now.points[name]
-    gap = xy - T[:2, 3]
-    way = gap / max(float(np.linalg.norm(gap)), 1e-9)
-    radius = float(((points[:, :2] - T[:2, 3]) @ way).max())
-    low = float(points[:, 2].min()) + 0.017
-    inside = np.linalg.norm(tool[:2] - T[:2, 3]) < radius and tool[2] < low + 0.015
-    R = motion.downward(now.tool[:3, 0])
-    target = np.array([*(T[:2, 3] if not inside else xy + way * (radius - 0.01)), low])
-    if inside:
-        return motion.towards(now.tool, target, R, motion.CLOSED)
-    return motion.from_above(now.tool, target, R, motion.CLOSED, travel(now, target, ()), reach=0.04)
