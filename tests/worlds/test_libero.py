@@ -187,6 +187,7 @@ def test_mirrored_pictures_have_no_calibration(goal_world):
 
 @real
 def test_a_dead_process_is_said_and_the_next_reset_starts_another(goal_world):
+    goal_world.reset(Episode(STOVE, 0))
     with pytest.raises(ConfigError, match="expected 7 finite numbers"):
         goal_world.step(np.full(7, np.nan))
     goal_world._running()._child.kill()
