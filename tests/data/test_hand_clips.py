@@ -38,6 +38,10 @@ def test_splits_share_no_clip_and_one_task_is_whole(annotated_hands, hand_clips)
     assert {i for i in range(len(clips)) if clips.clip(i).task == "pour"} <= held and held - {
         i for i in range(len(clips)) if clips.clip(i).task == "pour"
     }
+    for index in range(len(seen["held_out"])):
+        origin = seen["held_out"].sample(index, Needs(pictures=False)).provenance
+        assert origin.unseen_task == (clips.clip(origin.episode).task == "pour")
+    assert not seen["train"].sample(0, Needs(pictures=False)).provenance.unseen_task
     motions = {split: set(HandMotions(str(annotated_hands), split).open().episodes.tolist()) for split in ("train", "held_out")}
     assert motions["train"] <= train and motions["held_out"] <= held
 
@@ -64,7 +68,9 @@ def test_wrist_paths_are_those_of_the_recording(annotated_hands, hand_clips):
 
 def test_a_common_camera_moves_pixels_and_not_metres(annotated_hands):
     plain = HandMotions(str(annotated_hands)).open().sample(0, Needs())
-    warped = HandMotions(str(annotated_hands), camera=CommonCamera(64)).open().sample(0, Needs())
+    source = HandMotions(str(annotated_hands), camera=CommonCamera(64)).open()
+    assert (source.cameras[0].height, source.cameras[0].width) == (64, 64), "what is said of the pictures is what is shown"
+    warped = source.sample(0, Needs())
     view, seen = plain.views[0], warped.views[0]
     assert seen.size == (64, 64) and np.array_equal(seen.camera.T_base_cam, view.camera.T_base_cam)
     assert np.allclose(np.diag(seen.camera.K)[:2], 32 / np.tan(np.radians((52.5, 36.25))))

@@ -9,10 +9,12 @@ from tests.data.hand_samples import RATE, asked, line, moving
 from praxia.data.sample import WristPaths
 from praxia.data.sample_transforms import ColourJitter, RandomShift
 from praxia.data.supervision import ActionChunk, HandMotion, ObjectPoses, Placebo, SpatialVQA
-from praxia.errors import ConfigError
+from praxia.data.supervision.placebo import THINGS
+from praxia.errors import ConfigError, DataError
 from praxia.geometry.paths import resampled
 from praxia.stages.recipe import Source
-from praxia.tokens.motion_vocabulary import MOTION, MotionVocabulary
+from praxia.tokens.local_tokenizer import local_tokenizer
+from praxia.tokens.motion_vocabulary import MotionVocabulary
 from praxia.tokens.quantity import Quantity
 
 RNG = np.random.default_rng(0)
@@ -123,17 +125,66 @@ def test_transforms_that_move_pictures_are_refused_where_metres_are_asked(superv
 def test_impossible_supervisions_are_refused(bad):
     with pytest.raises(ConfigError, match=f"{next(iter(bad))}.*expected"):
         HandMotion(**bad)
-    with pytest.raises(ConfigError, match="frames.*expected"):
-        SpatialVQA(frames=0)
+    for frames in (0, 1):
+        with pytest.raises(ConfigError, match="frames.*expected at least 2"):
+            SpatialVQA(frames=frames)
 
 
-def test_the_placebo_shows_and_asks_the_same_and_says_as_much_of_nothing_spatial():
-    sample = moving()
-    true, placebo = HandMotion()(sample, np.random.default_rng(0)), Placebo(HandMotion())(sample, np.random.default_rng(0))
-    assert placebo.prompt == true.prompt and placebo.sample.views == true.sample.views
-    (text,) = placebo.target
-    assert text.split()[:4] == ["move", "the", "red", "mug"] and len(text.split()) == 4 * 45
-    question = replace(asked("which way?", "left and down, 0.44m", "x"), instruction="pour it")
-    said_nothing = Placebo(SpatialVQA())(question, RNG)
-    assert said_nothing.prompt == "which way?" and said_nothing.target.split() == ("pour it " * 5).split()[:9]
-    assert MOTION not in str(placebo.target) and Placebo(HandMotion()).needs == HandMotion().needs
+def test_a_family_that_nobody_asks_for_is_refused():
+    with pytest.raises(DataError, match="WristPaths.family 'contextuel'; did you mean 'contextual'"):
+        WristPaths({}, {"right": line(15)}, RATE, "contextuel")
+
+
+@pytest.mark.parametrize("family", ["instructional", "contextual", "translation"])
+def test_a_hand_with_a_gap_in_its_path_is_not_there(family):
+    whole = moving(family, future=15)
+
+    def gapped(sides, when="future"):
+        paths = {side: path.copy() for side, path in getattr(whole.wrists, when).items()}
+        for side in sides:
+            paths[side][3, 1] = np.nan
+        return said(replace(whole, wrists=replace(whole.wrists, **{when: paths})))
+
+    for when in ("future", "past"):
+        example = gapped(("left",), when)
+        motion = example.prompt if family == "translation" else example.target
+        left, right = blocks(motion)
+        assert np.isnan(left).all() and not np.isnan(right).any()
+        if family != "contextual":
+            assert "right hand" in str(example.prompt)
+        assert gapped(("left", "right"), when) is None
+
+
+@pytest.mark.parametrize(
+    ("of", "sample"),
+    [
+        (HandMotion(), moving()),
+        (HandMotion(), moving("contextual")),
+        (HandMotion(), moving(sides=("right",))),
+        (HandMotion(), moving("translation")),
+        (HandMotion(), moving("translation", answer="moving the mug to the right")),
+        (SpatialVQA(), asked("which way?", "left and down, 0.44m", "hand_movement")),
+    ],
+    ids=["instruction", "continuation", "one hand", "instruction as description", "description", "metres"],
+)
+def test_the_placebo_shows_and_asks_the_same_and_says_as_many_tokens_of_what_is_not_so(of, sample):
+    true, placebo = (x(sample, np.random.default_rng(0)) for x in (of, Placebo(of)))
+    assert placebo.prompt == true.prompt and placebo.sample.views == true.sample.views and Placebo(of).needs == of.needs
+    vocabulary = MotionVocabulary(bins=64)
+    tokenizer = local_tokenizer((*THINGS, "left", "and", "down", "m", "move", "moving", "the", "red", "to", "right"), ("<eos>", *vocabulary.tokens))
+
+    def written(target) -> str:
+        return target if isinstance(target, str) else vocabulary.text(target)
+
+    said, truth = written(placebo.target), written(true.target)
+    assert said != truth and set(said.split()) <= set(THINGS)
+    assert len(tokenizer.encode(said)) == len(tokenizer.encode(truth))
+    other = replace(sample, instruction="lift the big cup", answer=sample.answer.replace("left", "right").replace("mug", "cup"))
+    assert Placebo(of)(other, np.random.default_rng(0)).target == placebo.target, "the true answer has no say in these words"
+
+
+def test_the_placebo_of_a_description_is_never_the_instruction_and_starts_anywhere():
+    said = {Placebo(HandMotion())(moving("translation"), np.random.default_rng(seed)).target for seed in range(40)}
+    assert len(said) == len(THINGS) and not any("move" in text or "red" in text for text in said)
+    question = replace(asked("which way?", "left and down, 0.44m", "x"), target="red mug")
+    assert Placebo(SpatialVQA())(question, RNG).target == "red mug red mug red mug red mug red mug", "the thing that was asked about"

@@ -49,6 +49,14 @@ def test_the_order_is_x_y_z_and_a_missing_hand_is_three_noops_a_waypoint():
     assert said.shape == (2, 2, 3) and np.isnan(said[1]).all() and not np.isnan(said[0]).any()
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_waypoint_without_one_of_its_numbers_is_no_hand(axis):
+    points = inside(3)
+    points[1, axis] = np.nan
+    said = SMALL.numbers(SMALL.text((quantity(MOTION, points),)))[MOTION][0]
+    assert np.isnan(said).all(-1).tolist() == [False, True, False] and SMALL.outside(points) == 0
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -1,11 +1,14 @@
 """Sample: one moment of one recording, every part optional and explicit (frozen; transforms return a new one)."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
+from praxia.errors import DataError, unknown
 from praxia.geometry.scene import ObjectTruth, View
+
+Family = Literal["instructional", "contextual", "translation"]
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,22 @@ class WristPaths:
     past: dict[str, np.ndarray]
     future: dict[str, np.ndarray]
     rate_hz: float
-    family: Literal["instructional", "contextual", "translation"] = "instructional"
+    family: Family = "instructional"
+
+    def __post_init__(self) -> None:
+        if self.family not in get_args(Family):
+            raise DataError(unknown("WristPaths.family", self.family, get_args(Family)))
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a sample comes from."""
+    """Where a sample comes from. unseen_task: no sample of its task is in the training split."""
 
     dataset: str
     episode: int
     frame: int
     licence: str = "unknown"
+    unseen_task: bool = False
 
 
 @dataclass(frozen=True)

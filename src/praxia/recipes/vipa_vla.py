@@ -4,10 +4,11 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from praxia.annotate.hands.made_clips import HandClips
+from praxia.annotate.hands.made_clips import TASKS, HandClips
 from praxia.annotate.hands.phrases import WAYS
+from praxia.annotate.hands.settings import HandRules
 from praxia.data.demonstrations import Demonstrations
-from praxia.data.hand_clips import HandMotions, HandQuestions
+from praxia.data.hand_clips import CommonCamera, HandMotions, HandQuestions
 from praxia.data.number_transforms import Normalise, Numbers
 from praxia.data.sample_transforms import ColourJitter, RandomCrop, RandomShift
 from praxia.data.supervision import ActionChunk, HandMotion, SceneGeometry, SceneGrounding, SceneQuestions, SceneRelations, SpatialVQA
@@ -36,6 +37,8 @@ SEES, ACTS = ("backbone", "adapters"), ("backbone", "adapters", "tokens", "head"
 HANDS = (("left", "left hand", 1), ("right", "right hand", 2))  # tools of the world `hands`: arm, name, id in its masks
 ENCODER = TabletopGeometry(width=96, layers=2, heads=3)  # looks at every picture of every step
 RATE, SECONDS = 5.0, 2  # of motions in `tiny`
+SEEN = hand_geometry.TASKS  # of hands; what stages of `tiny` look at
+UNSEEN = tuple(task for task in TASKS if task not in SEEN)  # whose clips are all held out: its scores are those of an unseen task
 
 
 def from_geometry(stage: str = "geometry") -> InitFrom:
@@ -82,8 +85,8 @@ def tiny_model() -> ModelSpec:
 
 
 def hand_clips(asks: str, split: str = "train") -> HandClips:
-    """Annotated clips of the pretrain split at 64 px."""
-    return HandClips(asks=asks, split=split, clips=60, side=64, seed=41)  # type: ignore[arg-type]
+    """Annotated clips of the pretrain split at 64 px; those of `UNSEEN` are all held out."""
+    return HandClips(asks=asks, split=split, clips=60, side=64, seed=41, rules=HandRules(held_tasks=UNSEEN))  # type: ignore[arg-type]
 
 
 def base(minutes: float = 2.0) -> Stage:
@@ -93,7 +96,7 @@ def base(minutes: float = 2.0) -> Stage:
     """
     stage = base_vlm(("backbone", "readouts"))
     scenes = stage.sources[0].data
-    stills = Demonstrations("hands", (), 40, 42, {"split": "base", "size": 64}, depth=True, masks=True, steps=1)
+    stills = Demonstrations("hands", SEEN, 40, 42, {"split": "base", "size": 64}, depth=True, masks=True, steps=1)
     return replace(
         stage,
         sources=(
@@ -185,7 +188,7 @@ def paper() -> Recipe:
 
     Hand3D is looked for under data/hand3d (`praxia annotate hands`); actions are learnt from --data. CUT3R's weights are for research only.
     """
-    hands: dict[str, Any] = {"root": "data/hand3d", "size": 448}
+    hands: dict[str, Any] = {"root": "data/hand3d", "size": 896, "camera": CommonCamera(448)}  # default 27; of 16:9 at 896 px, 504 rows are squashed
     pretraining: dict[str, Any] = {"lr": 1e-5, "weight_decay": 0.01, "betas": (0.9, 0.999)}
     return Recipe(
         name="vipa_vla",

@@ -1,7 +1,7 @@
 """The motion vocabulary (VIPA-VLA, arXiv 2512.13080 §3.2.2): wrist waypoints as tokens, uniform bins over a cube of 1 m in front of the camera.
 
 Camera frame: x right, y down, z forward, metres. A waypoint is three tokens, x, y, z. One second of one hand is a block between <mot> and </mot>;
-a waypoint of a hand that is not there is three times <mot_noop> (layout: open points 23 to 25).
+a waypoint of a hand that is not there (any of x, y, z is NaN) is three times <mot_noop> (layout: open points 23 to 25).
 """
 
 import re
@@ -78,7 +78,7 @@ class MotionVocabulary:
         if quantity.kind != MOTION:
             raise ConfigError(unknown("quantity of the motion vocabulary", quantity.kind, (MOTION,)))
         points = np.array(quantity.values).reshape(-1, 3)
-        gone = np.isnan(points[:, 0])
+        gone = np.asarray(np.isnan(points).any(-1))
         bins = self.encode(np.where(gone[:, None], 0.0, points))
         names = [axis_names(axis, self.bins) for axis in AXES]
         said = [NOOP * 3 if off else "".join(name[i] for name, i in zip(names, row, strict=True)) for off, row in zip(gone, bins, strict=True)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from praxia.data.hand_clips.clip import ClipSet
 from praxia.data.hand_clips.common_camera import CommonCamera
-from praxia.data.hand_clips.tables import MOTIONS, QUESTIONS, HandSplit, check_split, read_annotated
+from praxia.data.hand_clips.tables import MOTIONS, QUESTIONS, Annotated, HandSplit, check_split, read_annotated
 from praxia.data.sample import Provenance, Sample, WristPaths
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import DataError
@@ -39,7 +39,7 @@ class HandQuestions:
         check_split(self.split)
         found = read_annotated(self.root)
         rows = [r for r in found.rows(QUESTIONS, self.split) if not self.categories or r["category"] in self.categories]
-        return QuestionSource(found.clips, rows, self.split, self.camera, self.size)
+        return QuestionSource(found, rows, self.split, self.camera, self.size)
 
 
 @register("data/hand_motions")
@@ -58,7 +58,7 @@ class HandMotions:
         check_split(self.split)
         found = read_annotated(self.root)
         rows = [r for r in found.rows(MOTIONS, self.split) if not self.families or r["family"] in self.families]
-        return MotionSource(found.clips, rows, self.split, self.camera, self.size)
+        return MotionSource(found, rows, self.split, self.camera, self.size)
 
 
 class _Source:
@@ -68,13 +68,16 @@ class _Source:
     action_spec = ActionSpec((), rate_hz=1.0)
     state_spec = StateSpec(())
 
-    def __init__(self, clips: Any, rows: list[dict[str, Any]], split: str, camera: CommonCamera | None, size: int):
+    def __init__(self, found: Annotated, rows: list[dict[str, Any]], split: str, camera: CommonCamera | None, size: int):
+        clips = found.clips
         if not rows:
             raise DataError(f"{clips.root}: nothing was annotated of the split {split!r}; see clips.parquet for what was rejected and why")
         self._clips: ClipSet = (replace(clips, size=size) if size else clips).open()
         self._rows, self._camera = rows, camera
         self.name, self.licence = f"{self._clips.name}_{self.kind}", self._clips.licence
-        self.cameras = (CameraSpec(ROLE, *self._clips.size, calibrated=True),)
+        self.label_licences: dict[str, str] = dict(found.facts["licences"])  # of what looked at the clips to label them: a geometry net, a detector
+        height, width = self._clips.size if camera is None else (camera.side, camera.side)
+        self.cameras = (CameraSpec(ROLE, height, width, calibrated=True),)
         self.given = frozenset({f"cameras/{ROLE}"})
         self.episodes = np.array([row["clip"] for row in rows])
 
@@ -102,7 +105,7 @@ class _Source:
         return self._rate[clip]
 
     def _origin(self, row: dict[str, Any], step: int) -> Provenance:
-        return Provenance(self.name, row["clip"], step, self.licence)
+        return Provenance(self.name, row["clip"], step, self.licence, row["unseen_task"])
 
 
 class QuestionSource(_Source):

@@ -93,13 +93,15 @@ class HandMotion:
                 return Example(shown, (*told, *self._parts(motion.past, motion.steps), behind), self._parts(motion.future, motion.steps))
             case "translation":
                 before, behind = (part.format(**words) for part in TRANSLATION)
-                answer, asked = sample.answer or sample.instruction, f" {sample.question}" if sample.question else behind
+                answer, asked = description(sample), f" {sample.question}" if sample.question else behind
                 return Example(shown, (before, *self._parts(motion.future, motion.steps), asked), answer) if answer else None
 
     def motion(self, sample: Sample) -> Motion | None:
-        """What the sample's hands do; None as in `__call__`."""
-        wrists = sample.wrists
-        if wrists is None or not wrists.future:
+        """What the sample's hands do; None as in `__call__`. A hand with a gap (NaN) in its path is not there."""
+        if sample.wrists is None:
+            return None
+        wrists = _whole(sample.wrists)
+        if not wrists.future:
             return None
         future, past = dict(self._future(wrists)), dict(self._past(wrists))
         lengths = {len(path) for path in future.values()}
@@ -135,6 +137,18 @@ class HandMotion:
         gone = np.full((count * steps, 3), np.nan)
         cut = [paths[side][-count * steps :] if side in paths else gone for side in SIDES]
         return tuple(quantity(MOTION, path[k * steps : (k + 1) * steps]) for k in range(count) for path in cut)
+
+
+def description(sample: Sample) -> str:
+    """What a motion is said to be, "" if nobody said."""
+    return sample.answer or sample.instruction
+
+
+def _whole(wrists: WristPaths) -> WristPaths:
+    """Without the hands that have a gap."""
+    gone = {side for paths in (wrists.past, wrists.future) for side, path in paths.items() if np.isnan(path).any()}
+    past, future = ({side: path for side, path in paths.items() if side not in gone} for paths in (wrists.past, wrists.future))
+    return replace(wrists, past=past, future=future)
 
 
 def hands(motion: Motion) -> str:

@@ -14,8 +14,12 @@ from praxia.data.supervision.spatial_vqa import SpatialVQA
 from praxia.data.supervision.supervision import Example, Needs
 from praxia.data.supervision.waypoints import Waypoints
 from praxia.registry import register
+from praxia.tokens.motion_vocabulary import MOTION
+from praxia.tokens.quantity import Quantity
 
-_PIECE = re.compile(r"[A-Za-z]+|\d|[^\w\s]")  # what a tokenizer at least makes a token each
+THINGS = ("mug", "bowl", "box", "can", "bottle", "cube", "ball", "tray")  # said where no names are known
+_MARKS = {MOTION: 2}  # tokens around the numbers of a quantity: <mot> and </mot>
+_PIECE = re.compile(r"[A-Za-z]+|\d|[^\w\s]| (?=\d)")  # what a tokenizer makes a token each: words, digits, marks, the space before a digit
 
 
 @register("supervision/placebo")
@@ -24,8 +28,9 @@ class Placebo:
     """The same samples, prompts and sections as `of`, and as many target tokens where a word is a token; every number is a word instead.
 
     The words are the names of the objects that the views show, in alphabetical order, over and over (where nothing is in sight or no objects are
-    known, the target's name or the instruction's own words): what there is, and nothing of where it is. Answers in plain text (`EmbodiedVQA`,
-    `SpatialVQA`, a motion's description) are replaced as a whole. Dense targets and phrases of `of` are left out.
+    known, the target's name, or else `THINGS` from a random one on): what there is, and nothing of where it is. An instruction's words are never
+    said: they are the true answer where a motion is described. Answers in plain text (`EmbodiedVQA`, `SpatialVQA`, a motion's description) are
+    replaced as a whole. Dense targets and phrases of `of` are left out.
     """
 
     of: ObjectPoses | Waypoints | EmbodiedVQA | SpatialVQA | HandMotion
@@ -44,21 +49,23 @@ class Placebo:
         return replace(self.of.needs, objects=True, masks=True)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
-        """None where `of` has nothing to say, or nothing is known of what there is."""
+        """None where `of` has nothing to say."""
         example = self.of(sample, rng)
         if example is None or example.target is None:
             return None
-        names = self._names(example)
-        if not names:
-            return None
-        words = cycle(names)
+        words = cycle(self._names(example) or np.roll(THINGS, -int(rng.integers(len(THINGS)))).tolist())
         if isinstance(example.target, str):
             return replace(example, target=" ".join(islice(words, len(_PIECE.findall(example.target)))), dense={}, phrases=())
-        said = [part if isinstance(part, str) else "".join(f" {next(words)}" for _ in part.values) for part in example.target]
+        said = [part if isinstance(part, str) else "".join(f" {word}" for word in islice(words, _length(part))) for part in example.target]
         return replace(example, target=("".join(said),), dense={}, phrases=())
 
     @staticmethod
     def _names(example: Example) -> list[str]:
         sample, shown = example.sample, ObjectPoses(negatives=0.0)
         names = {v.truth.name for view in sample.views for v in shown.visible(sample.objects, view)} if sample.objects else set()
-        return [word for name in sorted(names) for word in name.split()] or (sample.target or sample.instruction or sample.question).split()
+        return [word for name in sorted(names) for word in name.split()] or sample.target.split()
+
+
+def _length(quantity: Quantity) -> int:
+    """Tokens that a vocabulary writes it as."""
+    return len(quantity.values) + _MARKS.get(quantity.kind, 0)

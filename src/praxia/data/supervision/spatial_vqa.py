@@ -14,7 +14,8 @@ from praxia.registry import register
 @register("supervision/spatial_vqa")
 @dataclass(frozen=True)
 class SpatialVQA:
-    """Question and answer as they are, about at most `frames` pictures, the last ones (published: 1 to 4 at one a second).
+    """Question and answer as they are, about at most `frames` pictures, the last ones (published: 1 to 4 at one a second; at least the
+    2 that questions about movement compare).
 
     Answers are words and numbers, `left and down, 0.44m`: what is said is in the last picture's camera frame, so no transform may move a picture
     (`as_taken`).
@@ -25,8 +26,8 @@ class SpatialVQA:
     as_taken: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.frames < 1:
-            raise ConfigError(f"SpatialVQA.frames is {self.frames}; expected at least 1")
+        if self.frames < 2:
+            raise ConfigError(f"SpatialVQA.frames is {self.frames}; expected at least 2: questions about movement compare two pictures")
 
     @property
     def needs(self) -> Needs:
