@@ -114,6 +114,7 @@ def assemble(recipe: Recipe) -> Assembly:
         values, weights = _quantities(recipe, sources)
         model = replace(model, vocabulary=model.vocabulary.fitted(values, weights) if values else None)  # no stage says numbers: it is left out
     _check_state_in_prompt(model, robots)
+    _check_cubes(recipe)
     tokenizer, special_ids, size = _tokenizer(recipe, model)
     if model.backbone is not None and model.backbone.vocabulary == 0:
         model = replace(model, backbone=replace(model.backbone, vocabulary=size))
@@ -129,6 +130,19 @@ def _check_state_in_prompt(model: ModelSpec, robots: Sequence[Robot]) -> None:
             f"the head's form 'pi05' writes the state into the prompt in 256 bins of [-1, 1], but Recipe.numbers.state normalises by {modes}; "
             "set it to (Normalise('quantile'),)"
         )
+
+
+def _check_cubes(recipe: Recipe) -> None:
+    """What a supervision leaves out for being outside must be what the vocabulary cannot say."""
+    said = getattr(recipe.model.vocabulary, "cube", None)
+    for source in (source for stage in recipe.stages for source in (*stage.sources, *stage.held_out)):
+        asks = getattr(source.supervision, "of", source.supervision)
+        asked = getattr(asks, "cube", said)
+        if said is not None and asked != said:
+            raise ConfigError(
+                f"{type(asks).__name__}.cube is {asked}, but MotionVocabulary.cube of the model is {said}: paths would be left out "
+                "by another cube than the tokens cover; give both the same"
+            )
 
 
 def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ...]:

@@ -1,30 +1,36 @@
 """Held-out questions about hands put to a model, and motions asked of it: what it says beside the truth and beside predictors that do not look."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture
 from praxia.data.sample import Sample
 from praxia.data.source import spread
-from praxia.data.supervision.hand_motion import SIDES, HandMotion, Motion
+from praxia.data.supervision.hand_motion import SIDES, HandMotion, Motion, description
 from praxia.data.supervision.spatial_vqa import SpatialVQA
-from praxia.data.supervision.supervision import Example
+from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import DataError
-from praxia.evaluate.hand3d import Told, hand3d_scores, majority, read
+from praxia.evaluate.hand3d import ALL, Told, hand3d_scores, majority, read
 from praxia.evaluate.hand_motion import SaidMotion, constant_velocity, mean_path, motion_scores
 from praxia.models.generate import Grammar
+from praxia.models.vision.geometry_fusion import FusionLayer
 from praxia.models.vla import VLA
 from praxia.tokens.motion_grammar import MotionGrammar
 from praxia.tokens.motion_vocabulary import MOTION, MotionVocabulary
+
+T = TypeVar("T")
 
 _AT_ONCE = 32
 _LIMIT = 48  # tokens of an answer in words
 _GREY = 127
 LEARNT_FROM = 1000  # training samples that the predictors which do not look are fitted on
+CLIPS, TASK = "unseen_clips", "unseen_task"  # what is held out: clips of tasks that are trained on, or a task whole
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,8 @@ class Speaker:
 
 def hand_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: Any, samples: int) -> dict[str, float]:
     """Scores of a stage that was taught metric questions (`spatial_vqa/CATEGORY/SCORE`) or motions (`hand_motion/FAMILY/SCORE`), each also with a
-    control's name behind it; {} of another stage. samples: held-out samples of each source that are put to the model."""
+    control's name behind it; {} of another stage. Beside the categories or families stand all together, and apart what is asked of unseen clips and
+    of an unseen task. samples: held-out samples of each source that are put to the model."""
     found: dict[str, float] = {}
     for kind, scores in ((SpatialVQA, _vqa_scores), (HandMotion, _motion_scores)):
         taught, asked = ([e for e in mixture.entries if isinstance(e.supervision, kind)] for mixture in (training, held_out))
@@ -72,23 +79,46 @@ def hand_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: An
 
 def ask(entry: Entry, samples: int) -> list[tuple[Sample, Example]]:
     """Up to `samples` evenly spread samples of a source with what its supervision makes of them."""
-    return [(sample, example) for sample, rng in _readable(entry, samples) if (example := entry.supervision(sample, rng)) is not None]
+    return [(sample, example) for sample, rng in _readable(entry, samples, entry.needs) if (example := entry.supervision(sample, rng)) is not None]
 
 
 def _vqa_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
-    known = [(s.category, truth) for e in taught for s, x in ask(e, LEARNT_FROM // len(taught)) if (truth := read(str(x.target))) is not None]
-    usual = majority(known)
-    rows = [(s.category, truth, x) for e in asked for s, x in ask(e, samples) if (truth := read(str(x.target))) is not None]
+    usual = majority([(sample.category, truth) for _, sample in _learnt(taught) if (truth := read(sample.answer)) is not None])
+    rows = [(s, truth, x) for e in asked for s, x in ask(e, samples) if (truth := read(str(x.target))) is not None]
+    examples = [x for *_, x in rows]
 
-    def told(examples: Sequence[Example]) -> list[Told]:
-        return [Told(category, truth, read(text)) for (category, truth, _), text in zip(rows, speaker.says(examples), strict=True)]
+    def told(texts: Sequence[str]) -> list[Told]:
+        return [Told(sample.category, truth, read(text)) for (sample, truth, _), text in zip(rows, texts, strict=True)]
+
+    def scored(some: Sequence[Told]) -> dict[str, dict[str, float]]:
+        apart = _apart([sample for sample, *_ in rows], some)
+        return hand3d_scores(some) | {place: hand3d_scores(there)[ALL] for place, there in apart.items()}
 
     groups = {
-        "": hand3d_scores(told([x for *_, x in rows])),
-        "/majority": hand3d_scores([usual(category, truth) for category, truth, _ in rows]),
-        "/blank": hand3d_scores(told([blanked(x) for *_, x in rows])),
+        "": scored(told(speaker.says(examples))),
+        "/majority": scored([usual(sample.category, truth) for sample, truth, _ in rows]),
+        "/blank": scored(told(speaker.says([blanked(x) for x in examples]))),
     }
+    with without_geometry(speaker.model) as layers:
+        if layers:
+            groups["/no_geometry"] = scored(told(speaker.says(examples)))
     return _named("spatial_vqa", groups)
+
+
+@contextmanager
+def without_geometry(model: VLA) -> Iterator[int]:
+    """alpha = 0 in all fusion layers while inside; their number. After a stage that trains the fusion alone, that is the model before it."""
+    layers = [module for module in model.modules() if isinstance(module, FusionLayer)]
+    kept = [layer.alpha.detach().clone() for layer in layers]
+    try:
+        with torch.no_grad():
+            for layer in layers:
+                layer.alpha.zero_()
+        yield len(layers)
+    finally:
+        with torch.no_grad():
+            for layer, alpha in zip(layers, kept, strict=True):
+                layer.alpha.copy_(alpha)
 
 
 def blanked(example: Example) -> Example:
@@ -128,7 +158,7 @@ def ask_motions(entry: Entry, samples: int) -> list[AskedMotion]:
 
 
 def say_motions(speaker: Speaker, asked: Sequence[AskedMotion], free: bool = False) -> list[SaidMotion]:
-    """What the model says. free: without a grammar, as many tokens as the true answer has: which paths come out whole."""
+    """What the model says. free: without a grammar, at most as many tokens as the longest true answer: which paths come out whole."""
     vocabulary = speaker.model.spec.vocabulary
     assert isinstance(vocabulary, MotionVocabulary)
     grammars = [MotionGrammar(speaker.tokenizer, vocabulary, a.motion.present, a.motion.steps, speaker.stop) for a in asked]
@@ -146,8 +176,8 @@ def _paths(motion: Motion, text: str, vocabulary: MotionVocabulary) -> dict[str,
 
 
 def _motion_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
-    known = [one for e in taught for one in ask_motions(e, LEARNT_FROM // len(taught))]
-    usual = mean_path([(side, path, _now(one.sample, side)) for one in known for side, path in one.motion.future.items()])
+    known = [(s, m) for s, m in _moved(taught) if s.wrists is not None and s.wrists.family != "translation"]
+    usual = mean_path([(side, path, _now(sample, side)) for sample, motion in known for side, path in motion.future.items()])
     rows = [one for e in asked for one in ask_motions(e, samples)]
 
     def predicted(predict: Callable[[AskedMotion, str, int], np.ndarray | None]) -> list[SaidMotion]:
@@ -159,10 +189,15 @@ def _motion_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Spe
         "/velocity": predicted(lambda one, side, steps: constant_velocity(one.motion.past[side], steps) if one.family == "contextual" else None),
         "/mean_path": predicted(lambda one, side, steps: usual(side, steps, one.place_now(side))),
     }
-    groups = {control: _by_family(told) for control, told in said.items()}
-    for family, scores in _by_family(say_motions(speaker, rows, free=True)).items():
+    groups = {control: _by_family(rows, told) for control, told in said.items()}
+    for family, scores in _by_family(rows, say_motions(speaker, rows, free=True)).items():
         groups[""][family]["valid"] = scores["said"]
     return _named("hand_motion", groups) | _described(taught, asked, speaker, samples)
+
+
+def _moved(taught: Sequence[Entry]) -> list[tuple[Sample, Motion]]:
+    """What hands do in samples of training."""
+    return [(sample, motion) for asks, sample in _learnt(taught) if (motion := asks.motion(sample)) is not None]
 
 
 def _now(sample: Sample, side: str) -> np.ndarray | None:
@@ -170,22 +205,22 @@ def _now(sample: Sample, side: str) -> np.ndarray | None:
     return past[-1] if past is not None and len(past) else None
 
 
-def _by_family(told: Sequence[SaidMotion]) -> dict[str, dict[str, float]]:
+def _by_family(asked: Sequence[AskedMotion], told: Sequence[SaidMotion]) -> dict[str, dict[str, float]]:
     families = {one.family for one in told}
-    groups = {"all": list(told)} | {family: [one for one in told if one.family == family] for family in sorted(families)}
+    groups = {ALL: list(told)} | {family: [one for one in told if one.family == family] for family in sorted(families)}
+    groups |= _apart([one.sample for one in asked], told)
     scored = {family: motion_scores(some) for family, some in groups.items()}
     return {family: scores | {"asked": float(len(groups[family]))} for family, scores in scored.items() if scores}
 
 
 def _described(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
     """Translations: share of descriptions that are word for word right, beside the commonest one of training."""
-    rows, known = (
-        [x for e in entries for _, x in ask(e, count) if isinstance(x.target, str)] for entries, count in ((asked, samples), (taught, LEARNT_FROM))
-    )
+    rows = [x for e in asked for _, x in ask(e, samples) if isinstance(x.target, str)]
+    known = [words for s, _ in _moved(taught) if s.wrists is not None and s.wrists.family == "translation" and (words := description(s))]
     if not rows or not known:
         return {}
     words = [str(x.target).casefold().split() for x in rows]
-    usual = max(sorted({str(x.target) for x in known}), key=[str(x.target) for x in known].count).casefold().split()
+    usual = max(sorted(set(known)), key=known.count).casefold().split()
     said = [text.casefold().split() for text in speaker.says(rows)]
     right = {"": np.mean([a == b for a, b in zip(said, words, strict=True)]), "/majority": np.mean([usual == b for b in words])}
     return {f"hand_motion/translation/exact{c}": float(v) for c, v in right.items()} | {"hand_motion/translation/asked": float(len(rows))}
@@ -200,11 +235,26 @@ def _named(name: str, groups: dict[str, dict[str, dict[str, float]]]) -> dict[st
     return {key: value for key, value in found.items() if not key.partition("/asked")[2]}
 
 
-def _readable(entry: Entry, samples: int) -> Iterator[tuple[Sample, np.random.Generator]]:
+def _learnt(taught: Sequence[Entry]) -> list[tuple[Any, Sample]]:
+    """What the predictors that do not look are fitted on: samples of training without their pictures, with what is asked of them."""
+    each = LEARNT_FROM // len(taught)
+    return [(entry.supervision, sample) for entry in taught for sample, _ in _readable(entry, each, Needs(pictures=False))]
+
+
+def _apart(asked: Sequence[Sample], told: Sequence[T]) -> dict[str, list[T]]:
+    """What was said of unseen clips and of an unseen task."""
+    found: dict[str, list[T]] = {}
+    for sample, one in zip(asked, told, strict=True):
+        unseen = sample.provenance is not None and sample.provenance.unseen_task
+        found.setdefault(TASK if unseen else CLIPS, []).append(one)
+    return found
+
+
+def _readable(entry: Entry, samples: int, needs: Needs) -> Iterator[tuple[Sample, np.random.Generator]]:
     """Samples with their own randomness, without those that cannot be read (training counts and names them)."""
     for index in entry.indices[spread(len(entry.indices), samples)]:
         try:
-            yield entry.source.sample(int(index), entry.needs), np.random.default_rng(int(index))
+            yield entry.source.sample(int(index), needs), np.random.default_rng(int(index))
         except DataError:
             continue
 

@@ -74,7 +74,7 @@ def _sources(trained: Trained) -> tuple[DataSource, ...]:
 
 def _ingredients(trained: Trained) -> tuple[Ingredient, ...]:
     def row(data: Any, source: SampleSource) -> Ingredient:
-        origin = "made in this run" if hasattr(data, "made") else data.root
+        origin = data.root if isinstance(getattr(data, "root", None), str) else "made in this run"
         return Ingredient(source.name, "demonstrations", source.licence, origin, _stages_of(trained, data))
 
     listed = [row(data, source) for data, source in trained.assembly.sources.items()]

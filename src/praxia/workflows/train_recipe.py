@@ -259,8 +259,11 @@ def _provenance(assembly: Assembly, run: RunDirectory) -> dict[str, Any]:
 
 
 def ingredients(assembly: Assembly) -> dict[str, str]:
-    """Licence of everything that goes into the weights: checkpoints, datasets that are learnt from, frozen nets that look or teach."""
-    return declared_licences(assembly.recipe) | _licences(_learnt_from(assembly))
+    """Licence of everything that goes into the weights: checkpoints, datasets that are learnt from and what labelled them, frozen nets that look
+    or teach."""
+    learnt = _learnt_from(assembly)
+    labelled = {name: licence for source in learnt for name, licence in getattr(source, "label_licences", {}).items()}
+    return declared_licences(assembly.recipe) | labelled | _licences(learnt)
 
 
 def _learnt_from(assembly: Assembly) -> list[SampleSource]:

@@ -13,7 +13,13 @@ from praxia.tokens.coordinates import box_in, points_in, share_pixels
 from praxia.workflows.train_recipe import Trained, stage_model
 from praxia.workflows.vqa_answers import Asked, Speaker, ask
 
-_CONTROLS = {"/majority": "majority answer", "/blank": "blank pictures", "/velocity": "constant velocity", "/mean_path": "mean path"}
+_CONTROLS = {
+    "/majority": "majority answer",
+    "/blank": "blank pictures",
+    "/velocity": "constant velocity",
+    "/mean_path": "mean path",
+    "/no_geometry": "without geometry",
+}
 
 
 def vqa_pictures(trained: Trained, stage: Stage, count: int) -> tuple[Answer, ...]:

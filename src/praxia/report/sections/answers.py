@@ -33,6 +33,7 @@ _CONTROLS = {
     "majority answer": "the commonest training answer to that kind of question, the mean or median of numbers",
     "blank pictures": "the same model shown grey pictures",
     "constant velocity": "the hand goes on as it was told to have moved last",
+    "without geometry": "the same model with alpha = 0, blind to the 3-D encoder (the model before its stage, where that trained the fusion alone)",
     "mean path": "the mean of the training paths, from where the hand is if that is told",
 }
 
