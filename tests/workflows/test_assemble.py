@@ -17,7 +17,7 @@ from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, S
 from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews
-from praxia.data.supervision import ObjectPoses, SceneGrounding, SceneQuestions, Waypoints
+from praxia.data.supervision import ObjectPoses, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
 from praxia.models.readouts.sam_mask import SamMask
 from praxia.models.spec import SpecialToken
@@ -188,6 +188,24 @@ def test_what_is_taught_beside_actions_is_kept_where_the_data_knows_it(recipe, t
     (blind / "meta/objects.parquet").unlink()
     knows, does_not = with_data(recipe, [str(tabletop_data), str(blind)]).stages[0].sources
     assert knows.supervision.beside == SceneGrounding() and does_not.supervision == replace(taught.supervision, beside=None)
+
+
+def test_masks_are_not_taught_where_no_view_is_known_to_show_the_target(recipe, tabletop_data, twin, capsys):
+    """Its examples have masks, all of them unknown: their loss would be an exact 0."""
+    stage, both = recipe.stages[-1], Together((SceneGrounding(), TargetMasks()))
+
+    def taught(beside, *roots):
+        source = replace(stage.sources[0], supervision=replace(stage.sources[0].supervision, beside=beside))
+        acting = with_data(replace(recipe, stages=(replace(stage, sources=(source,), init_from=()),)), [str(root) for root in roots])
+        return [s.supervision.beside for s in acting.stages[0].sources]
+
+    maskless = Path(twin("name: tabletop", "name: maskless"))
+    card = (maskless / "dataset.yaml").read_text().splitlines(keepends=True)
+    (maskless / "dataset.yaml").write_text("".join(line for line in card if not line.strip().startswith("mask:")))
+    assert taught(TargetMasks(), tabletop_data, maskless) == [TargetMasks(), None]
+    assert "dataset 'maskless' does not know what target_masks teaches beside actions" in capsys.readouterr().out
+    assert taught(both, tabletop_data, maskless) == [both, SceneGrounding()], "only what is not known is left out"
+    assert "scene_grounding" not in capsys.readouterr().out
 
 
 def test_datasets_of_one_name_keep_their_licences(recipe, tabletop_data, twin):

@@ -15,7 +15,7 @@ from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture, temperature_weights
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.source import SampleSource, examples_of
-from praxia.data.supervision import Together
+from praxia.data.supervision import Example, Needs, Together
 from praxia.errors import CheckpointError, ConfigError, unknown
 from praxia.files import read_json, write_json
 from praxia.models.precision import compute
@@ -345,19 +345,34 @@ def _with_data(stage: Stage, data: Sequence[Recorded], opened: Sequence[Recorded
 
 
 def _taught(source: Source, opened: RecordedSource) -> Source:
-    """The source without what its supervision teaches beside the actions, where a dataset does not know it."""
+    """The source without what its supervision teaches beside the actions, where a dataset does not know it (which is printed)."""
     beside = getattr(source.supervision, "beside", None)
     if beside is None:
         return source
 
     def known(one: Any) -> bool:
-        return _answers(opened, replace(source, supervision=one))
+        answers = _answers(opened, replace(source, supervision=one))
+        if not answers:
+            lacks = _lacks(one.needs)
+            print(f"dataset {opened.name!r} does not know what {one.name} teaches beside actions ({lacks}): it is not taught there")
+        return answers
 
     kept = beside.only(known) if isinstance(beside, Together) else beside if known(beside) else None
     return replace(source, supervision=replace(source.supervision, beside=kept))
 
 
 def _answers(opened: RecordedSource, source: Source) -> bool:
-    """Whether one of a few samples of a dataset has what a supervision asks for."""
+    """Whether one of a few samples of a dataset has what a supervision asks for, and knows some of it: an example whose dense targets are marked
+    unknown (`*_valid`) everywhere would be scored with an exact 0."""
     few = range(0, len(opened), max(1, len(opened) // 8))
-    return next(examples_of(opened, few, source.supervision), None) is not None
+    return any(_known(example) for example in examples_of(opened, few, source.supervision))
+
+
+def _lacks(needs: Needs) -> str:
+    """What a dataset may lack for a supervision, in words."""
+    words = {"objects": "poses and ids of objects", "masks": "instance masks", "depth": "depth", "tool_path": "the tool's path"}
+    return ", ".join(word for name, word in words.items() if getattr(needs, name))
+
+
+def _known(example: Example) -> bool:
+    return all(values.any() for name, values in example.dense.items() if name.endswith("_valid"))
