@@ -102,12 +102,15 @@ def flops(spec: ModelSpec) -> dict[str, float]:
 
 
 def in_turns(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of every call, one after the other, `repeats` times after two warm-up rounds."""
+    """Seconds of every call, one after the other, `repeats` times after two warm-up rounds. Each round begins with the next one, so that none always
+    runs behind the same other."""
     times: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
     for number in range(repeats + 2):
-        for name, call in calls.items():
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
             start = time.perf_counter()
-            call()
+            calls[name]()
             if number >= 2:
                 times[name].append(time.perf_counter() - start)
     return times

@@ -107,6 +107,15 @@ def test_what_is_read_for_a_crop_is_what_the_net_would_have_seen(samples, tmp_pa
     assert cached[:, :, inside].std(dim=2).min() > 0.01
 
 
+def test_a_teacher_sees_pictures_in_their_own_colours_moved_as_they_are_shown(net, samples):
+    rng = np.random.default_rng(0)
+    moved = [RandomShift()(sample, rng) for sample in samples]
+    plain, dyed = batch_of(moved), batch_of([ColourJitter(1.0)(sample, rng) for sample in moved])
+    assert dyed.views.colour is not None and plain.views.colour is None
+    assert torch.equal(net.features(dyed).patches, net.features(plain).patches)
+    assert not torch.equal(net.features(plain).patches, net.features(batch_of(samples)).patches)
+
+
 def test_a_broken_file_is_made_again(net, samples, tmp_path):
     cache = CachedFeatures(net, SPEC, "fp32", tmp_path)
     expected = cache.features(batch_of(samples))

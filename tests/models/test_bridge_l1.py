@@ -156,6 +156,15 @@ def test_sizes_that_cannot_be_are_refused():
     geometry = robot(FORMS[0])[0].backbone.geometry
     with pytest.raises(ConfigError, match="36 over 5 heads"):
         BridgeL1(width=36, heads=5)
+    for field, value, expected in (
+        ("horizon", 0, "at least 1"),
+        ("heads", 0, "at least 1"),
+        ("action_width", -1, "at least 0"),
+        ("form", "plus", "base, pro"),
+        ("gate", "keys", "logits, outputs"),
+    ):
+        with pytest.raises(ConfigError, match=rf"BridgeL1\.{field} is {value!r}; expected .*{expected}"):
+            BridgeL1(**(SIZES | {field: value}))
     with pytest.raises(ConfigError, match="even number"):
         BridgeL1(width=12, heads=4)
     with pytest.raises(ConfigError, match="'base' shares its projections with the states, which are 32 wide"):

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from praxia.errors import CheckpointError
-from praxia.models.checkpoint_file import fit, found, found_here, tensors_of
+from praxia.models.checkpoint_file import check_found, fit, found, found_here, tensors_of
 from praxia.models.geometry_nets.cut3r.checkpoint import ALIAS, read_weights
 from praxia.models.geometry_nets.vggt import VGGT
 
@@ -163,6 +163,24 @@ def test_public_names_try_their_files_in_order(monkeypatch):
     with pytest.raises(CheckpointError, match=r"OWNER/NAME/FILE"):
         found("owner/net/weights/other.pth", "Net.checkpoint", ("model.pt",))
     assert asked[-1] == ("owner/net", "weights/other.pth")
+
+
+def test_whether_weights_can_be_had_is_asked_without_fetching_them(tmp_path, monkeypatch):
+    def ask(url, timeout):
+        if "model.pt" not in url:
+            raise EntryNotFoundError("404")
+
+    def fetch(name, file):
+        raise AssertionError("fetched")
+
+    monkeypatch.setattr("praxia.models.checkpoint_file.get_hf_file_metadata", ask)
+    monkeypatch.setattr("praxia.models.checkpoint_file.hf_hub_download", fetch)
+    check_found("owner/net", "Net.checkpoint", ("model.safetensors", "model.pt"))
+    save_file(TENSORS, tmp_path / "model.safetensors")
+    check_found(str(tmp_path), "Net.checkpoint", ("model.safetensors",))
+    for source, message in (("owner/net", "names no file of owner/net"), (str(tmp_path), "is a folder without other.pth"), ("", "nothing to load")):
+        with pytest.raises(CheckpointError, match=message):
+            check_found(source, "Net.checkpoint", ("other.pth",))
 
 
 @pytest.mark.parametrize(

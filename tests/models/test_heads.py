@@ -11,6 +11,8 @@ from praxia.models.attention import MultiHeadAttention
 from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
 from praxia.models.heads.dit_flow import DiTFlow
 from praxia.models.heads.joint_flow import JointFlow
+from praxia.models.readouts import GeometryProjector, TargetMaskDecoder
+from praxia.models.readouts.sam_mask import SamMask
 from praxia.models.vla import VLA
 
 
@@ -125,6 +127,41 @@ def test_plain_attention_equals_sdpa_and_skips_what_is_not_seen():
     torch.testing.assert_close(sdpa(rows, context, seen), plain(rows, context, seen), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(sdpa(rows, context, seen)[:1], sdpa(rows[:1], context[:1, seen[0]]), rtol=1e-5, atol=1e-6)
     assert torch.isfinite(sdpa(rows, context, seen)).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "value", "expected"),
+    [
+        (CrossAttentionL1, "horizon", 0, "at least 1"),
+        (CrossAttentionL1, "layers", 0, "at least 1"),
+        (CrossAttentionL1, "heads", 0, "at least 1"),
+        (CrossAttentionL1, "heads", 5, "a divisor of the width 896"),
+        (CrossAttentionL1, "state_width", -1, "at least 0"),
+        (CrossAttentionL1, "latents", "rows", "one of numbers, steps"),
+        (TargetMaskDecoder, "layers", 0, "at least 1"),
+        (TargetMaskDecoder, "heads", 7, "a divisor of the width 256"),
+        (TargetMaskDecoder, "width", 0, "at least 1"),
+        (SamMask, "decoder_layers", 0, "at least 1"),
+        (SamMask, "vision_heads", 0, "at least 1"),
+        (SamMask, "window", -1, "at least 0"),
+    ],
+)
+def test_a_field_that_cannot_work_is_named(spec, field, value, expected):
+    with pytest.raises(ConfigError, match=rf"{spec.__name__}\.{field} is {value!r}; expected .*{expected}"):
+        spec(**{field: value})
+
+
+def test_a_mask_decoder_whose_channels_cannot_halve_twice_is_refused():
+    with pytest.raises(ConfigError, match=r"TargetMaskDecoder\.width is 6; expected a multiple of 4"):
+        TargetMaskDecoder(width=6, heads=2)
+
+
+@pytest.mark.parametrize("layer", [-5, 4])
+def test_a_readout_of_a_layer_that_the_model_has_not_is_refused(layer):
+    recipe = micro.composition("poke_vla")
+    readouts = recipe.model.readouts | {"geometry": GeometryProjector(width=20, layer=layer)}
+    with pytest.raises(ConfigError, match=f"readout 'geometry' reads layer {layer}; the language model has 3"):
+        VLA(replace(recipe.model, readouts=readouts), special_ids={"<SEG>": 0})
 
 
 def test_an_order_that_forgets_or_invents_a_group_is_refused():

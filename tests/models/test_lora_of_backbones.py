@@ -9,6 +9,7 @@ from torch import nn
 
 from praxia.models.lora import BASE, DOWN, UP, LoRA, inject, merged, remove
 from praxia.stages.weights import load_state, owned_state
+from praxia.train.optimiser import AdamW
 from praxia.train.trainable import apply_trainable
 
 TOWERS = ("backbone.dino.*", "backbone.siglip.*")
@@ -65,6 +66,7 @@ def test_weights_beside_updates_stay_and_queries_goal_and_head_learn_whole(proje
     model, batch, kept = robot(spec)
     others = ("*norm*", "*embeddings*", "*lambda1")  # of the backbone, what is not linear: as in the public code, it stays
     frozen = (*kept, *(f"backbone.dino.{p}" for p in others), "backbone.siglip.*norm*", "backbone.siglip.*embedding*", "backbone.llm.*norm*")
+    frozen += ("backbone.llm.*embed_tokens*",)
     chosen = apply_trainable(model, ("*",), frozen)
     for name, parameter in model.named_parameters():
         if name.endswith(UP):
@@ -74,10 +76,30 @@ def test_weights_beside_updates_stay_and_queries_goal_and_head_learn_whole(proje
     ((action.prediction - action.target).abs().sum() + sum(r.square().sum() for r in out.readouts.values())).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in chosen.values())
     assert {n for n in chosen if n.startswith("backbone.") and not n.endswith((UP, DOWN))} == {
-        "backbone.llm.model.embed_tokens.weight",
         *(f"backbone.projector.{i}.{kind}" for i in (0, 2, 4) for kind in ("weight", "bias") if projector == "whole"),
     }
     assert not any(BASE in n for n in chosen)
-    assert {"tokens.learned.queries", "head.latents"} <= chosen.keys()
-    moved = chosen["backbone.llm.model.embed_tokens.weight"].grad.abs().sum(1) > 0
-    assert moved[model.tokens.special_ids["<SEG>"]]
+    assert {"tokens.learned.queries", "tokens.special.seg", "head.latents"} <= chosen.keys()
+
+
+def test_the_goal_token_learns_beside_a_frozen_table_and_does_not_decay():
+    model, batch, kept = robot(EVERYTHING)
+    with torch.no_grad():
+        model.tokens.special["seg"].zero_()  # as it starts
+    table = model.backbone.language.embed_tokens.weight
+    before, words = table.detach().clone(), model.backbone.embed(batch.prompt.ids)
+    chosen = apply_trainable(model, ("*",), (*kept, "backbone.llm.*embed_tokens*"))
+    optimiser = AdamW(lr=1e-2, weight_decay=0.5).build(chosen)
+    (own,) = [group for group in optimiser.param_groups if any(p is chosen["tokens.special.seg"] for p in group["params"])]
+    assert own["weight_decay"] == 0.0
+    for _ in range(2):
+        out = model(batch, micro.draws(model, batch))
+        action = out.heads["action"]
+        ((action.prediction - action.target).abs().sum() + sum(r.square().sum() for r in out.readouts.values())).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    assert torch.equal(table, before) and torch.equal(model.backbone.embed(batch.prompt.ids), words)
+    vector = model.tokens.special["seg"]
+    assert vector.shape == (32,) and (vector != 0).all()
+    row = model.tokens("seg", model.backbone, None, batch, micro.draws(model, batch)).embeddings
+    assert torch.equal(row[0, 0], table[model.tokens.special_ids["<SEG>"]] + vector)

@@ -130,6 +130,15 @@ def test_one_prompt_draws_in_every_view_and_pixels_of_a_view_move_its_own_mask()
     assert torch.equal(a[:, 0], b[:, 0]) and not torch.equal(a[:, 1], b[:, 1])
 
 
+def test_the_encoder_sees_a_few_pictures_at_once(monkeypatch):
+    model, batch = robot()
+    together, seen = drawn(model, batch), []
+    model.readouts["target_mask"].sam.vision_encoder.register_forward_pre_hook(lambda _, pixels: seen.append(len(pixels[0])))
+    monkeypatch.setattr("praxia.models.readouts.sam_mask.AT_ONCE", 4)
+    torch.testing.assert_close(drawn(model, batch), together, rtol=1e-5, atol=1e-6)
+    assert seen == [4, 2]
+
+
 def test_the_fine_pass_looks_at_the_coarse_one():
     model, batch = robot()
     net, before = model.readouts["target_mask"], drawn(model, batch)

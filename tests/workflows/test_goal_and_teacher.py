@@ -1,5 +1,6 @@
 """PokeVLA from its stages to its policy, micro-sized: the goal token acts, what only teaches is gone, and both are scored and shown."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from praxia.objectives import GeometryAlignment, L1Chunk, TargetMask
 from praxia.policy import Policy
 from praxia.recipes.poke_vla import loss_only, tiny
 from praxia.stages.recipe import Teacher
-from praxia.stages.weights import POLICY_FILE, read_tensors
+from praxia.stages.weights import POLICY_FILE, read_tensors, write_tensors
 from praxia.train.settings import TrainSettings
 from praxia.workflows.goal_pictures import goal_facts
 from praxia.workflows.report import run_report
@@ -90,6 +91,18 @@ def test_the_policy_has_neither_mask_branch_nor_teacher_and_acts_to_the_bit_as_b
     noise = model.head.noise(batch.size, torch.Generator())
     shown = replace(batch, future=None, dense={})
     assert torch.equal(policy.model.sample(shown, noise), model.sample(shown, noise))
+
+
+def test_a_policy_of_before_the_goal_token_had_a_vector_of_its_own_acts_as_with_none(trained, robot, tmp_path):
+    _, model, batch = robot
+    folder = shutil.copytree(trained.run.root / "policy", tmp_path / "policy")
+    weights = read_tensors(folder / POLICY_FILE)
+    assert weights.pop("tokens.special.seg").abs().max() > 0
+    write_tensors(folder / POLICY_FILE, weights)
+    old = Policy.load(folder).model
+    assert not old.tokens.special["seg"].any()
+    shown, noise = replace(batch, future=None, dense={}), model.head.noise(batch.size, torch.Generator())
+    assert not torch.equal(old.sample(shown, noise), model.sample(shown, noise))
 
 
 def test_actions_teach_the_goal_token_unless_it_is_for_the_loss_alone(trained, robot):

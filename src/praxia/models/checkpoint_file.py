@@ -83,6 +83,18 @@ def tensors_of(
 
 def found(source: str, field: str, files: Sequence[str], hint: str = "") -> Path:
     """The file that a source means, fetched if it is a public name and not on this machine yet. hint: see `tensors_of`. Raises CheckpointError."""
+    path = _found(source, field, files, hint, _fetched)
+    assert path is not None
+    return path
+
+
+def check_found(source: str, field: str, files: Sequence[str], hint: str = "") -> None:
+    """Raises CheckpointError where `found` would, without fetching: the hub is only asked for a public file that is not on this machine."""
+    _found(source, field, files, hint, _asked)
+
+
+def _found(source: str, field: str, files: Sequence[str], hint: str, public_file: Callable[[str, str], Path | None]) -> Path | None:
+    """The file on this machine, or what `public_file` makes of its public name and file."""
     hint = hint and f"; {hint}"
     if not source:
         raise CheckpointError(f"{field} is empty, there is nothing to load; set it to a public name, a folder or a file{hint}")
@@ -96,7 +108,7 @@ def found(source: str, field: str, files: Sequence[str], hint: str = "") -> Path
     last: Exception | None = None
     for name, file in public:
         try:
-            return _fetched(name, file)
+            return public_file(name, file)
         except Exception as error:  # what a lost connection raises differs between versions of the hub's library
             last = error
             if not _absent(error):
@@ -141,12 +153,17 @@ def _public(source: str, files: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _fetched(name: str, file: str) -> Path:
     """Fetch a public file. It is asked for once before: the download alone would try for a minute, and log every try, where there is no way to it."""
+    _asked(name, file)
+    return Path(hf_hub_download(name, file))
+
+
+def _asked(name: str, file: str) -> None:
+    """Ask the hub for a public file; raises what the hub's library does where it cannot be had."""
     try:
         get_hf_file_metadata(hf_hub_url(name, file), timeout=20)
     except HfHubHTTPError as error:
         if error.response.status_code not in (429, 500, 502, 503, 504):  # of a hub that is busy: the download waits for it
             raise
-    return Path(hf_hub_download(name, file))
 
 
 def _absent(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -34,16 +35,21 @@ class LoRA:
             raise ConfigError(f"LoRA has rank {self.rank} and dropout {self.dropout}; expected at least 1, and a share from 0 to below 1")
 
 
+def check_installed() -> None:
+    """ConfigError if `peft` is not installed."""
+    if find_spec("peft") is None:
+        raise ConfigError("Stage.lora needs the package peft\n  fix: pip install 'praxia[lora]'")
+
+
 def inject(model: nn.Module, spec: LoRA) -> tuple[str, ...]:
     """Put the updates beside the chosen layers, in place; returns name patterns of what must stay frozen.
 
     Weights keep their names but for `.base_layer` before the last part. Raises ConfigError if a pattern matches no linear layer, if a layer shares
     its weight with another module, or if `peft` is not installed.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise ConfigError("Stage.lora needs the package peft\n  fix: pip install 'praxia[lora]'") from error
+    check_installed()
+    from peft import LoraConfig, inject_adapter_in_model
+
     linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     for pattern in spec.targets:
         if not any(fnmatch(name, pattern) for name in linear):

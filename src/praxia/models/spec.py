@@ -11,7 +11,8 @@ from praxia.registry import register
 class LearnedTokens:
     """A group of learned embeddings in the prefix: action queries, a latent query, registers, soft prompts.
 
-    per_embodiment: one table per embodiment (soft prompts). scale: initial standard deviation relative to the embedding RMS of the backbone.
+    per_embodiment: one table per embodiment (soft prompts). scale: initial standard deviation, relative to the
+    RMS of the backbone's embeddings with the random weights it is built with, whatever is loaded later.
     """
 
     name: str
@@ -25,7 +26,8 @@ class LearnedTokens:
 @register("tokens/special")
 @dataclass(frozen=True)
 class SpecialToken:
-    """A group of one vocabulary token that is added to the tokenizer, e.g. `<SEG>`."""
+    """A group of one vocabulary token that is added to the tokenizer, e.g. `<SEG>`: its row of the embedding table, and a learned vector of its own
+    on top (0 at the start), so that it learns where the table is frozen."""
 
     name: str
     token: str

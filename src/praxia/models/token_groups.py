@@ -12,12 +12,15 @@ from praxia.models.spec import HistoryToken, LearnedTokens, ModelSpec, SpecialTo
 
 
 class TokenGroups(nn.Module):
-    """The groups' own parameters, and the pieces they make. special_ids: ids of the special tokens in the tokenizer."""
+    """The groups' own parameters, and the pieces they make. special_ids: ids of the special tokens in the tokenizer.
+
+    learned: tables [tables, count, D]. special: vectors [D] on top of the special tokens' rows; as vectors they do not decay.
+    """
 
     def __init__(self, spec: ModelSpec, backbone: Backbone, special_ids: dict[str, int]):
         super().__init__()
         self.spec, self.special_ids = spec, special_ids
-        self.learned = nn.ParameterDict()
+        self.learned, self.special = nn.ParameterDict(), nn.ParameterDict()
         self.history: nn.Module | None = None
         scale = backbone.embedding_scale()
         for group in spec.tokens:
@@ -32,6 +35,8 @@ class TokenGroups(nn.Module):
                 self.history = _history_projection(group, spec, backbone.text_width)
             elif group.token not in special_ids:
                 raise ConfigError(f"special token {group.token!r} has no id; add it to the tokenizer and pass special_ids={{{group.token!r}: id}}")
+            else:
+                self.special[group.name] = nn.Parameter(torch.zeros(backbone.text_width))
 
     def draw_masks(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Which samples lose their history token: bool [B] under `history`."""
@@ -61,7 +66,8 @@ class TokenGroups(nn.Module):
 
     def _special(self, group: SpecialToken, backbone: Backbone, batch: Batch) -> Tensor:
         device = next(backbone.parameters()).device
-        return backbone.embed(torch.full((batch.size, 1), self.special_ids[group.token], device=device))
+        row = backbone.embed(torch.full((batch.size, 1), self.special_ids[group.token], device=device))
+        return row + self.special[group.name]
 
     def _history(self, encoder: Any, batch: Batch, draws: Draws) -> tuple[Tensor, Tensor] | None:
         """Row [B, 1, D] and its validity: invisible where nothing is known of the past or the draw drops it."""

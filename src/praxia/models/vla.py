@@ -60,6 +60,7 @@ class VLA(nn.Module):
         self.readouts = nn.ModuleDict()
         if backbone and "readouts" in wanted:
             self.readouts.update({name: readout.build(backbone) for name, readout in spec.readouts.items()})
+            _check_layers(self.readouts, backbone.geometry.layers)
         self.geometry: GeometryNet | None = spec.geometry.build() if spec.geometry and "geometry" in wanted else None
 
     # --- the prefix -----------------------------------------------------------------------------------------------------------
@@ -186,6 +187,16 @@ class VLA(nn.Module):
         """The token layout of a batch's prefix (for `praxia info` and tests)."""
         with torch.no_grad():
             return self.prefix(batch, Draws())[0].layout
+
+
+def _check_layers(readouts: nn.ModuleDict, layers: int) -> None:
+    """ConfigError for a readout of the language model that reads a layer which that has not."""
+    for name, readout in readouts.items():
+        assert isinstance(readout, Readout)
+        if readout.needs_prefix and not -layers - 1 <= readout.layer <= layers:
+            raise ConfigError(
+                f"readout {name!r} reads layer {readout.layer}; the language model has {layers}: expected 0 to {layers}, or -1 (the last)"
+            )
 
 
 def rows_before_target(prefix: PrefixStates) -> Tensor:

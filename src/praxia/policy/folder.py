@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
 from transformers import AutoTokenizer
 
 import praxia.models.parts  # noqa: F401 - policy.json names parts by kind
@@ -45,7 +47,7 @@ def read_folder(folder: Path) -> tuple[PolicyConfig, VLA, Any]:
     if not (folder / POLICY_FILE).is_file():
         raise CheckpointError(f"{folder} has no {POLICY_FILE}; the folder is incomplete, copy or export it again")
     try:
-        load_state(model, read_tensors(folder / POLICY_FILE), str(folder / POLICY_FILE))
+        load_state(model, _absent_vectors(model) | read_tensors(folder / POLICY_FILE), str(folder / POLICY_FILE))
     except CheckpointError as error:
         raise CheckpointError(f"{error}\n  policy.json is of recipe {config.recipe!r}, stage {config.stage!r}; if it is sound, {_MIXED}") from error
     return config, model, tokenizer
@@ -67,6 +69,12 @@ def read_config(folder: Path | str) -> PolicyConfig:
         return from_json(value, PolicyConfig)
     except (ConfigError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read by this version: {error}; it was written by {value.get('versions')}") from error
+
+
+def _absent_vectors(model: VLA) -> dict[str, Tensor]:
+    """Zeros for the special tokens' own vectors, which folders written before there were any do not have."""
+    special = model.tokens.special if model.tokens is not None else {}
+    return {f"tokens.special.{name}": torch.zeros_like(vector) for name, vector in special.items()}
 
 
 def _read_tokenizer(folder: Path) -> Any:

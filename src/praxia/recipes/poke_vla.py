@@ -27,6 +27,7 @@ from praxia.tokens.local_tokenizer import LocalTokenizer, PublicTokenizer
 from praxia.train.optimiser import AdamW
 
 PUBLIC = "Stanford-ILIAD/prism-qwen25-extra-dinosiglip-224px-0_5b"
+DINO, SIGLIP = "facebook/dinov2-with-registers-large", "google/siglip-so400m-patch14-224"  # the towers: frozen in its training, not in its file
 Coordinates = Literal["picture", "square"]
 SEES = ("backbone", "adapters", "readouts")
 ASKED = (*SEES, "tokens")
@@ -117,7 +118,7 @@ PUBLISHED: dict[int, tuple[tuple[str, Coordinates], ...]] = {
 }
 TOWERS = ("backbone.dino.*", "backbone.siglip.*")
 LINEAR = ("backbone.dino.*", "backbone.siglip.*", "backbone.llm.model.layers.*")
-BESIDE_LORA = ("backbone.*norm*", "backbone.*lambda1", "backbone.dino.embeddings.*", "backbone.siglip.embeddings.*")
+BESIDE_LORA = ("backbone.*norm*", "backbone.*lambda1", "backbone.*.embeddings.*", "backbone.*.embed_tokens.*")  # <SEG>: `tokens.special`
 
 
 def paper() -> Recipe:
@@ -133,7 +134,7 @@ def paper() -> Recipe:
         name="poke_vla",
         preset="paper",
         model=ModelSpec(
-            backbone=Prismatic(checkpoint=PUBLIC),
+            backbone=Prismatic(checkpoint=PUBLIC, dino_checkpoint=DINO, siglip_checkpoint=SIGLIP),
             tokens=(SpecialToken("seg", "<SEG>"), LearnedTokens("queries", 64, block=2)),
             order=("views", "prompt", "seg", "queries", "target"),
             prefix_attention="causal",
@@ -152,7 +153,7 @@ def paper() -> Recipe:
                 frozen=TOWERS,
                 steps=37_860,
                 batch=128,
-                optimiser=AdamW(lr=2e-5, warmup=1136, weight_decay=0.1),
+                optimiser=AdamW(lr=2e-5, warmup=1136, betas=(0.9, 0.999), weight_decay=0.1),
                 validate_every=2000,
             ),
             Stage(
@@ -165,9 +166,10 @@ def paper() -> Recipe:
                 teachers=(Teacher("geometry", replace(VGGT.public(), heads_built=False), cached=False),),
                 steps=150_000,
                 batch=64,
-                optimiser=AdamW(lr=1e-4, warmup=15_000, multipliers=(("readouts.*.sam.mask_decoder.*", 0.1),)),
+                # moments and decay are not published: those of the parent's optimiser (VLA-Adapter: the library's AdamW as it comes)
+                optimiser=AdamW(lr=1e-4, warmup=15_000, betas=(0.9, 0.999), weight_decay=0.01, multipliers=(("readouts.*.sam.mask_decoder.*", 0.1),)),
                 validate_every=2000,
             ),
         ),
-        licences=((PUBLIC, "MIT"), ("Qwen/Qwen2.5-0.5B", "Apache-2.0"), ("facebook/sam-vit-base", "Apache-2.0")),
+        licences=((PUBLIC, "MIT"), (DINO, "Apache-2.0"), (SIGLIP, "Apache-2.0"), ("Qwen/Qwen2.5-0.5B", "Apache-2.0")),
     )

@@ -17,7 +17,8 @@ from praxia.train.adamw_8bit import AdamW8bit
 @register("optimiser/adamw")
 @dataclass(frozen=True)
 class AdamW:
-    """AdamW with fp32 masters; decay is not applied to norms, biases and embeddings-like vectors (ndim < 2).
+    """AdamW with fp32 masters; decay is not applied to vectors and numbers (ndim < 2: norms, biases, gates, a special token's own vector). Everything
+    else decays, embedding tables, learned tokens and latents too.
 
     lr: peak; final: lr at the end of the schedule; warmup: steps (at most a quarter of all). shape: `cosine` or `constant` after the warm-up
     (`constant` decays linearly over the last `decay_fraction` of the steps: warm-up, stable, decay). clip: gradient norm, 0 = none.

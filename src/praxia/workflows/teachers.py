@@ -1,14 +1,18 @@
 """The frozen nets of a recipe: whether each will have weights, and those that a stage's objectives learn from, built and loaded."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatch
 
 import torch
 
 from praxia.annotate.feature_cache import CachedFeatures
 from praxia.errors import CheckpointError, ConfigError
+from praxia.models.checkpoint_file import check_found
 from praxia.models.geometry_nets.geometry_net import GeometryNet, frozen, pretrained
+from praxia.models.lora import check_installed
 from praxia.models.precision import resolved
 from praxia.models.spec import ModelSpec
+from praxia.policy.net_catalogue import net_files
 from praxia.stages.recipe import Recipe, Stage, Teacher
 from praxia.stages.run_directory import RunDirectory
 from praxia.stages.weights import load_state, read_weights
@@ -18,16 +22,66 @@ PART = "geometry."  # of a stage's model: where the net is that a teacher may be
 
 
 def check_frozen_nets(recipe: Recipe) -> None:
-    """ConfigError for a frozen net that no stage and no file gives weights: before data is made, not when the stage begins."""
+    """ConfigError for a frozen net that no stage and no file gives weights, or a library that a stage lacks: before data is made, not when the stage
+    begins."""
     for number, stage in enumerate(recipe.stages):
-        if not stage.parts or {"backbone", "adapters"} <= set(stage.parts):
+        if _builds(stage, "adapters"):
             _check_encoders(recipe.model, stage)
+        if _builds(stage, "readouts"):
+            _check_readouts(recipe.model, stage)
+        if stage.lora is not None:
+            check_installed()
         for teacher in stage.teachers:
             _check_teacher(recipe.model, teacher, stage, recipe.stages[:number])
 
 
+def check_checkpoints(recipe: Recipe) -> None:
+    """CheckpointError for weights of readouts, frozen encoders and teachers that are named and cannot be had.
+
+    No weights are fetched; the hub is asked only for what is not on this machine.
+    """
+    for stage in recipe.stages:
+        nets = [teacher.net for teacher in stage.teachers if not teacher.stage]
+        if _builds(stage, "adapters"):
+            given = _given(stage, "adapters")
+            encoders = enumerate(getattr(adapter, "encoder", None) for adapter in recipe.model.adapters)
+            nets += [net for i, net in encoders if not {"adapters", f"adapters.{i}", f"adapters.{i}.encoder"} & given]
+        for net in nets:
+            if getattr(net, "checkpoint", ""):
+                check_found(net.checkpoint, f"{type(net).__name__}.checkpoint", net_files(net))
+        for name, readout in recipe.model.readouts.items() if _builds(stage, "readouts") else ():
+            if getattr(readout, "checkpoint", "") and not {"readouts", f"readouts.{name}"} & _given(stage, "readouts"):
+                readout.check_checkpoint()
+
+
+def _builds(stage: Stage, part: str) -> bool:
+    """Whether a stage builds a part that stands on the backbone."""
+    return not stage.parts or {"backbone", part} <= set(stage.parts)
+
+
+def _given(stage: Stage, part: str) -> set[str]:
+    """Parts that are handed on to a stage; `part` where all of the model is."""
+    return {ours for init in stage.init_from for _, ours in init.parts or (("", part),)}
+
+
+def _check_readouts(model: ModelSpec, stage: Stage) -> None:
+    given = _given(stage, "readouts")
+    for name, readout in model.readouts.items():
+        if not hasattr(readout, "stays_random") or {"readouts", f"readouts.{name}"} & given:
+            continue
+
+        def moves(parameter: str, of: str = f"readouts.{name}.") -> bool:
+            return any(fnmatch(of + parameter, p) for p in stage.trainable) and not any(fnmatch(of + parameter, p) for p in stage.frozen)
+
+        if part := readout.stays_random(moves):
+            raise ConfigError(
+                f"stage {stage.name!r}: {part} of readout {name!r} ({type(readout).__name__}) would have random weights and keep them\n  "
+                "fix: name some in its checkpoint, hand on what an earlier stage trained, or take it out of Stage.frozen"
+            )
+
+
 def _check_encoders(model: ModelSpec, stage: Stage) -> None:
-    given = {ours for init in stage.init_from for _, ours in init.parts or (("", "adapters"),)}
+    given = _given(stage, "adapters")
     for i, adapter in enumerate(model.adapters):
         encoder = getattr(adapter, "encoder", None)
         if encoder is None or getattr(encoder, "checkpoint", "") or {"adapters", f"adapters.{i}", f"adapters.{i}.encoder"} & given:

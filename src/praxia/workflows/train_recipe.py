@@ -41,7 +41,7 @@ from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.goal_scores import goal_metrics
 from praxia.workflows.hand_answers import hand_metrics
 from praxia.workflows.pose_answers import pose_metrics
-from praxia.workflows.teachers import build_teachers, check_frozen_nets
+from praxia.workflows.teachers import build_teachers, check_checkpoints, check_frozen_nets
 from praxia.workflows.vqa_answers import vqa_metrics
 
 SCORED_ON = 32  # held-out samples of a source of poses
@@ -92,6 +92,7 @@ def train_recipe(
     check_frozen_nets(recipe)
     refusable = {net.name: net.instead for net in PUBLIC}
     check_licences(declared_licences(recipe), license_policy, refusable)  # before minutes of making data
+    check_checkpoints(recipe)
     group = ranks()
     with group.main_first():  # what opening makes (demonstrations, frame stores) is then there for all
         assembly = assemble(recipe)
@@ -273,10 +274,11 @@ def _learnt_from(assembly: Assembly) -> list[SampleSource]:
 
 
 def declared_licences(recipe: Recipe) -> dict[str, str]:
-    """What a recipe says of licences before any data is opened: checkpoints and frozen nets."""
+    """What a recipe says of licences before any data is opened: checkpoints, frozen nets, and weights that readouts start from."""
     nets = [teacher.net for stage in recipe.stages for teacher in stage.teachers if not teacher.stage]
     nets += [adapter.encoder for adapter in recipe.model.adapters if hasattr(adapter, "encoder")]
-    return dict(recipe.licences) | {name: licence for net in nets for name, licence in net_licences(net).items()}
+    read = {spec.checkpoint: spec.licence for spec in recipe.model.readouts.values() if getattr(spec, "checkpoint", "")}
+    return dict(recipe.licences) | read | {name: licence for net in nets for name, licence in net_licences(net).items()}
 
 
 def _licences(sources: Sequence[SampleSource]) -> dict[str, str]:

@@ -200,7 +200,8 @@ class Backbone(nn.Module, ABC):
                 table[list(ids)] = (table[others].float().mean(0) + started.to(table.device)).to(table.dtype)
 
     def embedding_scale(self) -> float:
-        """Root mean square of the token embeddings as the language model takes them: queries and soft prompts start at this scale."""
+        """Root mean square of the token embeddings as the language model takes them: queries and soft prompts start at this scale,
+        measured as the model is built, before weights are loaded."""
         if next(self.parameters()).is_meta:
             return 1.0  # shapes only; there are no weights to measure
         with torch.no_grad():

@@ -6,6 +6,9 @@ import torch
 from transformers import AutoConfig, PretrainedConfig
 
 from praxia.errors import CheckpointError
+from praxia.models.checkpoint_file import check_found
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")  # as the library writes them
 
 
 def load_public(cls: Any, config: PretrainedConfig, expected: dict[str, Any], source: str, family: str) -> Any:
@@ -14,9 +17,7 @@ def load_public(cls: Any, config: PretrainedConfig, expected: dict[str, Any], so
     expected: the configuration values that decide the numbers (nested as in the library's config); a checkpoint that says otherwise is
     refused, also where the shapes would happen to fit (rotary base, number of heads). Raises CheckpointError.
     """
-    different = differences(expected, public_config(source, family))
-    if different:
-        raise CheckpointError(f"{family}.checkpoint {source!r} is another model than the spec: {'; '.join(different)}. Change the spec's fields")
+    check_public(expected, source, family)
     try:
         model, report = cls.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True)
     except RuntimeError as error:
@@ -30,6 +31,14 @@ def load_public(cls: Any, config: PretrainedConfig, expected: dict[str, Any], so
             f"left over {extra[:5]}; use a {cls.__name__} checkpoint"
         )
     return model.eval()
+
+
+def check_public(expected: dict[str, Any], source: str, family: str) -> None:
+    """Raises CheckpointError unless there is such a checkpoint, and its configuration says what is expected. No weights are read or fetched."""
+    different = differences(expected, public_config(source, family))
+    if different:
+        raise CheckpointError(f"{family}.checkpoint {source!r} is another model than the spec: {'; '.join(different)}. Change the spec's fields")
+    check_found(source, f"{family}.checkpoint", WEIGHTS)
 
 
 def public_config(source: str, family: str) -> PretrainedConfig:

@@ -1,7 +1,7 @@
 """GeometryNet: a network that turns pictures into 3-D; one seam for frozen input encoders, for teachers and for those who want depth and poses."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -71,9 +71,12 @@ class GeometryNet(nn.Module, ABC):
 
     @torch.no_grad()
     def features(self, batch: Batch) -> GeometryFeatures:
-        """Features of the batch's pictures as the sample transforms left them, without gradients."""
+        """Features of the batch's pictures as the sample transforms moved them, in their own colours, without gradients.
+
+        Colour jitter is left out: what a teacher says of a place must not depend on it (PokeVLA: the student's augmentation of geometry alone).
+        """
         assert batch.views is not None
-        patches, special = self(view_pixels(batch.views, self.image_spec))
+        patches, special = self(view_pixels(replace(batch.views, colour=None), self.image_spec))
         size = batch.views.size
         transform = canvas_transform(size.flatten(0, 1), self.image_spec).unflatten(0, size.shape[:2])
         return GeometryFeatures(patches, special, transform, self.image_spec.size)

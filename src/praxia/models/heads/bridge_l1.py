@@ -19,6 +19,7 @@ from praxia.errors import ConfigError
 from praxia.models.attention import attend
 from praxia.models.backbones.backbone import Attention
 from praxia.models.heads.head import Head, chunk_validity
+from praxia.models.spec_checks import check_choice, check_counts
 from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates, Want
 from praxia.registry import register
 
@@ -49,6 +50,10 @@ class BridgeL1:
     attention: Attention = "sdpa"
 
     def __post_init__(self) -> None:
+        check_counts(self, "horizon", "width", "heads")
+        check_counts(self, "action_width", "state_width", least=0)
+        check_choice(self, "form", ("base", "pro"))
+        check_choice(self, "gate", ("logits", "outputs"))
         if self.width % self.heads or (self.form == "pro" and self.width // self.heads % 2):
             raise ConfigError(
                 f"BridgeL1.width {self.width} over {self.heads} heads; each head needs a whole, for form 'pro' an even number of channels"

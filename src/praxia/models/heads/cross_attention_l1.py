@@ -15,6 +15,7 @@ from praxia.errors import ConfigError
 from praxia.models.attention import MultiHeadAttention
 from praxia.models.backbones.backbone import Attention
 from praxia.models.heads.head import Head, chunk_validity
+from praxia.models.spec_checks import check_choice, check_counts, check_shared
 from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates
 from praxia.registry import register
 
@@ -39,6 +40,12 @@ class CrossAttentionL1:
     queries: str = "queries"
     goal: str = "seg"
     attention: Attention = "sdpa"
+
+    def __post_init__(self) -> None:
+        check_counts(self, "horizon", "width", "layers", "heads")
+        check_counts(self, "action_width", "state_width", least=0)
+        check_choice(self, "latents", ("numbers", "steps"))
+        check_shared(self, "heads", self.width)
 
     def build(self, geometry: AttentionGeometry | None, prefix_width: int) -> "CrossAttentionL1Head":
         """The module. prefix_width: width of the prefix states."""

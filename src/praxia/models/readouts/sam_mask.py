@@ -6,10 +6,12 @@ picture's features. The modules are the library's, so public names stay public n
 its parts.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import SamConfig, SamModel
 
@@ -17,8 +19,9 @@ from praxia.data.batch import Batch
 from praxia.data.pixels import view_pixels
 from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Attention, Backbone, check_grid
-from praxia.models.backbones.public import load_public
+from praxia.models.backbones.public import check_public, load_public
 from praxia.models.readouts.readout import Readout
+from praxia.models.spec_checks import check_counts
 from praxia.models.states import Outputs
 from praxia.registry import register
 from praxia.specs import ImageSpec
@@ -38,6 +41,8 @@ FIXED = (
 )
 FROZEN = (_POSITIONS, "readouts.*.sam.vision_encoder.*", "readouts.*.prompt_encoder.*", *_UNREAD)
 
+AT_ONCE = 8  # pictures that the encoder sees together
+
 
 @register("readout/sam_mask")
 @dataclass(frozen=True)
@@ -45,8 +50,9 @@ class SamMask:
     """Sizes of SAM; defaults are the published ViT-B at 1024 px. Masks have 4 x 4 logits for each patch.
 
     goal: token group whose state is the prompt. layer: hidden state that is read. window: side of the windows that all but the global layers
-    attend in, in patches. checkpoint: public name or folder that `load_checkpoint` reads. A stage on public weights freezes FROZEN and gives the
-    first decoder a tenth of the rate (`AdamW.multipliers`, "readouts.*.sam.mask_decoder.*"); one that trains small sizes from nothing freezes FIXED.
+    attend in, in patches. checkpoint: public name or folder that `load_checkpoint` reads; licence: of those weights. A stage on public weights
+    freezes FROZEN and gives the first decoder a tenth of the rate (`AdamW.multipliers`, "readouts.*.sam.mask_decoder.*"); one that trains small
+    sizes from nothing freezes FIXED.
     """
 
     goal: str = "seg"
@@ -65,8 +71,13 @@ class SamMask:
     decoder_mlp: int = 2048
     attention: Attention = "sdpa"
     checkpoint: str = ""
+    licence: str = "Apache-2.0"
 
     def __post_init__(self) -> None:
+        check_counts(
+            self, "vision_width", "vision_layers", "vision_heads", "width", "mask_channels", "decoder_layers", "decoder_heads", "decoder_mlp"
+        )
+        check_counts(self, "window", least=0)
         check_grid("SamMask", self.image_size, self.patch_size)
         if self.width % 8 or self.mask_channels % 4 or self.width // 2 % self.decoder_heads:
             raise ConfigError(
@@ -87,6 +98,17 @@ class SamMask:
     def vit_h(cls) -> "SamMask":
         """Published weights of the encoder that GLOVER++ uses; on two views it costs more than the policy."""
         return cls(vision_width=1280, vision_layers=32, vision_heads=16, global_layers=(7, 15, 23, 31), checkpoint="facebook/sam-vit-huge")
+
+    def stays_random(self, moves: Callable[[str], bool]) -> str:
+        """Part that has random weights and keeps them, "" if none: the picture encoder, where it has no checkpoint and does not learn.
+
+        moves: whether a parameter of the readout, by name, learns.
+        """
+        return "" if self.checkpoint or moves("sam.vision_encoder.patch_embed.projection.weight") else "sam.vision_encoder"
+
+    def check_checkpoint(self) -> None:
+        """Raises CheckpointError if there is no such checkpoint, or it is of other sizes; no weights are read."""
+        check_public(self.hf_fields(), self.checkpoint, "SamMask")
 
     def hf_fields(self) -> dict[str, Any]:
         """What decides the numbers, as fields of the library's configuration."""
@@ -153,7 +175,8 @@ class SamMaskNet(Readout):
         assert outputs.prefix is not None and batch.views is not None
         pixels = view_pixels(batch.views, self.image_spec)
         b, v = pixels.shape[:2]
-        image = self.sam.vision_encoder(pixels.flatten(0, 1)).last_hidden_state
+        # a picture of 1024 px attends in 4096 x 4096: a batch at once would not fit a frozen encoder's memory
+        image = torch.cat([self.sam.vision_encoder(some).last_hidden_state for some in pixels.flatten(0, 1).split(AT_ONCE)])
         prompt = self.prompt(outputs.prefix.group(self.spec.goal, self.layer)).repeat_interleave(v, dim=0)[:, None]
         coarse = self.masks(self.sam.prompt_encoder, self.sam.mask_decoder, image, prompt)
         fine = self.masks(self.fine["prompt_encoder"], self.fine["mask_decoder"], image, prompt, coarse)

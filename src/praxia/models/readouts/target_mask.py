@@ -14,6 +14,7 @@ from praxia.errors import ConfigError
 from praxia.models.attention import MultiHeadAttention
 from praxia.models.backbones.backbone import Attention, Backbone
 from praxia.models.readouts.readout import Readout
+from praxia.models.spec_checks import check_counts, check_shared
 from praxia.models.states import Outputs
 from praxia.models.vision.grid_positions import sine_positions
 from praxia.registry import register
@@ -31,10 +32,14 @@ class TargetMaskDecoder:
     layer: int = -1
     attention: Attention = "sdpa"
 
+    def __post_init__(self) -> None:
+        check_counts(self, "width", "layers", "heads")
+        check_shared(self, "heads", self.width)
+        if self.width % 4:
+            raise ConfigError(f"TargetMaskDecoder.width is {self.width}; expected a multiple of 4: channels halve twice")
+
     def build(self, backbone: Backbone) -> "TargetMaskNet":
         """The module, matched to the backbone's width."""
-        if self.width % 4:
-            raise ConfigError(f"target mask decoder width {self.width} must be divisible by 4; channels halve twice")
         return TargetMaskNet(self, backbone.text_width)
 
 

@@ -24,9 +24,9 @@ from praxia.models.geometry_nets.cut3r.views import State, View
 from praxia.models.geometry_nets.geometry_net import Reconstruction, check_pixels
 from praxia.models.geometry_nets.poses import intrinsics, inverse, transform
 from praxia.models.geometry_nets.rope_2d import Rotation, check_heads, grid_positions, rotation
-from praxia.models.geometry_nets.spec_checks import check_choice, check_counts, check_four, check_positive
 from praxia.models.geometry_nets.transformer_blocks import first_weights, full_precision
 from praxia.models.published_config import agree, listed
+from praxia.models.spec_checks import check_choice, check_counts, check_four, check_positive
 from praxia.registry import register
 from praxia.specs import ImageSpec
 

@@ -16,7 +16,6 @@ from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction
 from praxia.models.geometry_nets.net_folder import WEIGHTS
 from praxia.models.geometry_nets.poses import inverse
 from praxia.models.geometry_nets.rope_2d import check_heads
-from praxia.models.geometry_nets.spec_checks import check_counts, check_four, check_positive, check_shared
 from praxia.models.geometry_nets.transformer_blocks import first_weights, full_precision
 from praxia.models.geometry_nets.vggt.aggregator import Aggregator
 from praxia.models.geometry_nets.vggt.camera_head import CameraHead
@@ -24,6 +23,7 @@ from praxia.models.geometry_nets.vggt.cameras import decode
 from praxia.models.geometry_nets.vggt.dense_head import DenseHead, depth_of, points_of
 from praxia.models.geometry_nets.vggt.patch_embedder import PatchEmbedder
 from praxia.models.published_config import agree, listed, section
+from praxia.models.spec_checks import check_counts, check_four, check_positive, check_shared
 from praxia.registry import register
 from praxia.specs import ImageSpec
 

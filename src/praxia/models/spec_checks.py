@@ -1,4 +1,4 @@
-"""Checks that specs of geometry nets make of their own fields: ConfigErrors that name field, value and what was expected."""
+"""Checks that specs of parts make of their own fields: ConfigErrors that name field, value and what was expected."""
 
 from collections.abc import Collection
 from typing import Any
