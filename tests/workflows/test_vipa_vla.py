@@ -84,7 +84,7 @@ def test_what_moves_in_each_stage_is_the_published_table_and_the_rest_stays_to_t
     others = torch.ones(len(before), dtype=torch.bool)
     others[tokens] = False
     started = after - before[others].mean(0)  # a few updates of a warming up rate hardly move them
-    assert started.std().item() == pytest.approx(0.02, rel=0.05) and started.mean(0).abs().max() < 0.005 and before[tokens].std() > 0.05
+    assert started.std().item() == pytest.approx(0.02, rel=0.05) and started.mean(0).abs().max() < 0.005 and (after - before[tokens]).std() > 0.02
 
 
 def test_the_policy_holds_its_encoder_with_licence_and_acts(trained):
