@@ -3,12 +3,15 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import praxia.annotate.hands.run as run
-from praxia.annotate.hands import HandClips, HandRules, annotate_hands
+from praxia.annotate.hands import HandClips, HandRules, annotate_hands, identity, made_clips
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
 from praxia.annotate.hands.clouds import GivenDepth
 from praxia.annotate.hands.labels import directions
@@ -19,8 +22,11 @@ from praxia.data.hand_clips.tables import CATEGORIES, CLIPS, MOTIONS, QUESTIONS
 from praxia.data.lerobot.meta import read_parquet
 from praxia.data.lerobot.reader import Want
 from praxia.errors import ConfigError, DataError
+from praxia.files import write_json
 from praxia.geometry.hands import palm
 from praxia.geometry.rotations import angle_between
+from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
+from praxia.registry import to_json
 from praxia.specs.hands import SIDES, TIPS, WRIST
 from praxia.workflows.annotate_hands import annotate, clip_spec
 
@@ -147,6 +153,36 @@ def test_a_killed_run_goes_on_and_workers_do_not_change_a_row(hand_clips, annota
     assert annotate_hands(RecordedClips(str(hand_clips)), out, rules).clips == 6 and len(done) == 6, "complete: nothing runs"
     with pytest.raises(DataError, match="other settings"):
         annotate_hands(RecordedClips(str(hand_clips)), out, HandRules(), workers=1)
+
+
+def test_annotations_of_other_clips_or_other_code_are_not_used_again(hand_clips, annotated_hands, tmp_path, monkeypatch):
+    copy, rules = tmp_path / "copy", HandRules(held_tasks=("pour",))
+    shutil.copytree(hand_clips, copy)
+    again = lambda: annotate_hands(RecordedClips(str(copy)), copy / "hands", rules, workers=1)  # noqa: E731
+    assert again().clips == 6, "the same clips in another place"
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "engine_code", lambda: "other")
+        patch.setattr(made_clips, "engine_code", lambda: "other")
+        other = HandClips().root()
+        with pytest.raises(DataError, match="other code of the engine"):
+            again()
+    assert HandClips().root() != other
+    (copy / "meta" / "info.json").write_text((copy / "meta" / "info.json").read_text() + " ")
+    with pytest.raises(DataError, match="other clips; choose another --out"):
+        again()
+
+
+def test_the_engine_is_more_than_its_folder_and_weights_are_part_of_the_plan(clips, tmp_path):
+    names = {"/".join(path.parts[-2:]) for path in identity.engine_files()}
+    assert {"hands/scale.py", "hand_clips/recorded_clips.py", "hand_clips/egodex.py", "geometry/hands.py", "specs/hands.py"} <= names
+    assert "hand_clips/annotated.py" not in names
+    spec, seen = TabletopGeometry(width=20, layers=1, heads=2), []
+    write_json(tmp_path / "geometry.json", {"net": to_json(spec)})
+    for seed in (0, 1, 1):
+        torch.manual_seed(seed)
+        save_file(spec.build().state_dict(), tmp_path / "weights.safetensors")
+        seen.append(identity.came_from(clips, replace(spec, checkpoint=str(tmp_path))))
+    assert seen[0] != seen[1] == seen[2] and seen[0] | {"weights": ""} == identity.came_from(clips, None)
 
 
 def test_the_command_writes_tables_and_a_sheet(hand_clips, tmp_path, monkeypatch, capsys):

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from praxia.annotate.hands.identity import engine_code
 from praxia.annotate.hands.run import annotate_hands
 from praxia.annotate.hands.settings import HandRules
-from praxia.data.cache import cache_folder, code_digest
+from praxia.data.cache import cache_folder
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.hand_clips import CommonCamera, HandMotions, HandQuestions, RecordedClips
 from praxia.data.hand_clips.annotated import MotionSource, QuestionSource
@@ -52,7 +53,7 @@ class HandClips:
 
     def root(self) -> Path:
         """Where the annotations are or will be: a name for the clips, the engine's code and its settings."""
-        parts = [self.recorded.key(), code_digest(Path(__file__).parent), json.dumps(to_json(self.rules), sort_keys=True)]
+        parts = [self.recorded.key(), engine_code(), json.dumps(to_json(self.rules), sort_keys=True)]
         return cache_folder("hands") / hashlib.blake2b("".join(parts).encode(), digest_size=8).hexdigest()
 
     def annotated(self) -> Path:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
 from praxia.annotate.hands.clouds import DepthSource, GivenDepth, NetDepth
 from praxia.annotate.hands.detect import GroundingDino
+from praxia.annotate.hands.identity import came_from
 from praxia.annotate.hands.settings import HandRules
 from praxia.annotate.hands.splits import splits
 from praxia.data.cache import one_process
@@ -29,6 +30,8 @@ from praxia.errors import DataError
 from praxia.files import read_json, write_atomic, write_json
 from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.registry import from_json, to_json
+
+_PARTS = {"count": "clips", "content": "clips", "weights": "weights of the net", "code": "code of the engine"}  # of a plan; the rest is settings
 
 
 @dataclass(frozen=True)
@@ -56,16 +59,18 @@ def annotate_hands(
     licences: dict[str, str] | None = None,
 ) -> Annotation:
     """Annotate a ClipSet's spec into `out`. net: spec of a geometry net with its checkpoint, None = recorded depth. detector: a GroundingDINO
-    checkpoint, "" = masks. licences: of what looked. What is complete is returned as it is; DataError if `out` holds something else.
+    checkpoint, "" = masks. licences: of what looked. What is complete is returned as it is; DataError if `out` holds something else, or what was made
+    of other clips, with other weights or by other code.
     """
     looks = {"net": None if net is None else to_json(net), "together": together, "detector": detector}
-    plan = {"clips": _portable(clips, out), "rules": to_json(rules), **looks}
     with one_process(out):
-        if (out / DESCRIPTION).is_file():
-            if {k: v for k, v in read_json(out / DESCRIPTION).items() if k in plan} != json.loads(json.dumps(plan)):
-                raise DataError(f"{out} holds annotations made with other settings; choose another --out or remove it")
-            return summary(out)
         source: ClipSet = clips.open()
+        plan = {"clips": _portable(clips, out), "rules": to_json(rules), **looks, **came_from(source, net)}
+        if (out / DESCRIPTION).is_file():
+            found = read_json(out / DESCRIPTION)
+            if other := sorted({_PARTS.get(k, "settings") for k, v in json.loads(json.dumps(plan)).items() if found.get(k) != v}):
+                raise DataError(f"{out} holds annotations made with other {', other '.join(other)}; choose another --out or remove it")
+            return summary(out)
         split, whole = splits([source.clip(i).task for i in range(len(source))], rules)
         places = [Place(i, split[i], source.clip(i).task in whole) for i in range(len(source))]
         name = hashlib.blake2b(json.dumps(plan, sort_keys=True).encode(), digest_size=6).hexdigest()

@@ -43,6 +43,10 @@ class ClipSet(Protocol):
 
     def __len__(self) -> int: ...
 
+    def content(self) -> str:
+        """Hex name of the files that the clips are read from: other files have another."""
+        ...
+
     def clip(self, number: int) -> Clip:
         """What was recorded, without pictures."""
         ...

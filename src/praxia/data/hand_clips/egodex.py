@@ -7,6 +7,7 @@ the wrists.
 Licence CC BY-NC-ND: what is computed from the files may be learnt from for research; the files themselves must not be given away again.
 """
 
+import hashlib
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,13 +76,21 @@ class EgoDexClips:
         self._files = sorted(path for path in root.rglob("*.hdf5") if path.with_suffix(".mp4").is_file())
         if not self._files:
             raise DataError(f"{root} has no pairs of N.hdf5 and N.mp4; give the folder of a part of EgoDex, or of one of its tasks")
-        self._spec, self.licence = spec, spec.licence
+        self._spec, self._root, self.licence = spec, root, spec.licence
         self._video = lru_cache(maxsize=4)(lambda number: VideoReader(self._files[number].with_suffix(".mp4")))
         self._read = lru_cache(maxsize=4)(lambda number: _recording(self._files[number], spec.stride))
         self.size = shown_size(self._video(0).read(0).shape[:2], spec.size or None)
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def content(self) -> str:
+        """Of the names, sizes and times of all pairs: their bytes are too many to read."""
+        digest = hashlib.blake2b(digest_size=16)
+        for path in self._files:
+            stats = [(stat.st_size, stat.st_mtime_ns) for stat in (path.stat(), path.with_suffix(".mp4").stat())]
+            digest.update(repr((str(path.relative_to(self._root)), stats)).encode())
+        return digest.hexdigest()
 
     def clip(self, number: int) -> Clip:
         """What was recorded; objects are the texts that the files list."""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from praxia.data.card import read_card
+from praxia.data.cache import content_key
+from praxia.data.card import CARD, read_card
 from praxia.data.hand_clips.clip import Clip
 from praxia.data.lerobot.features import FRESH
 from praxia.data.lerobot.objects import read_objects
@@ -43,7 +44,7 @@ class RecordedClipSet:
         if not card.views or not card.views[0].extrinsics or card.views[0].extrinsics_form != "T_base_cam":
             raise DataError(f"{root}: clips of hands need a view with T_base_cam for every frame; add `extrinsics` to the view in dataset.yaml")
         self._source = LeRobotSource(root, card, max_side=spec.size or None)
-        self._keys = card.views[0]
+        self._keys, self._root = card.views[0], root
         self._objects = read_objects(root)
         self.name, self.licence = card.name, card.licence
         self.depth, self.masks = bool(self._keys.depth), bool(self._keys.mask)
@@ -56,6 +57,11 @@ class RecordedClipSet:
 
     def __len__(self) -> int:
         return len(self._source.episodes)
+
+    def content(self) -> str:
+        """Of the bytes of the dataset's files."""
+        parts = (sorted(path for path in (self._root / part).rglob("*") if path.is_file()) for part in ("meta", "data", "videos"))
+        return content_key([self._root / CARD, *(path for part in parts for path in part)])
 
     def clip(self, number: int) -> Clip:
         """What was recorded, without pictures."""
