@@ -71,6 +71,14 @@ class Zoomed:
     def __len__(self) -> int:
         return len(self._clips)
 
+    def content(self) -> str:
+        """Of the files and the lens."""
+        return f"{self._clips.content()} zoom {self._zoom}"
+
+    def label(self, number: int) -> tuple[str, str]:
+        """As it is."""
+        return self._clips.label(number)
+
     def clip(self, number: int) -> Clip:
         """As it is."""
         return self._clips.clip(number)

@@ -1,14 +1,17 @@
 """EgoDex's documented layout, in a small file made after it: world poses, joint order, confidence, the conditioning camera."""
 
+import shutil
 import sys
 
 import numpy as np
 import pytest
 
-from praxia.annotate.hands import HandRules
+from praxia.annotate.hands import HandRules, annotate_hands
 from praxia.annotate.hands.motions import motions
 from praxia.data.hand_clips.egodex import EgoDex, is_egodex, joint_names
+from praxia.data.hand_clips.tables import CLIPS, MOTIONS
 from praxia.data.lerobot import video
+from praxia.data.lerobot.meta import read_parquet
 from praxia.errors import DataError
 from praxia.geometry.camera import project
 from praxia.geometry.se3 import apply, invert, pose
@@ -98,6 +101,22 @@ def test_the_engine_needs_a_net_and_a_detector_for_it(folder, tmp_path):
     assert is_egodex(folder) and isinstance(clip_spec(folder), EgoDex)
     with pytest.raises(Exception, match="--net"):
         annotate(folder, tmp_path / "out", HandRules())
+
+
+def test_an_unreadable_clip_has_a_row_and_the_rest_goes_on(folder, tmp_path):
+    root, rules = tmp_path / "part1", HandRules(held_out=0)
+    shutil.copytree(folder, root)
+    for name in ("0_no_video", "0_no_hdf5"):
+        shutil.copytree(folder / "stack_cups", root / name)
+    (root / "0_no_video" / "0.mp4").write_bytes(b"no video")
+    (root / "0_no_hdf5" / "0.hdf5").write_bytes(b"no hdf5")
+    done = annotate_hands(EgoDex(str(root), size=96), tmp_path / "out", rules, workers=1)
+    assert done.clips == 4 and done.rejected == {"unreadable": 4}, "the other two have no depth"
+    rows = {row["name"]: row for row in read_parquet(tmp_path / "out" / CLIPS).to_pylist()}
+    assert "cannot be read as EgoDex" in rows["0_no_hdf5/0"]["rejected"] and rows["0_no_hdf5/0"]["steps"] == 0
+    assert "cannot be opened" in rows["0_no_video/0"]["rejected"] and "picture cannot be read" in rows["0_no_video/0"]["rejections"]
+    moved = {row["name"] for row in read_parquet(tmp_path / "out" / MOTIONS).to_pylist()}
+    assert moved == {"stack_cups/0", "fold_towel/0"}, "motions need no depth, but a picture"
 
 
 def test_broken_files_and_a_missing_library_say_what_to_do(folder, tmp_path, monkeypatch):

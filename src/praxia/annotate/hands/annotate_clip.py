@@ -8,13 +8,17 @@ import numpy as np
 
 from praxia.annotate.hands.clouds import DepthSource
 from praxia.annotate.hands.detect import Detector
-from praxia.annotate.hands.moments import look
+from praxia.annotate.hands.moments import Looked, look
 from praxia.annotate.hands.motions import motions
 from praxia.annotate.hands.questions import questions
 from praxia.annotate.hands.settings import HandRules
 from praxia.data.hand_clips.clip import ClipSet
 from praxia.data.hand_clips.tables import CLIPS, MOTIONS, QUESTIONS, HandSplit
+from praxia.errors import DataError
 from praxia.specs.hands import SIDES
+
+UNREADABLE = "unreadable"
+NO_PICTURE = "picture cannot be read"
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,28 @@ class Place:
 def annotate_clip(
     clips: ClipSet, place: Place, depth: DepthSource, detector: Detector | None, rules: HandRules
 ) -> dict[str, list[dict[str, Any]]]:  # fmt: skip
-    """Rows of the three tables. A clip whose scale cannot be trusted has motions (they need no cloud) but no questions."""
-    clip = clips.clip(place.number)
+    """Rows of the three tables. A clip whose scale cannot be trusted, or that cannot be looked at, has motions (they need no cloud) but no questions.
+
+    A clip that cannot be read has a row that says why, and nothing else.
+    """
+    name, task = clips.label(place.number)
+    head = {"clip": place.number, "name": name, "task": task, "split": place.split, "unseen_task": place.unseen_task}
+    try:
+        clip = clips.clip(place.number)
+    except DataError as error:
+        nothing = {"steps": 0, "frames": 0, "scale": None, "spread": None, "rejected": f"{UNREADABLE}: {error}", "rejections": "{}"}
+        return {CLIPS: [head | nothing], QUESTIONS: [], MOTIONS: []}
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((rules.seed, place.number))))
-    looked = look(clips, place.number, clip, depth, detector, rules)
-    head = {"clip": place.number, "name": clip.name, "task": clip.task, "split": place.split, "unseen_task": place.unseen_task}
+    try:
+        looked, seen = look(clips, place.number, clip, depth, detector, rules), True
+    except DataError as error:
+        looked, seen = Looked([], None, float("nan"), f"{UNREADABLE}: {error}"), False
     asked = questions(clip, looked.moments, rules, rng, looked.rejections) if looked.moments else []
     moved = motions(clip, rules, rng, looked.rejections)
+    if not seen:  # a motion is nothing without the picture that conditions it
+        readable = [m for m in moved if _has_picture(clips, place.number, m.frame)]
+        looked.rejections.update({NO_PICTURE: len(moved) - len(readable)} if len(readable) < len(moved) else {})
+        moved = readable
     one = {
         "steps": len(clip),
         "frames": len(looked.moments),
@@ -67,3 +86,11 @@ def annotate_clip(
             for m in moved
         ],
     }
+
+
+def _has_picture(clips: ClipSet, number: int, frame: int) -> bool:
+    try:
+        clips.view(number, frame)
+    except DataError:
+        return False
+    return True

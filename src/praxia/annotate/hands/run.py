@@ -71,8 +71,9 @@ def annotate_hands(
             if other := sorted({_PARTS.get(k, "settings") for k, v in json.loads(json.dumps(plan)).items() if found.get(k) != v}):
                 raise DataError(f"{out} holds annotations made with other {', other '.join(other)}; choose another --out or remove it")
             return summary(out)
-        split, whole = splits([source.clip(i).task for i in range(len(source))], rules)
-        places = [Place(i, split[i], source.clip(i).task in whole) for i in range(len(source))]
+        tasks = [source.label(i)[1] for i in range(len(source))]
+        split, whole = splits(tasks, rules)
+        places = [Place(i, split[i], task in whole) for i, task in enumerate(tasks)]
         name = hashlib.blake2b(json.dumps(plan, sort_keys=True).encode(), digest_size=6).hexdigest()
         work = out / f".work-{name}"
         work.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ def summary(out: Path) -> Annotation:
     return Annotation(
         out,
         len(rows[CLIPS]),
-        dict(Counter(row["rejected"] for row in rows[CLIPS] if row["rejected"])),
+        dict(Counter(row["rejected"].split(":")[0] for row in rows[CLIPS] if row["rejected"])),  # what cannot be read says of which file
         _by_split(rows[QUESTIONS], "category"),
         _by_split(rows[MOTIONS], "family"),
         dict(rejections.most_common()),

@@ -47,8 +47,12 @@ class ClipSet(Protocol):
         """Hex name of the files that the clips are read from: other files have another."""
         ...
 
+    def label(self, number: int) -> tuple[str, str]:
+        """Name and task of a clip, without reading it."""
+        ...
+
     def clip(self, number: int) -> Clip:
-        """What was recorded, without pictures."""
+        """What was recorded, without pictures. Raises DataError for a clip that cannot be read."""
         ...
 
     def view(self, number: int, step: int, depth: bool = False, masks: bool = False) -> View:

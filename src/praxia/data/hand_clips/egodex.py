@@ -79,10 +79,18 @@ class EgoDexClips:
         self._spec, self._root, self.licence = spec, root, spec.licence
         self._video = lru_cache(maxsize=4)(lambda number: VideoReader(self._files[number].with_suffix(".mp4")))
         self._read = lru_cache(maxsize=4)(lambda number: _recording(self._files[number], spec.stride))
-        self.size = shown_size(self._video(0).read(0).shape[:2], spec.size or None)
+        self.size = shown_size(self._stored(), spec.size or None)
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def _stored(self) -> tuple[int, int]:
+        """(height, width) of the first video that can be read."""
+        for number in range(len(self._files)):
+            with suppress(DataError):
+                height, width = self._video(number).read(0).shape[:2]
+                return height, width
+        raise DataError(f"{self._root}: none of {len(self._files)} videos can be read; copy or download them again")
 
     def content(self) -> str:
         """Of the names, sizes and times of all pairs: their bytes are too many to read."""
@@ -91,6 +99,10 @@ class EgoDexClips:
             stats = [(stat.st_size, stat.st_mtime_ns) for stat in (path.stat(), path.with_suffix(".mp4").stat())]
             digest.update(repr((str(path.relative_to(self._root)), stats)).encode())
         return digest.hexdigest()
+
+    def label(self, number: int) -> tuple[str, str]:
+        """Name and task, from the file's place."""
+        return _label(self._files[number])
 
     def clip(self, number: int) -> Clip:
         """What was recorded; objects are the texts that the files list."""
@@ -104,6 +116,10 @@ class EgoDexClips:
         size = shown_size(stored, self._spec.size or None)
         camera = camera_from(K, clip.T_base_cam[step], f"{self._files[number]}, step {step}")
         return View("head", resize_colour(image, size), transform_camera(stretch(stored, size), camera), size=size, sequence=clip.name)
+
+
+def _label(path: Path) -> tuple[str, str]:
+    return f"{path.parent.name}/{path.stem}", path.parent.name
 
 
 def _recording(path: Path, stride: int) -> tuple[Clip, np.ndarray]:
@@ -123,6 +139,8 @@ def _recording(path: Path, stride: int) -> tuple[Clip, np.ndarray]:
             attributes = {key: _text(value) for key, value in file.attrs.items()}
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{path} cannot be read as EgoDex ({error}); expected camera/intrinsic, transforms/camera and transforms/<joint>") from error
+    if not len(T_world_cam):
+        raise DataError(f"{path} has no steps; the recording was broken off, leave it out")
     if poses.shape[2] != len(T_world_cam):
         raise DataError(f"{path}: joints have {poses.shape[2]} steps, the camera {len(T_world_cam)}; the file is truncated, copy it again")
     if fault := rigid_fault(T_world_cam[0]):
@@ -130,10 +148,11 @@ def _recording(path: Path, stride: int) -> tuple[Clip, np.ndarray]:
     pair = HandPair(poses[..., :3, 3].transpose(2, 0, 1, 3), confidence.transpose(2, 0, 1), np.zeros((len(T_world_cam), 2), bool))
     assert pair.joints.shape[2] == len(JOINTS)
     objects = tuple(_names(attributes.get("llm_objects", "")))
+    name, task = _label(path)
     return (
         Clip(
-            name=f"{path.parent.name}/{path.stem}",
-            task=path.parent.name,
+            name=name,
+            task=task,
             instruction=_instruction(attributes),
             hands=pair,
             T_base_cam=T_world_cam,

@@ -63,6 +63,11 @@ class RecordedClipSet:
         parts = (sorted(path for path in (self._root / part).rglob("*") if path.is_file()) for part in ("meta", "data", "videos"))
         return content_key([self._root / CARD, *(path for part in parts for path in part)])
 
+    def label(self, number: int) -> tuple[str, str]:
+        """Name and task, from the table of episodes."""
+        episode = self._source.episodes[number]
+        return f"{self.name}/{episode.index}", str(episode.fields.get("task_name", ""))
+
     def clip(self, number: int) -> Clip:
         """What was recorded, without pictures."""
         episode = self._source.episodes[number]
@@ -71,9 +76,10 @@ class RecordedClipSet:
         first = self._source.sample_at(episode.start, Want(horizon=0, roles=()))
         has_picture = self._source.columns(FRESH)[rows] if FRESH in self._source.info.features else np.ones(episode.stop - episode.start, bool)
         poses = np.asarray(self._source.columns(self._keys.extrinsics)[rows], np.float64).reshape(-1, 4, 4)
+        name, task = self.label(number)
         return Clip(
-            name=f"{self.name}/{episode.index}",
-            task=str(episode.fields.get("task_name", "")),
+            name=name,
+            task=task,
             instruction=first.instruction,
             hands=hand_pair(self._source.states[rows]),
             T_base_cam=poses,
