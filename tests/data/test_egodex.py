@@ -8,11 +8,12 @@ import pytest
 
 from praxia.annotate.hands import HandRules, annotate_hands
 from praxia.annotate.hands.motions import motions
+from praxia.cli.main import main
 from praxia.data.hand_clips.egodex import EgoDex, is_egodex, joint_names
 from praxia.data.hand_clips.tables import CLIPS, MOTIONS
 from praxia.data.lerobot import video
 from praxia.data.lerobot.meta import read_parquet
-from praxia.errors import DataError
+from praxia.errors import ConfigError, DataError
 from praxia.geometry.camera import project
 from praxia.geometry.se3 import apply, invert, pose
 from praxia.specs.hands import JOINTS, SIDES, WRIST
@@ -101,6 +102,17 @@ def test_the_engine_needs_a_net_and_a_detector_for_it(folder, tmp_path):
     assert is_egodex(folder) and isinstance(clip_spec(folder), EgoDex)
     with pytest.raises(Exception, match="--net"):
         annotate(folder, tmp_path / "out", HandRules())
+
+
+def test_motions_alone_need_no_net_and_no_detector(folder, tmp_path, monkeypatch, capsys):
+    command = ["praxia", "annotate", "hands", str(folder), "--out", str(tmp_path / "out"), "--only", "motions", "--workers", "1", "--shown", "1"]
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+    said = capsys.readouterr().out
+    assert "2 clips, 2 without questions" in said and "no questions wanted" in said and "<figure>" in (tmp_path / "out" / "sheet.html").read_text()
+    assert {row["name"] for row in read_parquet(tmp_path / "out" / MOTIONS).to_pylist()} == {"stack_cups/0", "fold_towel/0"}
+    with pytest.raises(ConfigError, match="leave out --net"):
+        annotate(folder, tmp_path / "other", HandRules(questions=0), net="cut3r")
 
 
 def test_an_unreadable_clip_has_a_row_and_the_rest_goes_on(folder, tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -66,6 +66,8 @@ class Hands:
     """Frames that the net is shown at once."""
     detector: str = ""
     """GroundingDINO checkpoint (folder or public name) that finds the objects by name; instance masks if empty."""
+    only: Literal["everything", "motions"] = "everything"
+    """motions: no questions; clips need no depth, masks, net and detector for them."""
     calibrate: bool = True
     """Multiply clouds by the scale that the hands' joints give."""
     questions: int = 24
@@ -121,8 +123,8 @@ def _features(arguments: Sequence[str]) -> None:
 
 def _hands(options: Hands) -> None:
     rules = HandRules(
-        calibrate=options.calibrate, gamma=options.gamma, questions=options.questions, motions=options.motions, held_out=options.held_out,
-        held_tasks=options.held_tasks, seed=options.seed, mix=PUBLISHED_MIX if options.published_mix else HandRules.mix,
+        calibrate=options.calibrate, gamma=options.gamma, questions=0 if options.only == "motions" else options.questions, motions=options.motions,
+        held_out=options.held_out, held_tasks=options.held_tasks, seed=options.seed, mix=PUBLISHED_MIX if options.published_mix else HandRules.mix,
     )  # fmt: skip
     done = annotate(
         options.clips, options.out, rules, options.net, options.checkpoint, options.together, options.detector, options.workers,

@@ -44,10 +44,15 @@ def annotate(
     """
     spec = clip_spec(clips)
     source: ClipSet = spec.open()
-    if not net and not source.depth:
-        raise ConfigError(f"{clips} has no recorded depth; name a geometry net with --net (the folder of a trained one, cut3r, vggt ...)")
-    if not detector and not source.masks:
-        raise ConfigError(f"{clips} has no instance masks; name a detector with --detector, e.g. IDEA-Research/grounding-dino-tiny or a folder")
+    motions = "or take --only motions, which needs none"
+    if not rules.questions and (net or detector):
+        raise ConfigError("motions alone need no clouds and no boxes; leave out --net and --detector, or ask questions")
+    if rules.questions and not net and not source.depth:
+        raise ConfigError(f"{clips} has no recorded depth; name a geometry net with --net (the folder of a trained one, cut3r, vggt ...), {motions}")
+    if rules.questions and not detector and not source.masks:
+        raise ConfigError(
+            f"{clips} has no instance masks; name a detector with --detector, e.g. IDEA-Research/grounding-dino-tiny or a folder, {motions}"
+        )
     made_by = net_spec(net, checkpoint) if net else None
     licences = {source.name: source.licence} | (net_licences(made_by) if net else {}) | ({detector: _DETECTORS} if detector else {})
     check_licences(licences, license_policy, {public.name: public.instead for public in PUBLIC})

@@ -17,8 +17,8 @@ from praxia.data.hand_clips.tables import CLIPS, MOTIONS, QUESTIONS, HandSplit
 from praxia.errors import DataError
 from praxia.specs.hands import SIDES
 
-UNREADABLE = "unreadable"
-NO_PICTURE = "picture cannot be read"
+UNREADABLE, NOT_ASKED = "unreadable", "no questions wanted"  # of clips
+NO_PICTURE = "picture cannot be read"  # of motions
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def annotate_clip(
 ) -> dict[str, list[dict[str, Any]]]:  # fmt: skip
     """Rows of the three tables. A clip whose scale cannot be trusted, or that cannot be looked at, has motions (they need no cloud) but no questions.
 
-    A clip that cannot be read has a row that says why, and nothing else.
+    Where no questions are wanted, nothing is looked at. A clip that cannot be read has a row that says why, and nothing else.
     """
     name, task = clips.label(place.number)
     head = {"clip": place.number, "name": name, "task": task, "split": place.split, "unseen_task": place.unseen_task}
@@ -45,10 +45,12 @@ def annotate_clip(
         nothing = {"steps": 0, "frames": 0, "scale": None, "spread": None, "rejected": f"{UNREADABLE}: {error}", "rejections": "{}"}
         return {CLIPS: [head | nothing], QUESTIONS: [], MOTIONS: []}
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((rules.seed, place.number))))
+    looked, seen = Looked([], None, float("nan"), NOT_ASKED), False
     try:
-        looked, seen = look(clips, place.number, clip, depth, detector, rules), True
+        if rules.questions:
+            looked, seen = look(clips, place.number, clip, depth, detector, rules), True
     except DataError as error:
-        looked, seen = Looked([], None, float("nan"), f"{UNREADABLE}: {error}"), False
+        looked = Looked([], None, float("nan"), f"{UNREADABLE}: {error}")
     asked = questions(clip, looked.moments, rules, rng, looked.rejections) if looked.moments else []
     moved = motions(clip, rules, rng, looked.rejections)
     if not seen:  # a motion is nothing without the picture that conditions it

@@ -55,8 +55,8 @@ class HandRules:
     (default 9). label_hz: moments a second that are labelled. contact: metres between a fingertip's skin and the nearest point of an object
     (default 13).
     still: shorter displacements (m) are not asked about (default 18); least_turn: likewise rotations of the camera in degrees.
-    questions: at most so many a clip (the paper has about 75). mix: shares of the four categories; the paper's are (0.687, 0.249, 0.063, 0.001), its
-    205 camera pairs teach nothing (default 21).
+    questions: at most so many a clip (the paper has about 75); 0: motions alone, which need no depth, masks, net and detector. mix: shares of the
+    four categories; the paper's are (0.687, 0.249, 0.063, 0.001), its 205 camera pairs teach nothing (default 21).
     motions: at most so many a clip. families: shares of the three families (paper, §3.6). past_s: seconds of a continued motion that are given;
     seconds: lengths of a target. extent: a wrist must range over so many metres (default 28). outside: most share of points off the 1 m cube
     (default 26).
