@@ -6,7 +6,7 @@ import string
 import numpy as np
 import pytest
 
-from praxia.annotate.hands import HandRules
+from praxia.annotate.hands import HandRules, ObjectRules, ScaleRules
 from praxia.annotate.hands.labels import directions, displacement_text, rotation_text
 from praxia.annotate.hands.phrases import OF_CATEGORY, WAYS, as_infinitive, ask
 from praxia.annotate.hands.splits import splits
@@ -77,3 +77,23 @@ def test_bad_rules_are_refused():
         HandRules(gamma=0.6)
     with pytest.raises(ConfigError, match="4 shares"):
         HandRules(mix=(1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("rules", "field", "value"),
+    [
+        *((ScaleRules, name, -0.1) for name in ("outlier", "agree", "spread", "behind", "quantile")),
+        *((ScaleRules, name, 0) for name in ("least_joints", "least_frames", "low", "high")),
+        *((ScaleRules, name, 1.1) for name in ("agree", "quantile")),
+        *((ScaleRules, "low", 3.0), (ScaleRules, "spread", float("nan")), (ScaleRules, "least_joints", 2.5)),
+        *((ObjectRules, "central", 0.0), (ObjectRules, "central", 1.5), (ObjectRules, "least_points", 0), (ObjectRules, "mads", 0.0)),
+        *((HandRules, "seconds", value) for value in ((), (0,), (1, -1))),
+        *((HandRules, name, 0.0) for name in ("past_s", "contact", "label_hz")),
+        *((HandRules, name, -1) for name in ("extent", "still", "least_turn", "questions", "motions", "seed")),
+        *((HandRules, name, 1.5) for name in ("outside", "joint_confidence", "held_out")),
+        *((HandRules, "mix", (float("nan"), 1.0, 1.0, 1.0)), (HandRules, "questions", 2.5)),
+    ],
+)
+def test_settings_that_cannot_work_are_named(rules, field, value):
+    with pytest.raises(ConfigError, match=rf"{rules.__name__}\.{field} is .*expected"):
+        rules(**{field: value})

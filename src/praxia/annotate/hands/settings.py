@@ -1,6 +1,8 @@
 """All numbers of the annotation engine, with VIPA-VLA's where the paper states them and our defaults (specification §9) where it does not."""
 
+import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from praxia.data.hand_clips.tables import CATEGORIES, FAMILIES
 from praxia.errors import ConfigError
@@ -31,6 +33,14 @@ class ScaleRules:
     quantile: float = 0.30
     skin: bool = True
 
+    def __post_init__(self) -> None:
+        _whole(self, 1, "least_joints", "least_frames")
+        _above_zero(self, "outlier", "low", "high", "spread")
+        _shares(self, "agree", "quantile")
+        _at_least_zero(self, "behind")
+        if self.low > self.high:
+            raise ConfigError(f"ScaleRules.low is {self.low}, high is {self.high}; expected low <= high, or every frame is refused")
+
 
 @register("annotate/object_rules")
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ class ObjectRules:
     central: float = 0.5
     least_points: int = 50
     mads: float = 3.0
+
+    def __post_init__(self) -> None:
+        _whole(self, 1, "least_points")
+        _above_zero(self, "central", "mads")
+        _shares(self, "central")
 
 
 @register("annotate/hands")
@@ -88,7 +103,39 @@ class HandRules:
         if not 0 < self.gamma < 3**-0.5:
             raise ConfigError(f"HandRules.gamma is {self.gamma}; expected between 0 and 0.577, so that every vector has a direction")
         for name, value, kinds in (("mix", self.mix, CATEGORIES), ("families", self.families, FAMILIES)):
-            if len(value) != len(kinds) or min(value) < 0 or sum(value) <= 0:
+            if len(value) != len(kinds) or not all(0 <= share < math.inf for share in value) or sum(value) <= 0:
                 raise ConfigError(f"HandRules.{name} is {value}; expected {len(kinds)} shares, of {', '.join(kinds)}")
-        if not 0 <= self.held_out < 1 or self.label_hz <= 0 or self.questions < 0 or self.motions < 0 or not self.seconds:
-            raise ConfigError("HandRules: expected 0 <= held_out < 1, label_hz > 0, questions and motions >= 0, and at least one of seconds")
+        _whole(self, 0, "questions", "motions", "seed")
+        _above_zero(self, "label_hz", "contact", "past_s")
+        _at_least_zero(self, "still", "least_turn", "extent")
+        _shares(self, "joint_confidence", "outside")
+        if not 0 <= self.held_out < 1:
+            raise ConfigError(f"HandRules.held_out is {self.held_out}; expected from 0 to below 1, so that something is learnt from")
+        if not self.seconds or not all(0 < seconds < math.inf for seconds in self.seconds):
+            raise ConfigError(f"HandRules.seconds is {self.seconds}; expected at least one length, all above 0")
+
+
+def _whole(rules: Any, least: int, *names: str) -> None:
+    for name in names:
+        value = getattr(rules, name)
+        _refuse(rules, name, isinstance(value, int) and value >= least, f"a whole number of at least {least}")
+
+
+def _above_zero(rules: Any, *names: str) -> None:
+    for name in names:
+        _refuse(rules, name, 0 < getattr(rules, name) < math.inf, "a number above 0")
+
+
+def _at_least_zero(rules: Any, *names: str) -> None:
+    for name in names:
+        _refuse(rules, name, 0 <= getattr(rules, name) < math.inf, "a number of at least 0")
+
+
+def _shares(rules: Any, *names: str) -> None:
+    for name in names:
+        _refuse(rules, name, 0 <= getattr(rules, name) <= 1, "a share from 0 to 1")
+
+
+def _refuse(rules: Any, name: str, good: bool, expected: str) -> None:
+    if not good:
+        raise ConfigError(f"{type(rules).__name__}.{name} is {getattr(rules, name)!r}; expected {expected}")
