@@ -65,5 +65,8 @@ def test_what_is_not_sure_is_not_found(checkpoint, monkeypatch):
 def test_a_box_that_jumps_is_left_out():
     at = lambda u: (u, 0.0, u + 10.0, 10.0)  # noqa: E731
     frames = [{"mug": at(0)}, {"mug": at(1)}, {"mug": at(40)}, {"mug": at(3)}, {"can": at(0)}]
-    assert [sorted(f) for f in steady(frames)] == [["mug"], ["mug"], [], [], ["can"]]
+    assert [sorted(f) for f in steady(frames)] == [["mug"], ["mug"], [], ["mug"], ["can"]], "its neighbours are not left out with it"
+    moved = [{"mug": at(u)} for u in (0, 40, 41, 42, 0, 43)]
+    assert [bool(f) for f in steady(moved)] == [True, False, True, True, False, True], "twice in a row: it is there now"
+    assert steady([{"mug": at(0)}, {"mug": at(40)}, {}, {"mug": at(80)}]) == [{"mug": at(0)}, {}, {}, {"mug": at(80)}], "unseen in between"
     assert iou(at(0), at(5)) == pytest.approx(1 / 3) and iou(at(0), at(20)) == 0

@@ -11,7 +11,7 @@ from praxia.errors import CheckpointError
 from praxia.geometry.scene import View
 
 Box = tuple[float, float, float, float]
-BOX, TEXT, OVERLAP = 0.35, 0.25, 0.3  # default 20: thresholds of a box and of its words, least IoU with the box before
+BOX, TEXT, OVERLAP = 0.35, 0.25, 0.3  # default 20: thresholds of a box and of its words, least IoU with the last box that was kept
 
 
 class Detector(Protocol):
@@ -36,7 +36,7 @@ class GroundingDino:
 
     @torch.no_grad()
     def __call__(self, views: Sequence[View], names: Sequence[str]) -> list[dict[str, Box]]:
-        """The best box of every name in every frame; a box that jumps away from the one before (IoU below 0.3) is left out."""
+        """The best box of every name in every frame; one that jumps is left out (`steady`)."""
         found = [{name: box for name in names if (box := self._best(view, name)) is not None} for view in views]
         return steady(found)
 
@@ -53,12 +53,16 @@ class GroundingDino:
 
 
 def steady(frames: Sequence[dict[str, Box]]) -> list[dict[str, Box]]:
-    """Boxes without flicker: one that overlaps with neither neighbour in time (IoU above 0.3) is left out; a name seen once stays."""
+    """Boxes without flicker: one that does not overlap with the last that was kept (IoU above 0.3) is left out; the second such in a row is kept,
+    because then the thing has moved. The first of a name is kept."""
+    kept: dict[str, Box] = {}
+    jumped: set[str] = set()  # names whose last box was left out
     out = []
-    for i, boxes in enumerate(frames):
-        near = [frames[j] for j in (i - 1, i + 1) if 0 <= j < len(frames)]
-        known = lambda name: [n[name] for n in near if name in n]  # noqa: E731, B023
-        out.append({name: box for name, box in boxes.items() if not known(name) or max(iou(box, other) for other in known(name)) > OVERLAP})
+    for boxes in frames:
+        good = {name: box for name, box in boxes.items() if name not in kept or name in jumped or iou(box, kept[name]) > OVERLAP}
+        jumped = (jumped | boxes.keys()) - good.keys()
+        kept |= good
+        out.append(good)
     return out
 
 
