@@ -129,7 +129,7 @@ def test_a_clip_is_annotated_the_same_wherever_it_is_done(clips):
     twice = [annotate_clip(clips, Place(1, "train", False), GivenDepth(), None, HandRules()) for _ in range(2)]
     other = annotate_clip(clips, Place(1, "train", False), GivenDepth(), None, HandRules(seed=1))
     assert twice[0] == twice[1] != other
-    assert len(twice[0][QUESTIONS]) <= 26 and {q["category"] for q in twice[0][QUESTIONS]} <= set(CATEGORIES)
+    assert len(twice[0][QUESTIONS]) <= 24 and {q["category"] for q in twice[0][QUESTIONS]} <= set(CATEGORIES)
 
 
 def test_a_killed_run_goes_on_and_workers_do_not_change_a_row(hand_clips, annotated_hands, tmp_path, monkeypatch):

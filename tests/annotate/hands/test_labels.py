@@ -9,6 +9,7 @@ import pytest
 from praxia.annotate.hands import HandRules, ObjectRules, ScaleRules
 from praxia.annotate.hands.labels import directions, displacement_text, rotation_text
 from praxia.annotate.hands.phrases import OF_CATEGORY, WAYS, as_infinitive, ask
+from praxia.annotate.hands.questions import counts
 from praxia.annotate.hands.splits import splits
 from praxia.data.hand_clips.tables import CATEGORIES
 from praxia.errors import ConfigError
@@ -97,3 +98,14 @@ def test_bad_rules_are_refused():
 def test_settings_that_cannot_work_are_named(rules, field, value):
     with pytest.raises(ConfigError, match=rf"{rules.__name__}\.{field} is .*expected"):
         rules(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("total", "mix"), [(24, HandRules.mix), (75, (0.687, 0.249, 0.063, 0.001)), (1, HandRules.mix), (0, HandRules.mix), (7, (0, 1, 0, 2))]
+)
+def test_shares_add_up_to_what_is_wanted(total, mix):
+    rng = np.random.default_rng(0)
+    drawn = np.array([counts(total, mix, rng) for _ in range(4000)])
+    exact = total * np.array(mix) / sum(mix)
+    assert (drawn.sum(1) == total).all() and (np.abs(drawn - exact) < 1).all()
+    assert np.abs(drawn.mean(0) - exact).max() < 0.03, "none is favoured"

@@ -1,7 +1,7 @@
 """The four kinds of questions about a clip, with answers from calibrated geometry (VIPA-VLA §3.4; defaults 11, 13, 17, 18, 21)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,14 +39,22 @@ def questions(clip: Clip, moments: list[Moment], rules: HandRules, rng: np.rando
     """(what is asked, the question in words), at most `rules.questions`, in the shares of `rules.mix` as far as the clip has them."""
     chosen: list[tuple[Asked, str]] = []
     makers = (_tasks, _relations, _movements, _rotations)
-    for category, share, make in zip(CATEGORIES, np.array(rules.mix) / sum(rules.mix), makers, strict=True):
+    for category, count, make in zip(CATEGORIES, counts(rules.questions, rules.mix, rng), makers, strict=True):
         options = [a for a in make(clip, moments, rules, rejections) if a.category == category]
-        count = rules.questions * share
-        count = int(count) + (rng.random() < count % 1)  # small shares are met over many clips
         for i in rng.permutation(len(options))[:count]:
             asked = options[i]
             chosen.append((asked, ask(asked.kind, rng, asked.hand, asked.object, as_infinitive(clip.instruction))))
     return chosen
+
+
+def counts(total: int, shares: Sequence[float], rng: np.random.Generator) -> list[int]:
+    """Whole numbers in these shares that add up to `total`: each is its exact number rounded up or down, on average that number.
+
+    One draw shifts all borders between the shares at once (systematic sampling), so that small shares are met over many clips.
+    """
+    borders = np.concatenate([[0], np.cumsum(shares) / sum(shares) * total])
+    borders[-1] = total
+    return np.diff(np.floor(borders + rng.random())).astype(int).tolist()
 
 
 def _shown(clip: Clip, moment: Moment) -> list[tuple[int, ...]]:
