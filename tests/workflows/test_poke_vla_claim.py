@@ -84,6 +84,7 @@ def test_the_variants_spend_what_their_names_say():
     assert planned.judged == (Judged("tabletop-plus", Budget().tasks, 40),)
 
 
+@pytest.mark.slow  # half a minute; the runner itself is tested with Pose-VLA's claim
 def test_it_runs_at_a_micro_size_and_pairs_what_began_alike(tmp_path, monkeypatch):
     for name, number in (("ASKED_ABOUT", 1), ("LOOKED_AT", 2)):
         monkeypatch.setattr(f"praxia.workflows.train_recipe.{name}", number)
