@@ -85,6 +85,7 @@ def test_the_report_shows_the_latent(trained):
     assert all(robot.embodiment in page for robot in trained.assembly.robots)
 
 
+@pytest.mark.slow  # half a minute
 def test_pose_vla_takes_the_prior_as_its_head_without_a_change_in_either(tmp_path):
     recipe = load_recipe("examples/pose_vla_with_action_prior.py:my_recipe")
     recipe = replace(recipe, stages=tuple(_little(stage) for stage in recipe.stages))
