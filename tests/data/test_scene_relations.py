@@ -8,10 +8,10 @@ from asking import asked
 
 from praxia.data.recorded import Recorded
 from praxia.data.supervision import SceneGrounding, SceneRelations
-from praxia.data.supervision.scene_relations import directions
 from praxia.errors import ConfigError
 from praxia.evaluate.hand3d import read
 from praxia.geometry.camera import project
+from praxia.geometry.directions import directions
 from praxia.geometry.se3 import apply, invert
 
 
@@ -34,12 +34,12 @@ def test_an_answer_is_the_way_between_both_things_in_the_camera_frame(tabletop_s
 
 
 def test_words_follow_the_axes_and_not_the_length():
-    assert directions(np.array([-1.0, 1.0, 1.0]), 0.3) == "left and down and forward"
+    assert directions(np.array([-1.0, 1.0, 1.0]), 0.3) == ("left", "down", "forward")
     for axis in range(3):
         way = np.array([0.2, -0.3, 0.4])
         other = way * np.where(np.arange(3) == axis, -1, 1)
-        a, b = (directions(w, 0.3).split(" and ") for w in (way, other))
-        assert [i for i in range(3) if a[i] != b[i]] == [axis] and directions(7 * way, 0.3).split(" and ") == a
+        a, b = (directions(w, 0.3) for w in (way, other))
+        assert [i for i in range(3) if a[i] != b[i]] == [axis] and directions(7 * way, 0.3) == a
     assert all(directions(w, 0.576) for w in np.random.default_rng(0).normal(size=(500, 3)))
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from praxia.geometry.directions import AXES
+
 ALL = "all"
-AXES = (("left", "right"), ("up", "down"), ("backward", "forward"))  # -, + of x, y, z in the camera frame
 TURNS = ("left", "right", "up", "down", "clockwise", "counterclockwise")
 _WORDS = {word: (axis, sign) for axis, pair in enumerate(AXES) for word, sign in zip(pair, (-1, 1), strict=True)}
 _WAY = rf"(?:{'|'.join(_WORDS)})"
@@ -44,11 +45,9 @@ class Told:
     @property
     def direction(self) -> int:
         """Axes right, 0 to 3."""
-        return (
-            0
-            if self.said is None or self.said.form != "displacement"
-            else sum(a == b for a, b in zip(self.said.signs, self.truth.signs, strict=True))
-        )
+        if self.said is None or self.said.form != "displacement":
+            return 0
+        return sum(a == b for a, b in zip(self.said.signs, self.truth.signs, strict=True))
 
     @property
     def distance(self) -> float:

@@ -103,11 +103,25 @@ PRIOR_LOSSES = (Weighted(FlowMatching()), Weighted(FlowMatching(over="all", labe
 SEES = ("backbone", "readouts")
 
 
+def prior(minutes: float = 5.0) -> Stage:
+    """Stage 1: the auto-encoder of the four robots' numbers."""
+    return Stage(
+        name="action_prior",
+        sources=tuple(Source(replace(data, blind=True), StateActionChunk(HORIZON), weight=0.0) for data in robots().values()),
+        objectives=PRIOR_LOSSES,
+        parts=("encoder", "conditioner", "head"),
+        steps=10_000,
+        minutes=minutes,
+        batch=32,
+        optimiser=AdamW(lr=4e-3, warmup=200),
+        validate_every=2000,
+    )
+
+
 def tiny() -> Recipe:
     """Trains in minutes on two CPU cores: words and places on still scenes, the prior on states and actions of four robots, then the robots."""
     data = robots()
     shift = (RandomShift(),)
-    numbers_alone = tuple(Source(replace(d, blind=True), StateActionChunk(HORIZON), weight=0.0) for d in data.values())
     looking = tuple(Source(d, ActionChunk(HORIZON, positions=True, views=2), shift) for d in data.values())
     decay = LinearDecay(500)
     return Recipe(
@@ -118,17 +132,7 @@ def tiny() -> Recipe:
         replan=5,
         stages=(
             base_vlm(SEES),
-            Stage(
-                name="action_prior",
-                sources=numbers_alone,
-                objectives=PRIOR_LOSSES,
-                parts=("encoder", "conditioner", "head"),
-                steps=10_000,
-                minutes=5.0,
-                batch=32,
-                optimiser=AdamW(lr=4e-3, warmup=200),
-                validate_every=2000,
-            ),
+            prior(),
             Stage(
                 name="robot",
                 sources=looking,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.sample_transforms import ColourJitter, RandomCrop, RandomShift
-from praxia.data.supervision import ActionChunk, SceneGrounding, StateActionChunk, TargetMasks, Together
+from praxia.data.supervision import ActionChunk, SceneGrounding, TargetMasks, Together
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
@@ -25,7 +25,7 @@ from praxia.objectives import (
     TargetMask,
 )
 from praxia.recipes import action_priors, pose_vla, tabletop_geometry
-from praxia.recipes.action_priors import HORIZON, PRIOR, PRIOR_LOSSES
+from praxia.recipes.action_priors import HORIZON, PRIOR
 from praxia.recipes.base_vlm import QUICKSTART_TASKS, base_vlm, from_stage
 from praxia.recipes.poke_vla import TEACHER
 from praxia.recipes.words import world_words
@@ -87,17 +87,7 @@ def tiny() -> Recipe:
         replan=5,
         stages=(
             base_vlm(SEES),
-            Stage(
-                name="action_prior",
-                sources=tuple(Source(replace(d, blind=True), StateActionChunk(HORIZON), weight=0.0) for d in action_priors.robots().values()),
-                objectives=PRIOR_LOSSES,
-                parts=("encoder", "conditioner", "head"),
-                steps=10_000,
-                minutes=1.5,
-                batch=128,
-                optimiser=AdamW(lr=2e-3, warmup=200),
-                validate_every=500,
-            ),
+            action_priors.prior(minutes=1.5),
             tabletop_geometry.stage(minutes=1.0, roles=("head", "wrist")),
             Stage(
                 name="robot",

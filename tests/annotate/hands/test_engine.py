@@ -14,7 +14,6 @@ import praxia.annotate.hands.run as run
 from praxia.annotate.hands import HandClips, HandRules, annotate_hands, identity, made_clips
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
 from praxia.annotate.hands.clouds import GivenDepth
-from praxia.annotate.hands.labels import directions
 from praxia.annotate.hands.moments import in_camera
 from praxia.cli.main import main
 from praxia.data.hand_clips import RecordedClips
@@ -23,6 +22,7 @@ from praxia.data.lerobot.meta import read_parquet
 from praxia.data.lerobot.reader import Want
 from praxia.errors import ConfigError, DataError
 from praxia.files import write_json
+from praxia.geometry.directions import directions
 from praxia.geometry.hands import palm
 from praxia.geometry.rotations import angle_between
 from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry

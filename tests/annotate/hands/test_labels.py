@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from praxia.annotate.hands import HandRules, ObjectRules, ScaleRules
-from praxia.annotate.hands.labels import directions, displacement_text, rotation_text
+from praxia.annotate.hands.labels import rotation_text
 from praxia.annotate.hands.phrases import OF_CATEGORY, WAYS, as_infinitive, ask
 from praxia.annotate.hands.questions import counts
 from praxia.annotate.hands.splits import splits
 from praxia.data.hand_clips.tables import CATEGORIES
 from praxia.errors import ConfigError
+from praxia.geometry.directions import directions, displacement_text
 from praxia.geometry.rotations import axis_angle_to_matrix
 
 OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up", "forward": "backward", "backward": "forward"}

@@ -10,9 +10,10 @@ from praxia.data.hand_clips.clip import Clip
 from praxia.data.hand_clips.tables import FAMILIES
 from praxia.geometry import se3
 from praxia.specs.hands import SIDES, WRIST
+from praxia.tokens.motion_vocabulary import CUBE
 
 SHORT, FAINT, OUTSIDE, UNKNOWN = "clip too short for a motion", "insignificant movement", "path leaves the cube", "wrist not known"
-_LOW, _HIGH = np.array((-0.5, -0.5, 0.0)), np.array((0.5, 0.5, 1.0))  # of the cube before the camera (§2.3), metres
+_LOW, _HIGH = np.array(CUBE).T
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from praxia.annotate.hands.labels import IN_CONTACT, NOT_IN_CONTACT, displacement_text, distance_text, rotation_text
+from praxia.annotate.hands.labels import IN_CONTACT, NOT_IN_CONTACT, rotation_text
 from praxia.annotate.hands.moments import Moment, nearest_frame
 from praxia.annotate.hands.phrases import as_infinitive, ask
 from praxia.annotate.hands.settings import HandRules
@@ -14,6 +14,7 @@ from praxia.annotate.hands.visible import FINGER
 from praxia.data.hand_clips.clip import Clip
 from praxia.data.hand_clips.tables import CATEGORIES
 from praxia.geometry import se3
+from praxia.geometry.directions import displacement_text, distance_text
 from praxia.geometry.hands import palm
 from praxia.geometry.rotations import matrix_to_axis_angle
 from praxia.specs.hands import SIDES, TIPS, WRIST

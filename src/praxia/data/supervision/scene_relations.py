@@ -13,6 +13,7 @@ from praxia.data.sample import Sample
 from praxia.data.supervision.scene_questions import Seen, visible_objects
 from praxia.data.supervision.supervision import Example, Needs, posed_view
 from praxia.errors import ConfigError
+from praxia.geometry.directions import displacement_text, distance_text
 from praxia.geometry.se3 import apply, invert
 from praxia.registry import register
 
@@ -23,7 +24,6 @@ POSITION = (
     "Which way and how far is it from the {other} to the {object}?",
 )
 DISTANCE = ("How far apart are the {other} and the {object}?", "What is the distance between the {other} and the {object}?")
-_AXES = (("left", "right"), ("up", "down"), ("backward", "forward"))  # -, + of x, y, z of the camera
 
 
 @register("supervision/scene_relations")
@@ -61,14 +61,8 @@ class SceneRelations:
         way = _centre(asked, view.camera.T_base_cam) - _centre(other, view.camera.T_base_cam)
         far = rng.random() < self.far
         question = str(rng.choice(DISTANCE if far else POSITION)).format(other=other.truth.name, object=asked.truth.name)
-        metres = f"{np.linalg.norm(way):.2f}m"
-        return Example(replace(sample, views=(view,), state=None), question, metres if far else f"{directions(way, self.gamma)}, {metres}")
-
-
-def directions(way: np.ndarray, gamma: float) -> str:
-    """Words of a way [3] in the camera frame, lateral, vertical, depth: those whose share of its length exceeds gamma (spec §3.3)."""
-    shares = way / np.linalg.norm(way)
-    return " and ".join(pair[int(share > 0)] for share, pair in zip(shares, _AXES, strict=True) if abs(share) > gamma)
+        answer = distance_text(way) if far else displacement_text(way, self.gamma)
+        return Example(replace(sample, views=(view,), state=None), question, answer)
 
 
 def _centre(seen: Seen, T_base_cam: np.ndarray) -> np.ndarray:

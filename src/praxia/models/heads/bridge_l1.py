@@ -14,13 +14,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from praxia.data.batch import Batch, Draws
 from praxia.errors import ConfigError
 from praxia.models.attention import attend
 from praxia.models.backbones.backbone import Attention
-from praxia.models.heads.head import Head, chunk_validity
+from praxia.models.heads.head import RegressionHead
 from praxia.models.spec_checks import check_choice, check_counts
-from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates, Want
+from praxia.models.states import AttentionGeometry, PrefixStates, Want
 from praxia.registry import register
 
 _ROTARY_BASE = 1e4
@@ -70,8 +69,8 @@ class BridgeL1:
         return BridgeL1Head(self, geometry.layers, prefix_width)
 
 
-class BridgeL1Head(Head):
-    """Deterministic: it draws nothing and its noise is unused."""
+class BridgeL1Head(RegressionHead):
+    """The module of `BridgeL1`."""
 
     want = Want(layers=True)
 
@@ -83,17 +82,7 @@ class BridgeL1Head(Head):
         self.blocks = nn.ModuleList([BridgeBlock(spec, prefix_width) for _ in range(layers)])
         self.out = nn.Sequential(nn.LayerNorm(spec.width), nn.Linear(spec.width, spec.action_width))
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> Draws:
-        return Draws()
-
-    def forward(self, prefix: PrefixStates | None, condition: Tensor | None, batch: Batch, draws: Draws) -> HeadOutput:
-        assert prefix is not None and batch.future is not None
-        return HeadOutput(self.actions(prefix, batch.state)[:, None], batch.future.actions[:, None], chunk_validity(batch))
-
-    def actions(self, prefix: PrefixStates, state: Tensor | None) -> Tensor:
-        """Normalised chunk float32 [B, H, A]."""
-        if state is None:
-            raise ConfigError("head 'bridge_l1' needs the robot's state; the batch has none. Add state to the dataset card")
+    def actions(self, prefix: PrefixStates, state: Tensor) -> Tensor:
         spec = self.spec
         groups = (spec.queries, spec.goal) if spec.goal else (spec.queries,)
         told = self.state_in(state)[:, None]
@@ -102,13 +91,6 @@ class BridgeL1Head(Head):
             queries = torch.cat([*(prefix.group(name, layer) for name in groups), told], dim=1)
             rows = block(rows, queries, prefix.views(layer).flatten(1, 2), prefix.views_valid())
         return self.out(rows).float()
-
-    def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
-        return torch.zeros(batch_size, self.spec.horizon, self.spec.action_width)
-
-    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
-        assert prefix is not None
-        return self.actions(prefix, state)
 
 
 class BridgeBlock(nn.Module):

@@ -10,13 +10,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from praxia.data.batch import Batch, Draws
 from praxia.errors import ConfigError
 from praxia.models.attention import MultiHeadAttention
 from praxia.models.backbones.backbone import Attention
-from praxia.models.heads.head import Head, chunk_validity
+from praxia.models.heads.head import RegressionHead
 from praxia.models.spec_checks import check_choice, check_counts, check_shared
-from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates
+from praxia.models.states import AttentionGeometry, PrefixStates
 from praxia.registry import register
 
 
@@ -54,8 +53,8 @@ class CrossAttentionL1:
         return CrossAttentionL1Head(self, prefix_width)
 
 
-class CrossAttentionL1Head(Head):
-    """Deterministic: it draws nothing and its noise is unused."""
+class CrossAttentionL1Head(RegressionHead):
+    """The module of `CrossAttentionL1`."""
 
     def __init__(self, spec: CrossAttentionL1, prefix_width: int):
         super().__init__()
@@ -69,17 +68,7 @@ class CrossAttentionL1Head(Head):
         self.blocks = nn.ModuleList([CrossAttentionBlock(spec, prefix_width) for _ in range(spec.layers)])
         self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, numbers))
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> Draws:
-        return Draws()
-
-    def forward(self, prefix: PrefixStates | None, condition: Tensor | None, batch: Batch, draws: Draws) -> HeadOutput:
-        assert prefix is not None and batch.future is not None
-        return HeadOutput(self.actions(prefix, batch.state)[:, None], batch.future.actions[:, None], chunk_validity(batch))
-
-    def actions(self, prefix: PrefixStates, state: Tensor | None) -> Tensor:
-        """Normalised chunk float32 [B, H, A]."""
-        if state is None:
-            raise ConfigError("head 'cross_attention_l1' needs the robot's state; the batch has none. Add state to the dataset card")
+    def actions(self, prefix: PrefixStates, state: Tensor) -> Tensor:
         spec = self.spec
         queries = torch.cat([self.query_in(prefix.group(spec.queries)), self.state_in(state)[:, None]], dim=1)
         views = prefix.views().flatten(1, 2)
@@ -88,13 +77,6 @@ class CrossAttentionL1Head(Head):
         for block in self.blocks:
             rows = block(rows, queries, views, prefix.views_valid(), goal)
         return self.out(rows).float().view(-1, spec.horizon, spec.action_width)
-
-    def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
-        return torch.zeros(batch_size, self.spec.horizon, self.spec.action_width)
-
-    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
-        assert prefix is not None
-        return self.actions(prefix, state)
 
 
 class CrossAttentionBlock(nn.Module):

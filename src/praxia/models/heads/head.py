@@ -1,11 +1,13 @@
 """Head: turns prefix states (and a condition) into an action chunk; the same seam for every recipe."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from praxia.data.batch import Batch, Draws
+from praxia.errors import ConfigError
 from praxia.models.layout import TokenLayout
 from praxia.models.states import HeadOutput, PrefixStates, Want
 
@@ -35,6 +37,35 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
         """Normalised actions float32 [B, H, A] from noise, deterministic. state: [B, Ds] or None."""
+
+
+class RegressionHead(Head):
+    """A head that says the chunk at once: it draws nothing and its noise is unused. Its `spec` has horizon and action_width."""
+
+    spec: Any
+
+    @abstractmethod
+    def actions(self, prefix: PrefixStates, state: Tensor) -> Tensor:
+        """Normalised chunk float32 [B, H, A]."""
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> Draws:
+        return Draws()
+
+    def forward(self, prefix: PrefixStates | None, condition: Tensor | None, batch: Batch, draws: Draws) -> HeadOutput:
+        assert batch.future is not None
+        return HeadOutput(self._said(prefix, batch.state)[:, None], batch.future.actions[:, None], chunk_validity(batch))
+
+    def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
+        return torch.zeros(batch_size, self.spec.horizon, self.spec.action_width)
+
+    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
+        return self._said(prefix, state)
+
+    def _said(self, prefix: PrefixStates | None, state: Tensor | None) -> Tensor:
+        assert prefix is not None
+        if state is None:
+            raise ConfigError(f"head {self.spec.kind.split('/')[-1]!r} needs the robot's state; the batch has none. Add state to the dataset card")
+        return self.actions(prefix, state)
 
 
 def chunk_validity(batch: Batch) -> Tensor:

@@ -3,6 +3,7 @@
 Raw maps come out; `outputs.activate` makes points, confidences and poses of them.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ class DPT(nn.Module):
         return self.head(self.scratch(maps))
 
 
-class Heads(nn.Module):
+class Heads(nn.Module, ABC):
     """What both kinds share: the pose, and the blocks that turn patch tokens to the world by the pose token."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: float, transform_depth: int):
@@ -78,9 +79,9 @@ class Heads(nn.Module):
             world = block(world, pose, turn)
         return Raw(*self.maps(levels, world, grid), self.pose_head(pose[:, 0]))
 
+    @abstractmethod
     def maps(self, levels: Sequence[Tensor], world: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
         """Raw maps of camera, world and colour."""
-        raise NotImplementedError
 
 
 class DPTHeads(Heads):
