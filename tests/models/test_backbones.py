@@ -205,6 +205,13 @@ def test_a_local_tokenizer_pads_and_ends_as_the_family_does(family):
     assert len(tokenizer) <= spec.vocabulary
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_answer_up_to_its_stop_reads_back_as_it_was_written(family):
+    backbone, tokenizer = build(micro_specs()[family]), tokenizer_for(micro_specs()[family])
+    ids, stop = backbone.target_ids(tokenizer, "yes"), backbone.stop_id(tokenizer)
+    assert tokenizer.decode(ids[: ids.index(stop)], skip_special_tokens=False).strip() == "yes"
+
+
 @pytest.mark.parametrize("family", ["qwen3_vl", "internvl"])
 def test_an_unbound_chat_backbone_says_what_to_call(family):
     spec = micro_specs()[family]

@@ -18,8 +18,7 @@ def case(request):
     stage = next((s for s in recipe.stages if s.sees == "text"), recipe.stages[-1])
     model = micro.build(recipe, stage)
     batch = micro.batch(recipe, stage)
-    ends = model.backbone.target_ids(micro.tokenizer(recipe.name), "red")
-    return model, replace(batch, target=None, future=None), ends[-1]
+    return model, replace(batch, target=None, future=None), model.backbone.stop_id(micro.tokenizer(recipe.name))
 
 
 def slowly(model, batch, stop: int, limit: int) -> list[list[int]]:

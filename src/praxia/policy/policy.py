@@ -156,7 +156,7 @@ class Policy:
             raise ConfigError(unknown("view", view, roles))
         device = next(self.model.parameters()).device
         batch = self.collate([Example(sample, prompt).question]).to(device)
-        stop = backbone.target_ids(self.tokenizer, "")[-1]
+        stop = backbone.stop_id(self.tokenizer)
         with torch.inference_mode(), compute(device, self.config.precision):
             answer = self.model.generate(batch, stop, limit)
         text = self.tokenizer.decode(answer.ids[0][answer.valid[0]].tolist(), skip_special_tokens=False).strip()

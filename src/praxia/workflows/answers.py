@@ -31,7 +31,7 @@ def answers(trained: Trained, count: int = 12) -> tuple[Answer, ...]:
         model = stage_model(trained, stage)
         _, held_out = trained.assembly.mixtures(stage, model)
         assert model.backbone is not None
-        stop = model.backbone.target_ids(trained.assembly.tokenizer, "")[-1]
+        stop = model.backbone.stop_id(trained.assembly.tokenizer)
         entry = next(e for e in held_out.entries if isinstance(e.supervision, SceneQuestions))
         examples = _examples(entry, count)
         said = []

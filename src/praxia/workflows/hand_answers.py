@@ -59,7 +59,7 @@ class Speaker:
     def stop(self) -> int:
         """Id that ends an answer."""
         assert self.model.backbone is not None
-        return self.model.backbone.target_ids(self.tokenizer, "")[-1]
+        return self.model.backbone.stop_id(self.tokenizer)
 
 
 def hand_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: Any, samples: int) -> dict[str, float]:

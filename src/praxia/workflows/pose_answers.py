@@ -46,7 +46,7 @@ class Speaker:
     def _stop(self) -> int:
         backbone = self.model.backbone
         assert backbone is not None
-        return backbone.target_ids(self.tokenizer, "")[-1]
+        return backbone.stop_id(self.tokenizer)
 
     def answers(self, asked: Sequence[Example], grammars: Sequence[PoseGrammar]) -> list[list[SaidPose]]:
         """What it says to each example, the likeliest allowed token at a time. Examples with equally large pictures go together."""

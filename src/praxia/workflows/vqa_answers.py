@@ -57,14 +57,17 @@ class Speaker:
 
     @property
     def _stop(self) -> int:
-        return self._ids("")[-1]
+        assert self.model.backbone is not None
+        return self.model.backbone.stop_id(self.tokenizer)
 
     def _ids(self, text: str) -> list[int]:
+        """An answer without its end marker."""
         assert self.model.backbone is not None
-        return self.model.backbone.target_ids(self.tokenizer, text)
+        ids = self.model.backbone.target_ids(self.tokenizer, text)
+        return ids[: ids.index(self._stop)]
 
     def _grammar(self, question: Question) -> Grammar:
-        size, encode = len(self.tokenizer), lambda text: self._ids(text)[:-1]
+        size, encode = len(self.tokenizer), self._ids
         if question.form != "words":
             return Coordinates(question.form, encode, self._stop, size)
         return OneOf(question.choices, encode, self._stop, size) if question.choices else _anything

@@ -81,6 +81,10 @@ class Backbone(nn.Module, ABC):
     def target_ids(self, tokenizer, text: str) -> list[int]:
         """Ids of the target group for an answer, end marker included."""
 
+    @abstractmethod
+    def stop_id(self, tokenizer) -> int:
+        """The first id of the end marker: no answer goes on behind it."""
+
     def state_prompt_ids(self, tokenizer, text: str, state: Sequence[int]) -> list[int]:
         """Ids of the prompt group for an instruction and the robot's state as integers; ConfigError for families without such a form."""
         raise ConfigError(f"{type(self.spec).__name__} has no form of prompt that holds the robot's state; use a head that reads the state itself")

@@ -63,6 +63,9 @@ class ChatBackbone(Backbone):
     def target_ids(self, tokenizer, text: str) -> list[int]:
         return render(tokenizer, (text, END), type(self.spec).__name__)
 
+    def stop_id(self, tokenizer) -> int:
+        return render(tokenizer, (END,), type(self.spec).__name__)[0]
+
     def arrange(self, pieces: Sequence[Piece]) -> list[Piece]:
         if not pieces:
             return []

@@ -137,6 +137,9 @@ class PaliGemmaBackbone(Backbone):
     def target_ids(self, tokenizer, text: str) -> list[int]:
         return [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
 
+    def stop_id(self, tokenizer) -> int:
+        return tokenizer.eos_token_id
+
     def load_checkpoint(self) -> None:
         spec = self.spec
         if spec.stem != "patch" or spec.merge != 1:

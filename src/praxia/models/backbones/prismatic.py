@@ -204,6 +204,9 @@ class PrismaticBackbone(Backbone):
     def target_ids(self, tokenizer, text: str) -> list[int]:
         return render(tokenizer, replied(text), "Prismatic")
 
+    def stop_id(self, tokenizer) -> int:
+        return render(tokenizer, (END,), "Prismatic")[0]
+
     def load_checkpoint(self) -> None:
         spec = self.spec
         if spec.stem != "patch":
