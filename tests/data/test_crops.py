@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from asking import asked
 
-from praxia.data.sample_transforms import PseudoViews, RandomCrop
+from praxia.data.sample_transforms import AreaCrop, CentreCrop, ColourJitter, PseudoViews, RandomCrop, RandomShift
 from praxia.data.supervision import ObjectPoses
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError
 from praxia.geometry.camera import project
 from praxia.geometry.image_transform import realise
 from praxia.geometry.se3 import apply, invert
+from praxia.workflows.assemble import without_chance
 
 NEEDS = Needs(objects=True, masks=True, depth=True)
 
@@ -39,6 +40,20 @@ def test_a_crop_is_a_window_with_its_own_camera(tabletop_source):
     assert np.min(sizes) >= 51 and np.max(sizes) == 64 and len(set(sizes)) > 20
 
 
+def test_a_crop_of_an_area_keeps_the_aspect_and_is_tested_in_the_middle(tabletop_source):
+    places = set()
+    for index in range(len(tabletop_source)):
+        sample = tabletop_source.sample(index, NEEDS)
+        for before, after in zip(sample.views, AreaCrop(0.81)(sample, np.random.default_rng(index)).views, strict=True):
+            places.add(same_window(before, after))
+            assert after.size == (58, 58)  # 0.9 of 64
+    assert len(places) > 20 and {0, 6} <= {left for left, _ in places}
+    centre = without_chance((RandomShift(), AreaCrop(0.81), ColourJitter()))
+    assert centre == (CentreCrop(0.81),) and without_chance((RandomCrop(0.9), PseudoViews())) == (PseudoViews(),)
+    for before, after in zip(sample.views, centre[0](sample).views, strict=True):
+        assert same_window(before, after) == (3, 3) and after.size == (58, 58)
+
+
 def test_one_picture_becomes_views_of_the_declared_areas(tabletop_source):
     shares = []
     for index in range(len(tabletop_source)):
@@ -63,7 +78,15 @@ def test_every_pseudo_view_has_labels_of_its_own(tabletop_source):
 
 
 @pytest.mark.parametrize(
-    "bad", [lambda: RandomCrop(0.0), lambda: RandomCrop(1.5), lambda: PseudoViews(areas=((0.5, 0.2),)), lambda: PseudoViews(aspect=0)]
+    "bad",
+    [
+        lambda: RandomCrop(0.0),
+        lambda: RandomCrop(1.5),
+        lambda: AreaCrop(0.0),
+        lambda: CentreCrop(1.1),
+        lambda: PseudoViews(areas=((0.5, 0.2),)),
+        lambda: PseudoViews(aspect=0),
+    ],
 )
 def test_impossible_shares_are_refused(bad):
     with pytest.raises(ConfigError, match="expected"):

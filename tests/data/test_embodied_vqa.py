@@ -8,8 +8,9 @@ import pytest
 
 from praxia.data.sample import Sample
 from praxia.data.sample_transforms import RandomCrop, RandomShift
-from praxia.data.supervision import EmbodiedVQA, SceneGrounding
+from praxia.data.supervision import EmbodiedVQA, Placebo, SceneGrounding
 from praxia.data.supervision.embodied_vqa import KINDS
+from praxia.data.supervision.placebo import THINGS
 from praxia.data.supervision.questions.general import NUMBERS
 from praxia.data.supervision.questions.look import GROUPS
 from praxia.errors import ConfigError
@@ -329,6 +330,22 @@ def test_what_is_hardly_seen_is_neither_asked_about_nor_counted(moments):
                 assert pair[0].colour not in q.text.split()[:6] or "any" in q.text.split()
             if q.kind in ("point", "box", "grasp", "relation", "nearer", "block"):
                 assert pair[0].name not in names_in(hidden, q.text)
+
+
+def test_the_placebo_says_as_much_of_other_things_and_never_the_true_answer(moments):
+    says = ASKED
+    placebo, named = Placebo(says), 0
+    for seed, sample in enumerate(moments * 3):
+        true, other = (s(sample, np.random.default_rng(seed)) for s in (says, placebo))
+        assert (true is None) == (other is None)
+        if true is None:
+            continue
+        answer, said = (set(re.findall(r"[a-z]+", text.lower())) for text in (true.target, other.target))
+        assert other.prompt == true.prompt and said and not answer & said
+        names = {word for o in sample.objects for word in o.name.split()}
+        named += bool(answer & names)
+        assert said <= names | set(THINGS) and len(re.findall(r"[A-Za-z]+|\d|[^\w\s]| (?=\d)", true.target)) == len(other.target.split())
+    assert named > 10
 
 
 def test_without_a_mask_or_a_pose_nothing_is_asked(moments):

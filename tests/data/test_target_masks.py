@@ -7,15 +7,21 @@ import pytest
 import torch
 
 from praxia.data.collate import view_batch
+from praxia.data.lerobot.features import TARGET
 from praxia.data.pixels import resample_nearest
+from praxia.data.recording import Recording, record_success
+from praxia.data.sample import Sample
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.supervision import ActionChunk, SceneGrounding, TargetMasks, Together
 from praxia.data.supervision.supervision import Needs
+from praxia.data.supervision.target_masks import receptacle
 from praxia.errors import ConfigError
 from praxia.geometry.camera import project
 from praxia.geometry.image_transform import apply_to_view, crop, realise
 from praxia.geometry.se3 import apply, invert
 from praxia.specs import ImageSpec
+from praxia.worlds.tabletop import Tabletop
+from praxia.worlds.world import Episode
 
 NEEDS = replace(TargetMasks().needs, horizon=4)
 NOBODY = np.random.default_rng(0)
@@ -55,6 +61,46 @@ def test_a_view_without_the_target_is_known_and_empty_and_a_view_without_a_mask_
     for lost in (replace(sample, target=""), replace(sample, target="a thing of another scene"), replace(sample, objects=())):
         assert not TargetMasks()(lost, NOBODY).dense["target_mask_valid"].any()
     assert TargetMasks()(replace(sample, views=()), NOBODY) is None
+
+
+@pytest.fixture(scope="module")
+def world():
+    world = Tabletop(split="benchmark", size=32)
+    yield world
+    world.close()
+
+
+def moment(world: Tabletop) -> Sample:
+    truth = world.truth()
+    return Sample(views=world.render(masks=True), objects=truth.objects, target=truth.target, goal=truth.goal)
+
+
+def test_a_receptacle_is_what_the_instruction_names_and_is_marked_if_asked_for(world):
+    for task, kind in (("pick_and_place", "tray"), ("push", "zone"), ("stack", ""), ("reach", None), ("press", None), ("drawer", None)):
+        for seed in range(4):
+            said = world.reset(Episode(task, seed))
+            seen = moment(world)
+            found = receptacle(seen)
+            assert (found is None) == (kind is None), (task, seed)
+            alone, both = (TargetMasks(receptacle=both)(seen, NOBODY).dense["target_mask"].astype(bool) for both in (False, True))
+            ids = np.stack([view.mask for view in seen.views])
+            assert np.array_equal(alone, ids == target_of(seen).instance)
+            assert np.array_equal(both, alone | (ids == (0 if found is None else found.instance)) & (found is not None))
+            if found is not None:
+                assert found.name != seen.target and found.category == (kind or found.category), said
+                assert (found.colour if kind else found.name) in said
+    assert receptacle(replace(seen, goal=None)) is None
+
+
+def test_of_two_steps_the_target_is_that_of_the_one_not_yet_done(world):
+    """As it is recorded, row by row: the first thing until its step is done, then the second."""
+    found = record_success(world, Episode("two_step", 3), Recording(picture_every=1000), (0,))
+    assert found is not None
+    names = [row["name"] for row in found.objects]
+    targets = [names[slot] for slot in found.columns[TARGET]]
+    first, second = dict.fromkeys(targets)
+    assert targets == sorted(targets, key=(first, second).index) and first in found.task and second in found.task
+    assert next(row["name"] for row in found.objects if row["is_target"]) == first
 
 
 def test_views_of_other_sizes_are_filled_up_with_nothing(sample):

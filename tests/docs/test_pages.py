@@ -21,7 +21,7 @@ from praxia.data.hand_clips.tables import CATEGORIES
 from praxia.data.readers import Llava
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews
-from praxia.data.supervision import ActionChunk, EmbodiedVQA, HandMotion, ObjectPoses, SpatialVQA, Waypoints
+from praxia.data.supervision import ActionChunk, EmbodiedVQA, HandMotion, ObjectPoses, SpatialVQA, TargetMasks, Waypoints
 from praxia.data.supervision.embodied_vqa import KINDS
 from praxia.data.supervision.questions.affordance import INTERACT
 from praxia.data.supervision.questions.look import GROUPS
@@ -210,8 +210,8 @@ def test_the_page_about_poke_vla_runs_as_printed(capsys):
     text = (ROOT / "docs/poke_vla.md").read_text()
     for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
         exec(code, {})
-    assert capsys.readouterr().out == "True True\n('queries', 'seg', 'target') ''\n"
-    kinds = {kind.__name__: kind for kind in (CrossAttentionL1, LearnedTokens, GeometryProjector, Teacher)}
+    assert capsys.readouterr().out == "True True\n('queries', 'seg', 'target') ''\n('camera:1', 'camera:2', 'camera:3')\n"
+    kinds = {kind.__name__: kind for kind in (CrossAttentionL1, LearnedTokens, GeometryProjector, Teacher, ActionChunk, TargetMasks)}
     named = re.findall(r"`([A-Z]\w+)\.(\w+)`", text)
     assert len(named) > 5 and [f"{kind}.{field}" for kind, field in named if field not in {f.name for f in fields(kinds[kind])}] == []
     recipe = tiny()

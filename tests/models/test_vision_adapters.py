@@ -20,6 +20,7 @@ from praxia.models.vision.geometry_fusion import FusionLayer, GeometryFusion
 from praxia.models.vision.ray_depth import PatchEncoder, RayDepth, canvas_depth, canvas_rays
 from praxia.specs import ImageSpec
 from praxia.stages.weights import owned_state
+from praxia.train.diagnostics import watched
 from praxia.train.optimiser import AdamW
 
 
@@ -129,6 +130,21 @@ def test_alpha_zero_leaves_the_tower_s_tokens():
     with torch.no_grad():
         model.adapters[0].fusion.alpha.zero_()
     assert torch.equal(tokens(model, batch), tokens(model, batch, adapters=False))
+
+
+def test_fusion_says_how_strong_it_is_while_it_is_watched():
+    model, batch = case("vipa_vla")
+    with watched(model) as heard:
+        fused, plain = tokens(model, batch), tokens(model, batch, adapters=False)
+        tokens(model, batch)  # all forwards count
+    tokens(model, batch)
+    strength = {name.removeprefix("adapters.0.fusion/"): (total / weight).item() for name, (total, weight) in heard.items()}
+    share = (fused - plain).norm(dim=-1).sum() / plain.norm(dim=-1).sum()
+    assert strength == pytest.approx({"alpha": model.adapters[0].fusion.alpha.item(), "added": share.item()}, rel=1e-5) and share > 0.01
+    with torch.no_grad(), watched(model) as heard:
+        model.adapters[0].fusion.alpha.zero_()
+        tokens(model, batch)
+    assert all(total == 0 for total, _ in heard.values()) and len(heard) == 2
 
 
 def test_a_view_looks_at_its_own_geometry_only():

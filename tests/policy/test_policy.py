@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ import torch
 from tests.policy.micro_policy import HORIZON, micro_policy, observation_of
 
 from praxia.data.batch import Tokens
+from praxia.data.collate import Collate
+from praxia.data.sample_transforms import CentreCrop
 from praxia.errors import CheckpointError, ConfigError, EvaluationError, ObservationError
 from praxia.files import read_json, write_json
+from praxia.geometry.image_transform import realise
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.policy import Policy
 from praxia.registry import from_json
@@ -56,6 +60,22 @@ def test_it_loads_in_a_process_that_knows_no_recipe(folder):
     )
     done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=False)
     assert done.stdout == "arm7\n", done.stderr
+
+
+def test_instructions_and_pictures_are_put_to_the_model_as_in_training(policy, tabletop_source, tmp_path, monkeypatch):
+    config = replace(policy.config, prompt="What action should the robot take to {instruction}?", sees=(CentreCrop(0.81),))
+    Policy(config, policy.model, policy.tokenizer).save(tmp_path / "asks")
+    asks, shown = Policy.load(tmp_path / "asks"), []
+    assert asks.config == config
+    make = Collate.__call__
+    monkeypatch.setattr(Collate, "__call__", lambda self, examples, *rest: (shown.extend(examples), make(self, examples, *rest))[1])
+    observation = observation_of(tabletop_source)
+    asks.session().infer(observation)
+    (example,) = shown
+    assert example.prompt == f"What action should the robot take to {observation['instruction']}?"
+    for view in example.sample.views:
+        assert np.array_equal(realise(view).image, observation["images"][view.role][3:61, 3:61])
+    assert not np.array_equal(actions(policy, tabletop_source)[0], actions(Policy.load(tmp_path / "asks"), tabletop_source)[0])
 
 
 def test_the_metadata_is_plain_json_that_rebuilds_the_specs(policy):

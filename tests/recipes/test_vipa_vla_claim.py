@@ -1,11 +1,16 @@
 """Variants of VIPA-VLA's claim: what each sees, says and trains, and that all begin with the same first stage."""
 
+from dataclasses import replace
+
 import pytest
 
 from praxia.data.supervision import HandMotion, Placebo, SpatialVQA
+from praxia.errors import ConfigError
 from praxia.recipes.load import load_claim
+from praxia.recipes.vipa_vla import ENCODER
 from praxia.recipes.vipa_vla_claim import FUSION, PROJECTOR, Budget, claim
-from praxia.stages.run_directory import RunDirectory
+from praxia.registry import to_json
+from praxia.stages.run_directory import RunDirectory, differences
 from praxia.workflows.teachers import check_frozen_nets
 
 NAMES = [v.name for v in claim().variants]
@@ -23,6 +28,11 @@ def test_a_variant_trains_what_it_says(name):
     assert hands == pretrained.get(name, ["spatial_vqa", "hand_motion"])
     says = SpatialVQA | HandMotion if name not in ("placebo", "no pretraining, no encoder") else Placebo
     assert all(isinstance(source.supervision, says) for n in hands for source in stages[n].sources)
+    by_net = {n: [s.data.stage for s in (*stages[n].sources, *stages[n].held_out)] for n in hands}
+    assert by_net.get("spatial_vqa", ["", ""]) == ["geometry" * name.startswith("labels"), ""], "what is looked at keeps its exact labels"
+    assert by_net.get("hand_motion", ["", ""]) == ["", ""]
+    if "spatial_vqa" in stages:
+        assert stages["spatial_vqa"].sources[0].data.rules.calibrate == (name != "labels of a net, calibration off")
     robot = stages["robot"]
     assert ((FUSION[0] in robot.trainable) == name.startswith("no pretraining") and encoder) or not encoder
     assert ("adapters" in robot.parts) == encoder and robot.steps >= Budget().robot
@@ -40,3 +50,26 @@ def test_all_variants_share_their_first_stage_and_the_primary_ones_have_equally_
     assert steps[0] == steps[1]
     longer, short = recipes["no pretraining, longer"], recipes["no pretraining"]
     assert longer.stages[-1].steps - short.stages[-1].steps == Budget().vqa + Budget().motion
+
+
+def test_the_two_variants_labelled_through_a_net_differ_in_calibration_alone():
+    on, off = (claim().variant(f"labels of a net, {name}").recipe(1) for name in ("calibrated", "calibration off"))
+    gaps = list(differences(to_json(on), to_json(off)))
+    assert len(gaps) == 1 and "rules.calibrate: true here, false there" in gaps[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"net": replace(ENCODER, width=48)}, "give both the same spec"),
+        ({"stage": ""}, "would have random weights"),
+        ({"stage": "base_vlm"}, "no geometry net"),
+    ],
+)
+def test_a_net_that_labels_must_have_weights_before_work_begins(fields, said):
+    recipe = claim().variant("labels of a net, calibrated").recipe(0)
+    stage = next(s for s in recipe.stages if s.name == "spatial_vqa")
+    wrong = replace(stage, sources=(replace(stage.sources[0], data=replace(stage.sources[0].data, **fields)),))
+    stages = tuple(wrong if s is stage else s for s in recipe.stages)
+    with pytest.raises(ConfigError, match=f"the net that labels its data.*{said}"):
+        check_frozen_nets(replace(recipe, stages=stages))

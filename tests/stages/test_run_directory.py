@@ -4,13 +4,16 @@ from dataclasses import replace
 import pytest
 import torch
 
+from praxia.annotate.hands import HandClips
+from praxia.data.supervision import SpatialVQA
 from praxia.errors import ConfigError
 from praxia.files import write_text
 from praxia.models.backbones.paligemma import PaliGemma
+from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.spec import ModelSpec
 from praxia.objectives import FlowMatching, NextToken
-from praxia.stages.recipe import InitFrom, Recipe, Stage, Weighted
+from praxia.stages.recipe import InitFrom, Recipe, Source, Stage, Teacher, Weighted
 from praxia.stages.run_directory import RunDirectory, StageResult
 from praxia.stages.weights import write_tensors
 from praxia.train.optimiser import AdamW
@@ -64,6 +67,20 @@ def test_a_fingerprint_follows_what_decides_the_outcome_and_nothing_else(tmp_pat
     assert other_words != words and other_robot != robot  # robot starts from words
     other_words, other_robot = prints(replace(RECIPE, model=replace(RECIPE.model, head=JointFlow(horizon=8))))
     assert other_words == words and other_robot != robot  # words does not build the head
+
+
+def test_a_stage_waits_for_what_it_learns_from_or_is_labelled_through(tmp_path):
+    """Another net teaches and labels otherwise, though nothing starts from its weights."""
+    net = TabletopGeometry(width=20, layers=1, heads=2)
+    shape = replace(WORDS, name="shape", parts=("geometry",))
+    data = Source(HandClips(net=net, stage="shape"), SpatialVQA())
+    for waits in ({"teachers": (Teacher("net", net, stage="shape"),)}, {"sources": (data,)}, {"held_out": (data,)}):
+        robot = replace(ROBOT, init_from=(), **waits)
+        recipes = [replace(RECIPE, stages=(replace(shape, batch=batch), robot)) for batch in (4, 8)]
+        prints = [RunDirectory(tmp_path, recipe).fingerprint("robot") for recipe in recipes]
+        assert robot.waits_for == ("shape",) and prints[0] != prints[1]
+        with pytest.raises(ConfigError, match="earlier stage"):
+            replace(RECIPE, stages=(robot, shape))
 
 
 def test_the_weights_a_stage_starts_from_count_by_content(tmp_path):

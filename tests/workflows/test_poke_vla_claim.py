@@ -12,7 +12,7 @@ from praxia.evaluate.perturbed import perturbed_tables
 from praxia.evaluate.rollout import Record
 from praxia.models.heads.bridge_l1 import BridgeL1
 from praxia.objectives import GeometryAlignment, TargetMask
-from praxia.recipes.poke_vla_claim import Budget, claim
+from praxia.recipes.poke_vla_claim import PERTURBED, Budget, claim
 from praxia.registry import to_json
 from praxia.stages.claim import Judged
 from praxia.train.settings import TrainSettings
@@ -59,9 +59,10 @@ def test_the_variants_spend_what_their_names_say():
     stages = {name: {s.name: s for s in recipe.stages} for name, recipe in recipes.items()}
     first, second = (stages[name] for name in planned.primary)
     assert len({kept["robot"].steps for kept in stages.values()}) == 1, "equal post-training samples"
-    assert len({kept["robot"].sources[0].data for kept in stages.values()}) == 1 and all(
-        kept["base_vlm"] == first["base_vlm"] for kept in stages.values()
-    )
+    assert all(kept["base_vlm"] == first["base_vlm"] for kept in stages.values())
+    data = {name: kept["robot"].sources[0].data for name, kept in stages.items()}
+    hard = replace(data["all three"], perturbations=PERTURBED)
+    assert all(found == (hard if "perturbed" in name else data["all three"]) for name, found in data.items()), "as many demonstrations"
     a, b = first["embodied_vqa"], second["embodied_vqa"]
     assert (a.steps, a.batch, a.parts) == (b.steps, b.batch, b.parts) and "embodied_vqa" not in stages["none, no placebo"]
     for ours, theirs in zip(a.sources, b.sources, strict=True):

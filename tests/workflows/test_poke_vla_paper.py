@@ -8,6 +8,7 @@ import torch
 from transformers import SamModel
 
 from praxia.data.recorded import Recorded
+from praxia.data.sample_transforms import CentreCrop
 from praxia.data.supervision import SceneQuestions
 from praxia.errors import CheckpointError, ConfigError, DataError
 from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
@@ -16,7 +17,7 @@ from praxia.models.readouts.sam_mask import SamMask
 from praxia.policy import Policy
 from praxia.policy.net_folder import save_net
 from praxia.recipes.embodied_vqa import vqa_words
-from praxia.recipes.poke_vla import CHAT_WORDS, paper
+from praxia.recipes.poke_vla import CHAT_WORDS, PROMPT, paper
 from praxia.stages.recipe import Source, Teacher
 from praxia.stages.weights import read_weights
 from praxia.tokens.local_tokenizer import LocalTokenizer
@@ -98,6 +99,7 @@ def test_what_stands_still_stands_still_to_the_bit_and_what_is_to_learn_moves(ta
     metrics = trained.results[-1].metrics
     assert metrics["action_chunk/target_focal"] > 0 and metrics["action_chunk/geometry_alignment"] > 0
     policy = Policy.load(trained.policy)
+    assert policy.config.prompt == PROMPT and policy.config.sees == (CentreCrop(0.9),)
     assert not policy.config.model.readouts and torch.equal(policy.model.tokens.special["seg"], robot["tokens.special.seg"])
     assert {str(folders / "sam"): "Apache-2.0"}.items() <= dict(policy.config.licences).items()
 

@@ -2,17 +2,23 @@
 
 from dataclasses import replace
 from fnmatch import fnmatch
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from praxia.data.hand_clips import HandMotions, HandQuestions
+from praxia.annotate.hands import HandClips, HandRules, annotate_hands
+from praxia.annotate.hands.annotate_clip import Place, annotate_clip
+from praxia.annotate.hands.clouds import GivenDepth, NetDepth
+from praxia.data.hand_clips import HandMotions, HandQuestions, RecordedClips
+from praxia.data.hand_clips.tables import QUESTIONS
 from praxia.data.recorded import Recorded
 from praxia.data.supervision import HandMotion, SceneGeometry, SceneGrounding, SpatialVQA
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError
 from praxia.policy import Policy
-from praxia.recipes.vipa_vla import FUSION, LANGUAGE, paper, tiny
+from praxia.recipes.vipa_vla import ENCODER, FUSION, LANGUAGE, paper, tiny
 from praxia.specs.licences import check_licences
 from praxia.stages.recipe import Recipe, Stage
 from praxia.stages.weights import read_weights
@@ -22,6 +28,7 @@ from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import declared_licences, train_recipe
 
 STEPS = 6
+RULES = HandRules(calibrate=False, questions=8, motions=0, held_tasks=("pour",))
 
 
 def little(tabletop: str, hands: str) -> Recipe:
@@ -29,7 +36,8 @@ def little(tabletop: str, hands: str) -> Recipe:
 
     def data(source, split="train"):
         if isinstance(source.supervision, SpatialVQA):
-            return replace(source, data=HandQuestions(hands, split))
+            through_net = HandClips(rules=RULES, net=ENCODER, stage="geometry")
+            return replace(source, data=through_net if split == "train" else HandQuestions(hands, split))
         if isinstance(source.supervision, HandMotion):
             return replace(source, data=HandMotions(hands, split))
         if isinstance(source.supervision, SceneGeometry):
@@ -40,7 +48,8 @@ def little(tabletop: str, hands: str) -> Recipe:
 
     def shrunk(stage: Stage) -> Stage:
         held = tuple(data(s, "held_out") for s in stage.held_out) if stage.name in ("spatial_vqa", "hand_motion") else ()
-        short = {"steps": STEPS, "minutes": 0.0, "batch": 4, "cycle": 1, "shared": False, "validate_every": 0}
+        watched = {"validate_every": STEPS * (stage.name == "spatial_vqa"), "validation_batches": 1}
+        short = {"steps": STEPS, "minutes": 0.0, "batch": 4, "cycle": 1, "shared": False, **watched}
         return replace(stage, sources=tuple(map(data, stage.sources)), held_out=held, **short)
 
     recipe = tiny()
@@ -48,9 +57,12 @@ def little(tabletop: str, hands: str) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def trained(tabletop_data, annotated_hands, tmp_path_factory):
+def trained(tabletop_data, hand_clips, annotated_hands, tmp_path_factory):
+    clips = SimpleNamespace(key=lambda: "six clips", made=lambda: SimpleNamespace(root=hand_clips))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("praxia.workflows.train_recipe.ASKED_OF_HANDS", 16)
+        patch.setattr("praxia.annotate.hands.made_clips.HandClips.recorded", clips)
+        patch.setattr("praxia.annotate.hands.made_clips.annotate_hands", partial(annotate_hands, workers=1))
         recipe = little(str(tabletop_data), str(annotated_hands))
         yield train_recipe(recipe, tmp_path_factory.mktemp("vipa") / "run", TrainSettings(quiet=True, threads=1))
 
@@ -87,6 +99,23 @@ def test_what_moves_in_each_stage_is_the_published_table_and_the_rest_stays_to_t
     assert started.std().item() == pytest.approx(0.02, rel=0.05) and started.mean(0).abs().max() < 0.005 and (after - before[tokens]).std() > 0.02
 
 
+def test_questions_are_labelled_through_the_net_that_an_earlier_stage_trained(trained, hand_clips):
+    data, source = next((d, s) for d, s in trained.assembly.sources.items() if isinstance(d, HandClips))
+    left = read_weights(trained.run.finished_checkpoint("geometry"))
+    net = data.net.build()
+    net.load_state_dict({name.removeprefix("geometry."): tensor for name, tensor in left.items() if name.startswith("geometry.")})
+    looks = NetDepth(net, together=3)
+    clips = RecordedClips(str(hand_clips)).open()
+    asked = [q for i in range(len(clips)) for q in annotate_clip(clips, Place(i, "train", False), looks, None, RULES)[QUESTIONS]]
+    said = [source.sample(i, Needs(pictures=False)) for i in range(len(source))]
+    train = [(q["question"], q["answer"]) for q in asked if q["clip"] in source.episodes]
+    assert len(train) > 10 and [(s.question, s.answer) for s in said] == train
+    exact = [q for i in range(len(clips)) for q in annotate_clip(clips, Place(i, "train", False), GivenDepth(), None, RULES)[QUESTIONS]]
+    assert [q["answer"] for q in exact if q["clip"] in source.episodes] != [answer for _, answer in train], (
+        "a net of a few updates sees nothing in its place"
+    )
+
+
 def test_the_policy_holds_its_encoder_with_licence_and_acts(trained):
     policy = Policy.load(trained.policy)
     assert any(name.startswith("adapters.0.encoder.") for name in policy.model.state_dict()) and policy.model.geometry is None
@@ -100,6 +129,7 @@ def test_the_policy_holds_its_encoder_with_licence_and_acts(trained):
 def test_stages_of_hands_are_scored_beside_those_who_do_not_look_and_shown_in_the_report(trained):
     by_stage = {result.name: result.metrics for result in trained.results}
     asked, said = by_stage["spatial_vqa"], by_stage["hand_motion"]
+    assert 0 < abs(asked["adapters.0.fusion/alpha"] - 0.5) < 0.1 and asked["adapters.0.fusion/added"] > 0, "how strong the fusion is"
     assert asked["spatial_vqa/all/asked"] >= 12 and 0 <= asked["spatial_vqa/all/unreadable"] <= 1
     for control in ("", "/majority", "/blank", "/no_geometry"):
         assert 0 <= asked[f"spatial_vqa/all/direction{control}"] <= 3 and asked[f"spatial_vqa/all/distance{control}"] >= 0
@@ -115,6 +145,7 @@ def test_stages_of_hands_are_scored_beside_those_who_do_not_look_and_shown_in_th
         "mean path",
         "scores after stage hand motion",
         "hand&#x27;s last point",
+        "adapters.0.fusion/added, held out",
     ):
         assert words in page, words
 

@@ -63,7 +63,11 @@ class Hands:
     checkpoint: str = ""
     """Weights of a public net: a file, folder or public name; its usual ones if empty."""
     together: int = 3
-    """Frames that the net is shown at once."""
+    """Frames that the net is shown at once, as views of one scene."""
+    batch: int = 1
+    """Such groups of a clip in one pass of a net without memory; more are faster on a GPU, and change depth in its last digits."""
+    device: str = "auto"
+    """Of net and detector: auto, cpu, cuda ..."""
     detector: str = ""
     """GroundingDINO checkpoint (folder or public name) that finds the objects by name; instance masks if empty."""
     only: Literal["everything", "motions"] = "everything"
@@ -87,7 +91,7 @@ class Hands:
     shown: int = 6
     """Samples of every kind on the sheet."""
     workers: int = 0
-    """Processes; 0 = all cores."""
+    """Processes; 0 = all cores, or one with a net on a GPU (each process holds the net)."""
     license_policy: LicensePolicy = "any"
     """any, research or commercial: refuse clips or a net whose licence does not fit."""
     json: bool = False
@@ -128,7 +132,7 @@ def _hands(options: Hands) -> None:
     )  # fmt: skip
     done = annotate(
         options.clips, options.out, rules, options.net, options.checkpoint, options.together, options.detector, options.workers,
-        options.license_policy, options.shown,
+        options.license_policy, options.shown, options.batch, resolve_device(options.device),
     )  # fmt: skip
     if options.json:
         print_json(asdict(done) | {"root": str(done.root)})

@@ -50,6 +50,8 @@ class Make:
     """Control steps between two pictures; states and actions are kept at every step."""
     steps: int = 0
     """Keep only the first steps of every episode, success or not (1: still scenes); 0 = all of a success."""
+    perturbations: tuple[str, ...] = ()
+    """tabletop and metaworld: every episode draws one of these, e.g. camera:3 light:5; unperturbed if empty."""
     depth: bool = False
     """Also metric depth."""
     masks: bool = False
@@ -125,7 +127,8 @@ def _make(options: Make) -> None:
     made = make_dataset(
         WORLDS[options.world], kwargs, root=options.out, tasks=options.tasks or None, episodes=options.episodes, seed=options.seed,
         seeds=range(options.seeds) if options.seeds else None, noise=noise,
-        picture_every=options.picture_every, depth=options.depth, masks=options.masks, steps=options.steps, workers=options.workers,
+        picture_every=options.picture_every, depth=options.depth, masks=options.masks, steps=options.steps,
+        perturbations=options.perturbations, workers=options.workers,
     )  # fmt: skip
     table = Table("task", "kept", "attempts")
     for task, kept in made.episodes.items():

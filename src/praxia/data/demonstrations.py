@@ -14,6 +14,7 @@ from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.recovery_noise import RecoveryNoise
 from praxia.errors import ConfigError, unknown
 from praxia.registry import register, to_json
+from praxia.worlds import perturbations
 
 WORLDS = {
     "tabletop": "praxia.worlds.tabletop:Tabletop",
@@ -31,13 +32,19 @@ def _world_code(world: str) -> str:
     return "".join([code_digest(Path(str(package.__file__)).parent), *map(_world_code, _BUILT_ON.get(world, ()))])
 
 
+@cache
+def _perturbation_code() -> str:
+    return code_digest(Path(str(perturbations.__file__)).parent)
+
+
 @register("data/demonstrations")
 @dataclass(frozen=True)
 class Demonstrations:
     """Expert episodes of a world. tasks: all if empty. episodes: kept successes per task. noise: recovery noise, None = clean.
 
     picture_every: control steps between two pictures (actions and states are kept at every step). steps: keep only the first ones of every
-    episode, whatever comes of it (1: still scenes); 0 = all of a success. size, roles, blind: as in Recorded.
+    episode, whatever comes of it (1: still scenes); 0 = all of a success. perturbations: names of the world ("camera:3", "" = unperturbed) of which
+    every episode draws one; none of them is an episode that policies are judged on (`make_dataset`). size, roles, blind: as in Recorded.
     """
 
     world: str
@@ -50,6 +57,7 @@ class Demonstrations:
     depth: bool = False
     masks: bool = False
     steps: int = 0
+    perturbations: tuple[str, ...] = ()
     size: int = 0
     roles: tuple[str, ...] = ()
     blind: bool = False
@@ -63,8 +71,9 @@ class Demonstrations:
 
     def key(self) -> str:
         """Content name: everything that decides the bytes, the world's own code included (not how they are read)."""
-        value = {k: v for k, v in to_json(self).items() if k not in ("size", "roles", "blind")}
-        return hashlib.blake2b(json.dumps([_world_code(self.world), value], sort_keys=True).encode(), digest_size=8).hexdigest()
+        value = {k: v for k, v in to_json(self).items() if k not in ("size", "roles", "blind", "perturbations")}
+        perturbed = [self.perturbations, _perturbation_code()] if self.perturbations else []
+        return hashlib.blake2b(json.dumps([_world_code(self.world), value, *perturbed], sort_keys=True).encode(), digest_size=8).hexdigest()
 
     def root(self) -> Path:
         """Where the dataset is or will be."""
@@ -84,6 +93,7 @@ class Demonstrations:
             depth=self.depth,
             masks=self.masks,
             steps=self.steps,
+            perturbations=self.perturbations,
         )
 
     def open(self) -> RecordedSource:

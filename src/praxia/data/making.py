@@ -63,6 +63,7 @@ class _Job:
     kwargs: str
     recording: Recording
     shard: Path
+    perturbation: str = ""
 
 
 def make_dataset(
@@ -79,6 +80,7 @@ def make_dataset(
     depth: bool = False,
     masks: bool = False,
     steps: int = 0,
+    perturbations: Sequence[str] = (),
     workers: int = 0,
     resume: bool = True,
     progress: bool = True,
@@ -87,6 +89,9 @@ def make_dataset(
 
     tasks: all of the world's if None. seeds: episode seeds to use, one episode of every task for each (an expert that fails there
     drops that episode); if None, seeds are drawn from `seed` until `episodes` a task succeed. steps: see Recording.
+    perturbations: names of the world ("camera:3"; "" = unperturbed) of which every episode draws one, an attempt after a failure the same one. What
+    an episode draws from its perturbation follows from its seed, and drawn seeds are no plan's (`DEMONSTRATION_SEEDS`): a judged perturbed episode
+    is never among them. So `seeds` that are given cannot be perturbed.
     workers: processes, 0 = all cores.
     resume: go on where a killed run stopped; what is complete is returned as it is. Raises DataError if `root` holds something else.
     """
@@ -97,6 +102,11 @@ def make_dataset(
         raise ConfigError(
             f"picture_every {picture_every}, episodes {episodes}, steps {steps}, seeds {seeds}: expected at least one of each (steps 0 = all)"
         )
+    if perturbations and seeds is not None:
+        raise ConfigError(
+            f"perturbations {tuple(perturbations)} with seeds {tuple(seeds)}: a perturbed episode of a given seed may be one that policies are "
+            "judged on; leave out seeds, they are drawn from `seed`"
+        )
     plan = {
         "world": world,
         "world_kwargs": json.loads(kwargs),
@@ -106,6 +116,7 @@ def make_dataset(
         "seed": seed,
         "recording": to_json(recording),
     }
+    plan |= {"perturbations": list(perturbations)} if perturbations else {}
     with one_process(root):  # two runs that need the same dataset: the second waits and finds it made
         finished = _finished(root, plan, resume)
         if finished is not None:
@@ -117,9 +128,9 @@ def make_dataset(
             known = _describe(pool, work, plan, world, kwargs, recording)
             names = _checked_tasks(tasks, known.tasks)
             jobs = [
-                _Job(task, k, seed, seeds[k] if seeds is not None else None, world, kwargs, recording, work / "shards" / f"{t:03d}_{k:05d}")
+                _Job(task, k, seed, fixed, world, kwargs, recording, work / "shards" / f"{t:03d}_{k:05d}", _drawn(perturbations, seed, task, k))
                 for t, task in enumerate(names)
-                for k in range(len(seeds) if seeds is not None else episodes)
+                for k, fixed in enumerate(seeds if seeds is not None else [None] * episodes)
             ]
             _run_jobs(pool, jobs, known.features, known.card.fps, progress, known.card.name)
         return _publish(root, jobs, known, plan, time.monotonic() - begin)
@@ -153,9 +164,11 @@ def _finished(root: Path, plan: dict[str, Any], resume: bool) -> Made | None:
 def _describe(pool: ProcessPoolExecutor, work: Path, plan: dict[str, Any], world: str, kwargs: str, recording: Recording) -> _Known:
     known = pool.submit(_look, world, kwargs, recording).result()
     path = work / "plan.json"
-    note = {"plan": plan, "fingerprint": known.fingerprint}
+    note = {"plan": plan, "fingerprint": known.fingerprint, "columns": list(known.features)}
     if path.is_file() and read_json(path) != note:
-        raise DataError(f"{work} holds an unfinished dataset made with other settings or package versions; remove it or choose another folder")
+        raise DataError(
+            f"{work} holds an unfinished dataset made with other settings, columns or package versions; remove it or choose another folder"
+        )
     write_json(path, note)
     return known
 
@@ -198,6 +211,14 @@ def _publish(root: Path, jobs: Sequence[_Job], known: _Known, plan: dict[str, An
     shards = [shard for _, shard in kept]
     assemble(root, shards, known.features, known.card.fps, known.card.embodiment, known.card, extra)
     return Made(root, episodes, attempts, sum(s.length for s in shards), seconds)
+
+
+def _drawn(perturbations: Sequence[str], seed: int, task: str, number: int) -> str:
+    """The perturbation of an episode; "" where there are none."""
+    if not perturbations:
+        return ""
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, zlib.crc32(task.encode()), number))))
+    return perturbations[int(rng.integers(len(perturbations)))]
 
 
 def _failure(job: _Job) -> Path:
@@ -244,7 +265,7 @@ def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
     for attempt in range(attempts):
         key = (job.seed, zlib.crc32(job.task.encode()), job.number, attempt)
         drawn = DEMONSTRATION_SEEDS | int(np.random.SeedSequence(key).generate_state(1)[0]) >> 2
-        episode = Episode(job.task, drawn if job.fixed_seed is None else job.fixed_seed)
+        episode = Episode(job.task, drawn if job.fixed_seed is None else job.fixed_seed, job.perturbation)
         data = record_success(world, episode, job.recording, key, scout=attempt > 0)  # after a failure the next one is likelier
         if data is not None:
             write_shard(job.shard, with_fields(data, attempts=attempt + 1), features, fps)

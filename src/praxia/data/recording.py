@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from praxia.data.lerobot.features import EXECUTED, FRESH, GOAL, OBJECT_POSES, Feature
+from praxia.data.lerobot.features import EXECUTED, FRESH, GOAL, OBJECT_POSES, TARGET, Feature
 from praxia.data.lerobot.objects import object_poses, object_rows
 from praxia.data.lerobot.pictures import depth_feature, depth_png, mask_feature, png
 from praxia.data.lerobot.shard import EpisodeData
@@ -87,6 +87,7 @@ def features_of(world: World, truth: Truth, recording: Recording) -> dict[str, F
     if truth.goal is not None:
         features[GOAL] = Feature("float32", (3,))
     features[OBJECT_POSES] = Feature("float32", (7,))  # widened to the fullest scene at assembly
+    features[TARGET] = Feature("int64", (1,))
     features[FRESH] = Feature("bool", (1,))
     return features
 
@@ -163,7 +164,8 @@ def _run(world: World, episode: Episode, recording: Recording, noise_seed: tuple
             break
     if not (success or recording.steps):
         return None
-    return log.finish(instruction, {"task_name": episode.task, "seed": episode.seed, "success": success}, recording)
+    fields = {"task_name": episode.task, "seed": episode.seed, "success": success}
+    return log.finish(instruction, fields | ({"perturbation": episode.perturbation} if episode.perturbation else {}), recording)
 
 
 @dataclass
@@ -210,6 +212,8 @@ class _Log:
         if len(set(names)) != len(names):
             raise DataError(f"object names repeat in one scene: {names}; a world must name its objects distinguishably")
         columns[OBJECT_POSES] = np.stack([object_poses(names, objects) for objects in scenes])
+        slots = {name: slot for slot, name in enumerate(names)}
+        columns[TARGET] = np.array([slots.get(t.target, -1) for t in self.truths], np.int64)
         return EpisodeData(instruction, columns, frames, pictures, object_rows(scene, first.target), fields)
 
     def _encoded(self, pngs: list[bytes]) -> list[bytes]:

@@ -62,7 +62,7 @@ class Sample:
     tool_path: dict[str, np.ndarray] = field(default_factory=dict)  # arm -> float64 [T, 4, 4] T_base_tool, row 0 = now
     objects: tuple[ObjectTruth, ...] = ()
     others: tuple[str, ...] = ()  # names of things that are there too, but where is not known
-    target: str = ""  # name of the object the instruction is about
+    target: str = ""  # name of the object that is to be acted on now
     goal: np.ndarray | None = None  # float64 [3] base frame: where the target, or the tool, must get to
     question: str = ""
     answer: str = ""

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from praxia.data.number_transforms import Numbers
+from praxia.data.sample_transforms import CentreCrop
+from praxia.data.supervision.action_chunk import INSTRUCTION
 from praxia.models.precision import Precision
 from praxia.models.spec import ModelSpec
 from praxia.registry import register
@@ -36,7 +38,8 @@ class Robot:
 
 @dataclass(frozen=True)
 class PolicyConfig:
-    """Everything but the weights. history: steps that the model's history token reads."""
+    """Everything but the weights. history: steps that the model's history token reads. prompt: how an instruction is put to the model. sees: crops
+    that pictures go through before it acts."""
 
     recipe: str
     preset: str
@@ -50,6 +53,8 @@ class PolicyConfig:
     special_ids: dict[str, int] = field(default_factory=dict)
     vocabulary_size: int = 0
     history: int = 0
+    prompt: str = INSTRUCTION
+    sees: tuple[CentreCrop, ...] = ()
     licences: tuple[tuple[str, str], ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)

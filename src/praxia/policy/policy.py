@@ -10,6 +10,7 @@ from torch import Tensor
 
 from praxia.data.collate import Collate
 from praxia.data.sample import Sample
+from praxia.data.supervision.action_chunk import told
 from praxia.data.supervision.supervision import Example, picture_size
 from praxia.errors import CheckpointError, ConfigError, EvaluationError, unknown
 from praxia.models.precision import compute
@@ -128,7 +129,7 @@ class Policy:
     def act(self, samples: Sequence[Sample], noise: Tensor) -> list[np.ndarray]:
         """Samples (no targets needed) and noise [B, H, A] -> one chunk float32 [H, Da] per sample in its robot's units."""
         device = next(self.model.parameters()).device
-        batch = self.collate([Example(s, s.instruction) for s in samples]).to(device)
+        batch = self.collate([self._asked(s) for s in samples]).to(device)
         with torch.inference_mode(), compute(device, self.config.precision):
             chunk = self.model.sample(batch, noise.to(device)).float().cpu().numpy()
         if not np.isfinite(chunk).all():
@@ -137,6 +138,12 @@ class Policy:
                 "look at the training run for NaN, or run with precision fp32"
             )
         return [self.collate.numbers[s.embodiment].action_inverse(c, s.state) for s, c in zip(samples, chunk, strict=True)]
+
+    def _asked(self, sample: Sample) -> Example:
+        """What the model is asked to do, as its training put it and showed it."""
+        for transform in self.config.sees:
+            sample = transform(sample)
+        return Example(sample, told(self.config.prompt, sample.instruction))
 
     def generate(self, observation: Mapping[str, Any], prompt: str, view: str = "", limit: int = 64) -> dict[str, Any]:
         """Answer a prompt about an observation, the likeliest token at a time, at most `limit` of them.

@@ -7,7 +7,7 @@ from typing import Literal
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.number_transforms import Normalise, Numbers
 from praxia.data.readers import Llava
-from praxia.data.sample_transforms import ColourJitter, RandomCrop, RandomShift
+from praxia.data.sample_transforms import AreaCrop, ColourJitter, RandomShift
 from praxia.data.supervision import ActionChunk, QuestionAnswer, SceneGrounding, TargetMasks, Together
 from praxia.models.backbones.prismatic import Prismatic
 from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
@@ -29,6 +29,7 @@ from praxia.train.optimiser import AdamW
 PUBLIC = "Stanford-ILIAD/prism-qwen25-extra-dinosiglip-224px-0_5b"
 DINO, SIGLIP = "facebook/dinov2-with-registers-large", "google/siglip-so400m-patch14-224"  # the towers: frozen in its training, not in its file
 Coordinates = Literal["picture", "square"]
+PROMPT = "What action should the robot take to {instruction}?"  # the parent's (VLA-Adapter)
 SEES = ("backbone", "adapters", "readouts")
 ASKED = (*SEES, "tokens")
 CHAT_WORDS = ("user", "assistant")
@@ -158,7 +159,7 @@ def paper() -> Recipe:
             ),
             Stage(
                 name="robot",
-                sources=(Source(None, ActionChunk(8, beside=TargetMasks()), (ColourJitter(1.0, 0.2, 0.2, 0.2, 0.05), RandomCrop(0.9))),),
+                sources=(Source(None, ActionChunk(8, beside=TargetMasks(), prompt=PROMPT), (ColourJitter(1.0, 0.2, 0.2, 0.2, 0.05), AreaCrop(0.9))),),
                 objectives=LOSSES,
                 frozen=(*BESIDE_LORA, *FROZEN),
                 lora=LoRA(LINEAR, rank=64, alpha=128.0),

@@ -21,8 +21,10 @@ from praxia.recipes.base_vlm import QUICKSTART_TASKS, from_stage
 from praxia.recipes.poke_vla import ASKED, LOSSES, loss_only, tiny
 from praxia.stages.claim import Claim, Judged, Variant
 from praxia.stages.recipe import Recipe, Source, Stage
+from praxia.worlds.perturbations import CATEGORIES, LEVELS
 
 FIRST_SEED = 300  # of the demonstrations of training seed 0: apart from those of `tiny`
+PERTURBED = (*("",) * len(LEVELS), *(f"{category}:{level}" for category in CATEGORIES for level in LEVELS))  # as many plain ones as of any category
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Way:
 
     questions: of stage 1, answered, answered by the placebo, or not put at all. left_out: a group of questions that is not asked.
     places: registers learn where things are beside the questions. segmentation: the goal token is a mask, and the head reads it or not.
-    alignment: to the geometry net. alone: the robot stage teaches no places beside. bridge: VLA-Adapter's head.
+    alignment: to the geometry net. alone: the robot stage teaches no places beside. bridge: VLA-Adapter's head. perturbed: so are the
+    demonstrations of the robot, in the categories and at the levels of the benchmark, with other starts and draws than any that is judged.
     """
 
     questions: Literal["answered", "placebo", ""] = "answered"
@@ -59,6 +62,7 @@ class Way:
     alignment: bool = True
     alone: bool = False
     bridge: bool = False
+    perturbed: bool = False
 
 
 def claim(budget: Budget | None = None) -> Claim:
@@ -86,6 +90,8 @@ def claim(budget: Budget | None = None) -> Claim:
             variant("questions and places", "all three, registers also learn where asked things are, as in `tiny`", Way(places=True)),
             variant("all three, actions alone", "the first without places beside the actions", Way(alone=True)),
             variant("none, actions alone", "the second, likewise", replace(none, alone=True)),
+            variant("trained on perturbed data", "all three; demonstrations are perturbed as LIBERO-Plus's training set is", Way(perturbed=True)),
+            variant("none, trained on perturbed data", "the second, likewise", replace(none, perturbed=True)),
         ),
         judged=(Judged("tabletop-plus", budget.tasks, budget.episodes),),
         published=(  # LIBERO-Plus subset of 2,240 episodes; probably trained on its training set
@@ -167,7 +173,8 @@ def _robot(source: Source, budget: Budget, way: Way, seed: int) -> Source:
     masks = TargetMasks()
     beside = source.supervision.beside.only(lambda part: bool(way.segmentation) if part == masks else not way.alone)
     says = replace(source.supervision, positions=not way.alone, beside=beside)
-    return replace(source, data=replace(source.data, seed=FIRST_SEED + seed), supervision=says)
+    data = replace(source.data, seed=FIRST_SEED + seed, perturbations=PERTURBED if way.perturbed else ())
+    return replace(source, data=data, supervision=says)
 
 
 def _objectives(stage: Stage, way: Way) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from praxia.annotate.hands.settings import HandRules
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.hand_clips import CommonCamera, HandMotions, HandQuestions
 from praxia.data.number_transforms import Normalise, Numbers
-from praxia.data.sample_transforms import ColourJitter, RandomCrop, RandomShift
+from praxia.data.sample_transforms import AreaCrop, ColourJitter, RandomShift
 from praxia.data.supervision import ActionChunk, HandMotion, SceneGeometry, SceneGrounding, SceneQuestions, SceneRelations, SpatialVQA
 from praxia.data.supervision import hand_motion as motion_questions
 from praxia.data.supervision import scene_relations as relation_questions
@@ -234,7 +234,7 @@ def paper() -> Recipe:
             ),
             Stage(
                 name="robot",
-                sources=(Source(None, ActionChunk(16), (ColourJitter(), RandomCrop(0.95))),),
+                sources=(Source(None, ActionChunk(16), (ColourJitter(), AreaCrop(0.95**2))),),
                 objectives=(Weighted(FlowMatching()),),
                 parts=ACTS,
                 trainable=(*LANGUAGE, "tokens.*", "head.*"),

@@ -7,14 +7,14 @@ has no fusion layer to train in stage 1; the projector moves in its place (what 
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from praxia.annotate.hands.made_clips import HandClips
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.supervision import Placebo
 from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.recipes.base_vlm import QUICKSTART_TASKS, from_stage
-from praxia.recipes.vipa_vla import ACTS, FUSION, SEES, from_geometry, tiny
+from praxia.recipes.vipa_vla import ACTS, ENCODER, FUSION, SEES, from_geometry, tiny
 from praxia.stages.claim import Claim, Judged, Variant
 from praxia.stages.recipe import Recipe, Source, Stage
 
@@ -46,13 +46,15 @@ class Way:
     """How a variant is trained. The defaults are the first variant of the primary contrast.
 
     stages: of hands, that it has. placebo: they say nothing spatial. encoder: the 3-D encoder looks beside the tower; shuffled: at the picture of
-    another sample. more: further updates of the robot.
+    another sample. labels: depth of the metric questions: as recorded, or what the 3-D encoder sees, calibrated with the hands or not.
+    more: further updates of the robot.
     """
 
     stages: tuple[str, ...] = HANDS
     placebo: bool = False
     encoder: bool = True
     shuffled: bool = False
+    labels: Literal["recorded", "calibrated", "uncalibrated"] = "recorded"
     more: int = 0
 
 
@@ -76,6 +78,8 @@ def claim(budget: Budget | None = None) -> Claim:
             variant("questions alone", "without motions", Way(HANDS[:1])),
             variant("motions alone", "without questions", Way(HANDS[1:])),
             variant("geometry shuffled", "every picture looks at the geometry of another", Way(shuffled=True)),
+            variant("labels of a net, calibrated", "questions through the encoder's depth, which hands bring to metres", Way(labels="calibrated")),
+            variant("labels of a net, calibration off", "questions through the encoder's depth as it is", Way(labels="uncalibrated")),
         ),
         judged=(Judged(tasks=budget.tasks, seed=5),),
         published=(  # Table 7: LIBERO, one view, mean of four suites
@@ -129,13 +133,21 @@ def _of_hands(stage: Stage, before: Stage, budget: Budget, way: Way) -> Stage:
         says = Placebo(source.supervision) if way.placebo else source.supervision
         return replace(source, data=replace(source.data, clips=budget.clips), supervision=says)
 
+    def taught(source: Source) -> Source:
+        """What is learnt from; what is looked at afterwards keeps its exact labels."""
+        source = data(source)
+        if way.labels == "recorded" or source.data.asks == "motions":
+            return source
+        rules = replace(source.data.rules, calibrate=way.labels == "calibrated")
+        return replace(source, data=replace(source.data, rules=rules, net=ENCODER, stage="geometry"))
+
     moves = stage.trainable
     if not way.encoder:
         moves = tuple(pattern for pattern in moves if pattern not in FUSION) or PROJECTOR
     return _short(
         stage,
         budget.vqa if stage.name == HANDS[0] else budget.motion,
-        sources=tuple(map(data, stage.sources)),
+        sources=tuple(map(taught, stage.sources)),
         held_out=tuple(map(data, stage.held_out)),
         parts=SEES if way.encoder else ("backbone",),
         trainable=moves,

@@ -158,6 +158,14 @@ class Stage:
         if not 0 <= self.ema < 1:
             raise ConfigError(f"stage {self.name!r}: ema is {self.ema}; expected a decay from 0 (none) to below 1")
 
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Earlier stages of the run whose outcome decides its own: it starts from their weights, learns from their nets, or its data is labelled
+        through one (`HandClips.stage`)."""
+        labels = [getattr(source.data, "stage", "") for source in (*self.sources, *self.held_out)]
+        named = [*(init.stage for init in self.init_from), *(teacher.stage for teacher in self.teachers), *labels]
+        return tuple(dict.fromkeys(filter(None, named)))
+
 
 @register("recipe")
 @dataclass(frozen=True)
@@ -192,6 +200,9 @@ class Recipe:
             for teacher in stage.teachers:
                 if teacher.stage and teacher.stage not in names[:number]:
                     raise ConfigError(f"teacher {teacher.name!r} of stage {stage.name!r}: {unknown('earlier stage', teacher.stage, names[:number])}")
+            for name in stage.waits_for:
+                if name not in names[:number]:
+                    raise ConfigError(f"data of stage {stage.name!r} is labelled through {unknown('earlier stage', name, names[:number])}")
         horizon = getattr(self.model.head, "horizon", self.replan)
         if not 1 <= self.replan <= horizon:
             raise ConfigError(f"recipe {self.name!r}: replan is {self.replan}; expected 1 to the head's horizon {horizon}")

@@ -142,11 +142,13 @@ class RunDirectory:
         return folder.path / result.checkpoint
 
     def fingerprint(self, name: str) -> str:
-        """Hash of all that decides a stage's outcome: its fields, the parts it builds, seed, precision, vocabulary, data, and what it starts from."""
+        """Hash of all that decides a stage's outcome: its fields, the parts it builds, seed, precision, vocabulary, data, and what it starts from,
+        learns from or is labelled through."""
         stage = self._stage(name)
         model = {f.name: getattr(self.recipe.model, f.name) for f in fields(self.recipe.model)}
         built = {k: v for k, v in model.items() if not stage.parts or k not in PARTS or k in stage.parts}
-        start = [self.fingerprint(i.stage) if i.stage else _folder_digest(weights_folder(Path(i.checkpoint))) for i in stage.init_from]
+        start = [self.fingerprint(earlier) for earlier in stage.waits_for]
+        start += [_folder_digest(weights_folder(Path(init.checkpoint))) for init in stage.init_from if not init.stage]
         recipe = self.recipe
         return fingerprint(
             [stage, built, recipe.tokenizer, recipe.numbers, recipe.precision, recipe.seed, self.vocabulary, self.inputs.get(name), start]

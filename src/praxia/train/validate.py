@@ -11,6 +11,7 @@ from praxia.models.precision import compute
 from praxia.models.vla import VLA
 from praxia.objectives.objective import Teachers
 from praxia.stages.recipe import Stage
+from praxia.train.diagnostics import watched
 from praxia.train.losses import counts, score
 from praxia.train.randomness import generator
 from praxia.train.settings import TrainSettings
@@ -23,7 +24,8 @@ from praxia.train.update import add_up
 def validate(
     model: VLA, stage: Stage, micros: Sequence[Prepared], teachers: Teachers, settings: TrainSettings, schedule_step: int
 ) -> dict[str, float]:
-    """Metrics over all micro-batches: `loss` (weighted as at `schedule_step`), `<supervision>/<loss>` each, `action_error` if actions are predicted.
+    """Metrics over all micro-batches: `loss` (weighted as at `schedule_step`), `<supervision>/<loss>` each, `action_error` if actions are predicted,
+    and what parts say of themselves (`train.diagnostics`).
 
     action_error: mean absolute difference between a sampled chunk and the demonstrated one, normalised units, valid steps and dims;
     `action_error/ROBOT` of each robot where the model knows several.
@@ -31,13 +33,15 @@ def validate(
     device = torch.device(settings.device)
     by_name: dict[str, tuple[Tensor, Tensor]] = {}
     by_objective: dict[str, tuple[Tensor, Tensor]] = {}
+    said: dict[str, tuple[Tensor, Tensor]] = {}
     model.eval()
     for number, prepared in enumerate(micros):
         micro = prepared.to(device)
         here = counts(stage.objectives, micro.batch, micro.supervision)
         for drop in stage.passes:
-            with compute(device, settings.precision):
+            with compute(device, settings.precision), watched(model) as heard:
                 scored = score(stage.objectives, here, model(micro.batch, micro.draws, drop), micro.batch, teachers)
+            add_up(said, heard.items())
             add_up(by_name, ((f"{micro.supervision}/{name}", pair) for (_, name), pair in scored.items()))
             add_up(by_objective, ((f"{i}:{name}", pair) for (i, name), pair in scored.items()))
         if model.head is not None and micro.batch.future is not None:
@@ -51,7 +55,7 @@ def validate(
     total = torch.stack(
         [s / w.clamp_min(1e-12) * stage.objectives[int(key.split(":")[0])].weight(schedule_step) for key, (s, w) in by_objective.items()]
     ).sum()
-    values = {"loss": total} | {name: s / w.clamp_min(1e-12) for name, (s, w) in by_name.items()}
+    values = {"loss": total} | {name: s / w.clamp_min(1e-12) for name, (s, w) in (by_name | said).items()}
     return dict(zip(values, torch.stack([v.float() for v in values.values()]).tolist(), strict=True))
 
 

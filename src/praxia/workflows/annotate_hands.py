@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from praxia.annotate.hands import Annotation, HandRules, annotate_hands
+from praxia.annotate.hands import Annotation, HandRules, Looks, annotate_hands
 from praxia.annotate.hands.moments import in_camera
 from praxia.annotate.hands.run import summary
 from praxia.data.hand_clips import RecordedClips
@@ -37,10 +37,13 @@ def annotate(
     workers: int = 0,
     license_policy: LicensePolicy = "any",
     shown: int = 6,
+    batch: int = 1,
+    device: str = "cpu",
 ) -> Annotation:
     """Annotate `clips` into `out` (`hands` in the folder of the clips if None) and write its sheet with `shown` samples of every kind.
 
-    net: public name or folder of a geometry net, "" = recorded depth. Raises ConfigError for what is missing or refused by the licence policy.
+    net: public name or folder of a geometry net, "" = recorded depth. together, batch, device: as in `Looks`. Raises ConfigError for what is missing
+    or refused by the licence policy.
     """
     spec = clip_spec(clips)
     source: ClipSet = spec.open()
@@ -53,11 +56,11 @@ def annotate(
         raise ConfigError(
             f"{clips} has no instance masks; name a detector with --detector, e.g. IDEA-Research/grounding-dino-tiny or a folder, {motions}"
         )
-    made_by = net_spec(net, checkpoint) if net else None
-    licences = {source.name: source.licence} | (net_licences(made_by) if net else {}) | ({detector: _DETECTORS} if detector else {})
+    looks = Looks(net_spec(net, checkpoint) if net else None, together, detector, batch, device)
+    licences = {source.name: source.licence} | (net_licences(looks.net) if net else {}) | ({detector: _DETECTORS} if detector else {})
     check_licences(licences, license_policy, {public.name: public.instead for public in PUBLIC})
     folder = out or clips / "hands"
-    done = annotate_hands(spec, folder, rules, made_by, together, detector, workers, licences)
+    done = annotate_hands(spec, folder, rules, looks, workers, licences)
     write_hand_sheet(folder, shown)
     return done
 

@@ -29,7 +29,7 @@ FITTED_ON = 2000  # samples of a source that a vocabulary is fitted on
 
 @dataclass(frozen=True)
 class Assembly:
-    """Everything the stages share. sources: opened, one per different data spec."""
+    """Everything the stages share. sources: opened, one per different data spec; what a stage of the run has still to label is not among them."""
 
     recipe: Recipe
     model: ModelSpec
@@ -98,16 +98,22 @@ class Assembly:
         return Entry(self.sources[source.data], indices, source.supervision, transforms, share, self.model.reads_depth)
 
     def _held_out(self, source: Source, indices: np.ndarray, share: float = 0.0) -> Entry:
-        structural = tuple(t for t in source.transforms if getattr(t, "structural", False))  # the others only augment
-        return self._entry(source, indices, structural, share)
+        return self._entry(source, indices, without_chance(source.transforms), share)
+
+
+def without_chance(transforms: Sequence[Any]) -> tuple[Any, ...]:
+    """What held-out samples go through: transforms that decide what there is, and in place of one with a test form (`AreaCrop`) that; the others only
+    augment."""
+    tested = [getattr(t, "tested", t) for t in transforms]
+    return tuple(t for t in tested if getattr(t, "structural", False))
 
 
 def assemble(recipe: Recipe) -> Assembly:
     """Open the data of every stage, check that equal robots mean equal things, fit the number transforms, build the tokenizer."""
     specs = list(dict.fromkeys(source.data for stage in recipe.stages for source in (*stage.sources, *stage.held_out)))
     recorded_first = sorted(specs, key=lambda data: hasattr(data, "made"))  # a fault in a user's folder is said before minutes of making
-    opened = {data: data.open() for data in recorded_first}
-    sources: dict[Any, SampleSource] = {data: opened[data] for data in specs}
+    opened = {data: data.open() for data in recorded_first if not getattr(data, "stage", "")}
+    sources: dict[Any, SampleSource] = {data: opened[data] for data in specs if data in opened}
     robots = _robots(recipe, sources)
     model = _sized(recipe.model, robots, {s.embodiment for s in _acting_sources(recipe, sources)})
     if hasattr(model.vocabulary, "fitted"):
@@ -192,7 +198,7 @@ def _quantities(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[dict[
 
     A source counts n ** 0.43 of its n samples, so that no large one decides alone. Kinds of changing width (places) need no bins.
     """
-    said = [(source, _said(source, sources[source.data])) for stage in recipe.stages for source in stage.sources]
+    said = [(s, _said(s, sources[s.data])) for stage in recipe.stages for s in stage.sources if s.data in sources]
     said = [(source, found) for source, found in said if found]
     values: dict[str, list[tuple[float, ...]]] = {}
     weights: dict[str, list[float]] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from typing import Any
 
 import torch
 
@@ -32,16 +33,19 @@ def check_frozen_nets(recipe: Recipe) -> None:
         if stage.lora is not None:
             check_installed()
         for teacher in stage.teachers:
-            _check_teacher(recipe.model, teacher, stage, recipe.stages[:number])
+            what = f"stage {stage.name!r}: teacher {teacher.name!r}"
+            _check_net(recipe.model, teacher.net, teacher.stage, what, recipe.stages[:number])
+        for data in labelled(stage):
+            _check_net(recipe.model, data.net, data.stage, f"stage {stage.name!r}: the net that labels its data", recipe.stages[:number])
 
 
 def check_checkpoints(recipe: Recipe) -> None:
-    """CheckpointError for weights of readouts, frozen encoders and teachers that are named and cannot be had.
+    """CheckpointError for weights of readouts, frozen encoders, teachers and nets that label, which are named and cannot be had.
 
     No weights are fetched; the hub is asked only for what is not on this machine.
     """
     for stage in recipe.stages:
-        nets = [teacher.net for teacher in stage.teachers if not teacher.stage]
+        nets = [user.net for user in (*stage.teachers, *labelled(stage)) if not user.stage]
         if _builds(stage, "adapters"):
             given = _given(stage, "adapters")
             encoders = enumerate(getattr(adapter, "encoder", None) for adapter in recipe.model.adapters)
@@ -92,20 +96,25 @@ def _check_encoders(model: ModelSpec, stage: Stage) -> None:
         )
 
 
-def _check_teacher(model: ModelSpec, teacher: Teacher, stage: Stage, earlier: Sequence[Stage]) -> None:
-    what = f"stage {stage.name!r}: teacher {teacher.name!r}"
-    if not teacher.stage:
-        if not getattr(teacher.net, "checkpoint", ""):
-            net = type(teacher.net).__name__
-            raise ConfigError(f"{what} ({net}) would have random weights; name some in its checkpoint, or a stage that trains it")
+def _check_net(model: ModelSpec, net: Any, trained_by: str, what: str, earlier: Sequence[Stage]) -> None:
+    """A net that teaches or labels: it has weights, or an earlier stage trains the very same."""
+    if not trained_by:
+        if not getattr(net, "checkpoint", ""):
+            kind = type(net).__name__
+            raise ConfigError(f"{what} ({kind}) would have random weights; name some in its checkpoint, or a stage that trains it")
         return
-    trains = next(s for s in earlier if s.name == teacher.stage)
+    trains = next(s for s in earlier if s.name == trained_by)
     if model.geometry is None or (trains.parts and "geometry" not in trains.parts):
         raise ConfigError(
-            f"{what}: stage {teacher.stage!r} trains no geometry net; give the model one (ModelSpec.geometry), and that stage the part 'geometry'"
+            f"{what}: stage {trained_by!r} trains no geometry net; give the model one (ModelSpec.geometry), and that stage the part 'geometry'"
         )
-    if model.geometry != teacher.net:
-        raise ConfigError(f"{what} is {teacher.net}, but stage {teacher.stage!r} trains {model.geometry}; give both the same spec")
+    if model.geometry != net:
+        raise ConfigError(f"{what} is {net}, but stage {trained_by!r} trains {model.geometry}; give both the same spec")
+
+
+def labelled(stage: Stage) -> list[Any]:
+    """Data of a stage whose labels are made through a geometry net (`net`, and `stage` where one of the run trains it)."""
+    return list(dict.fromkeys(source.data for source in (*stage.sources, *stage.held_out) if getattr(source.data, "net", None) is not None))
 
 
 def build_teachers(stage: Stage, run: RunDirectory, settings: TrainSettings) -> dict[str, GeometryNet | CachedFeatures]:
@@ -119,12 +128,15 @@ def build_teachers(stage: Stage, run: RunDirectory, settings: TrainSettings) -> 
 
 
 def _net(teacher: Teacher, run: RunDirectory) -> GeometryNet:
-    if not teacher.stage:
-        return pretrained(teacher.net)
-    checkpoint = run.finished_checkpoint(teacher.stage)
+    return trained_net(teacher.net, teacher.stage, run, f"teacher {teacher.name!r}") if teacher.stage else pretrained(teacher.net)
+
+
+def trained_net(spec: Any, stage: str, run: RunDirectory, what: str) -> GeometryNet:
+    """The geometry net as a finished stage of the run left it, frozen. what: needs it. Raises CheckpointError if it trained none."""
+    checkpoint = run.finished_checkpoint(stage)
     weights = {name.removeprefix(PART): tensor for name, tensor in read_weights(checkpoint).items() if name.startswith(PART)}
     if not weights:
-        raise CheckpointError(f"teacher {teacher.name!r}: stage {teacher.stage!r} trained no geometry net; its parts must contain 'geometry'")
-    net = teacher.net.build()
+        raise CheckpointError(f"{what}: stage {stage!r} trained no geometry net; its parts must contain 'geometry'")
+    net = spec.build()
     load_state(net, weights, str(checkpoint))
     return frozen(net)

@@ -14,10 +14,13 @@ from praxia.annotate.feature_cache import CachedFeatures
 from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture, temperature_weights
 from praxia.data.recorded import Recorded, RecordedSource
+from praxia.data.sample_transforms import CentreCrop
 from praxia.data.source import SampleSource, examples_of
 from praxia.data.supervision import Example, Needs, Together
+from praxia.data.supervision.action_chunk import INSTRUCTION
 from praxia.errors import CheckpointError, ConfigError, unknown
 from praxia.files import read_json, write_json
+from praxia.models.geometry_nets.net_folder import DESCRIPTION
 from praxia.models.precision import compute
 from praxia.models.spec import HistoryToken
 from praxia.models.vla import PARTS, VLA
@@ -36,12 +39,12 @@ from praxia.train.loop import train
 from praxia.train.parallel import ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
-from praxia.workflows.assemble import Assembly, HeldOut, assemble, read_statistics
+from praxia.workflows.assemble import Assembly, HeldOut, assemble, read_statistics, without_chance
 from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.goal_scores import goal_metrics
 from praxia.workflows.hand_answers import hand_metrics
 from praxia.workflows.pose_answers import pose_metrics
-from praxia.workflows.teachers import build_teachers, check_checkpoints, check_frozen_nets
+from praxia.workflows.teachers import build_teachers, check_checkpoints, check_frozen_nets, labelled, trained_net
 from praxia.workflows.vqa_answers import vqa_metrics
 
 SCORED_ON = 32  # held-out samples of a source of poses
@@ -109,6 +112,9 @@ def train_recipe(
     for stage in recipe.stages:
         if only and stage.name != only:
             continue
+        for earlier in stage.waits_for if run.stage(stage.name).result() is None else ():
+            run.finished_checkpoint(earlier)
+        assembly = _with_labels(assembly, run)
         began = time.monotonic()
         model, result = _train_stage(stage, assembly, run, settings, vocabulary, restart)
         spent += time.monotonic() - began
@@ -123,10 +129,25 @@ def train_recipe(
                 model.drop_what_only_teaches()
                 acting = replace(assembly, model=replace(assembly.model, readouts={}, geometry=None))
                 Policy(policy_config(acting, stage, run), model, assembly.tokenizer).save(policy)
+    assembly = _with_labels(assembly, run)
     if not only and group.main:
         summary.add(root, summary.trained(recipe.name, recipe.preset, results))
     earlier = max(0.0, sum(r.seconds for r in results) - spent)
     return Trained(run, assembly, tuple(results), policy, geometry, earlier)
+
+
+def _with_labels(assembly: Assembly, run: RunDirectory) -> Assembly:
+    """Opens the data that a net of the run labels, of stages that have finished."""
+    found = dict(assembly.sources)
+    for data in (data for stage in assembly.recipe.stages for data in labelled(stage)):
+        if data in found or run.stage(data.stage).result() is None:
+            continue
+        with ranks().main_first():
+            folder = run.stage(data.stage).path / "geometry"
+            if not (folder / DESCRIPTION).is_file():
+                save_net(folder, data.net, trained_net(data.net, data.stage, run, "labels of clips"), _provenance(assembly, run))
+            found[data] = data.labelled_by(folder).open()
+    return replace(assembly, sources=found)
 
 
 def _train_stage(
@@ -229,7 +250,8 @@ def stage_model(trained: Trained, stage: Stage) -> VLA:
 def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> PolicyConfig:
     """What a policy folder says of itself."""
     recipe, sources = assembly.recipe, assembly.sources
-    acting = {sources[x.data].embodiment for x in stage.sources if x.supervision.needs.horizon > 0}
+    taught = [x for x in stage.sources if x.supervision.needs.horizon > 0]
+    acting = {sources[x.data].embodiment for x in taught}
     reads_history = any(isinstance(tokens, HistoryToken) for tokens in assembly.model.tokens)
     return PolicyConfig(
         recipe=recipe.name,
@@ -244,8 +266,17 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
         special_ids=assembly.special_ids,
         vocabulary_size=assembly.vocabulary_size,
         history=max(x.supervision.needs.history for x in stage.sources) if reads_history else 0,
+        prompt=_common(stage, "ActionChunk.prompt", [getattr(x.supervision, "prompt", INSTRUCTION) for x in taught]),
+        sees=_common(stage, "transforms", [tuple(t for t in without_chance(x.transforms) if isinstance(t, CentreCrop)) for x in taught]),
         **_provenance(assembly, run),
     )
+
+
+def _common(stage: Stage, what: str, values: Sequence[Any]) -> Any:
+    """What all sources of actions say: a policy puts an instruction, and looks, in one way."""
+    if other := [value for value in values if value != values[0]]:
+        raise ConfigError(f"stage {stage.name!r}: its sources of actions differ in {what}, {values[0]!r} and {other[0]!r}; give all the same")
+    return values[0]
 
 
 def _provenance(assembly: Assembly, run: RunDirectory) -> dict[str, Any]:
@@ -269,13 +300,13 @@ def ingredients(assembly: Assembly) -> dict[str, str]:
 
 def _learnt_from(assembly: Assembly) -> list[SampleSource]:
     """Opened data but what a stage is only looked at with."""
-    learnt = {id(assembly.sources[source.data]) for stage in assembly.recipe.stages for source in stage.sources}
+    learnt = {id(assembly.sources.get(source.data)) for stage in assembly.recipe.stages for source in stage.sources}
     return [source for source in assembly.sources.values() if id(source) in learnt]
 
 
 def declared_licences(recipe: Recipe) -> dict[str, str]:
     """What a recipe says of licences before any data is opened: checkpoints, frozen nets, and weights that readouts start from."""
-    nets = [teacher.net for stage in recipe.stages for teacher in stage.teachers if not teacher.stage]
+    nets = [user.net for stage in recipe.stages for user in (*stage.teachers, *labelled(stage)) if not user.stage]
     nets += [adapter.encoder for adapter in recipe.model.adapters if hasattr(adapter, "encoder")]
     read = {spec.checkpoint: spec.licence for spec in recipe.model.readouts.values() if getattr(spec, "checkpoint", "")}
     return dict(recipe.licences) | read | {name: licence for net in nets for name, licence in net_licences(net).items()}

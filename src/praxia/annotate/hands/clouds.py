@@ -1,8 +1,9 @@
 """Point clouds of frames: from depth that comes with the pictures, or from a geometry net (VIPA-VLA §3.2.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import groupby
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from praxia.data.pixels import canvas_transform, view_pixels
 from praxia.errors import DataError
 from praxia.geometry.camera import unproject
 from praxia.geometry.scene import View
-from praxia.models.geometry_nets.geometry_net import GeometryNet
+from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction
 
 
 @dataclass(frozen=True)
@@ -41,27 +42,43 @@ class GivenDepth:
 
 
 class NetDepth:
-    """What a geometry net sees. together: frames that it is shown at once; a net with memory goes on from one group to the next."""
+    """What a geometry net sees, in float32. together: frames that it is shown at once, as views of one scene; a net with memory goes on from one such
+    group to the next. batch: groups in one pass of a net without memory. device: where it computes.
+    """
 
-    def __init__(self, net: GeometryNet, together: int = 3):
-        self._net, self._together = net.eval(), together
+    def __init__(self, net: GeometryNet, together: int = 3, batch: int = 1, device: str = "cpu"):
+        self._net, self._together, self._device = net.eval().to(device), together, device
+        self._batch = 1 if net.memory else batch
 
     @torch.no_grad()
     def __call__(self, views: Sequence[View]) -> list[Depth]:
         """Depth on the stored pictures' pixels, nearest in the net's own grid."""
         made, state = [], None
-        spec = self._net.image_spec
-        for start in range(0, len(views), self._together):
-            shown = list(views[start : start + self._together])
-            batch = Batch(size=1, views=view_batch([tuple(shown)]))
-            assert batch.views is not None
-            seen = self._net.reconstruct(view_pixels(batch.views, spec), state)
+        for shown in self._passes(views):
+            seen = self._seen(shown, state)
             state = seen.state
-            affine = canvas_transform(batch.views.size.flatten(0, 1), spec).numpy()
-            for i, view in enumerate(shown):
-                at = _grid(view.image.shape[:2], affine[i], seen.depth.shape[-2:])
-                made.append(Depth(*(getattr(seen, name)[0, i].double().numpy()[at] for name in ("depth", "depth_confidence"))))
+            for row, group in enumerate(shown):
+                made += [self._on_picture(seen, row, i, view) for i, view in enumerate(group)]
         return made
+
+    def _passes(self, views: Sequence[View]) -> Iterator[list[tuple[View, ...]]]:
+        """Groups of equal length, in order, that go through the net at once."""
+        groups = [tuple(views[start : start + self._together]) for start in range(0, len(views), self._together)]
+        for _, alike in groupby(groups, key=len):
+            same = list(alike)
+            yield from (same[start : start + self._batch] for start in range(0, len(same), self._batch))
+
+    def _seen(self, shown: list[tuple[View, ...]], state: Any) -> Reconstruction:
+        batch = Batch(size=len(shown), views=view_batch(shown)).to(self._device)
+        assert batch.views is not None
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # convolutions would round to 10 bits: millimetres of a metre
+            return self._net.reconstruct(view_pixels(batch.views, self._net.image_spec), state)
+
+    def _on_picture(self, seen: Reconstruction, row: int, slot: int, view: View) -> Depth:
+        sides = view.size if view.size != (0, 0) else view.image.shape[:2]
+        affine = canvas_transform(torch.tensor([sides], dtype=torch.float32), self._net.image_spec)[0].numpy()
+        at = _grid(view.image.shape[:2], affine, seen.depth.shape[-2:])
+        return Depth(*(maps[row, slot].double().cpu().numpy()[at] for maps in (seen.depth, seen.depth_confidence)))
 
 
 def cloud(z: np.ndarray, K: np.ndarray) -> np.ndarray:

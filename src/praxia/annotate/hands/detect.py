@@ -21,14 +21,14 @@ class Detector(Protocol):
 
 
 class GroundingDino:
-    """A checkpoint by name or folder. Public ones: IDEA-Research/grounding-dino-tiny and -base, Apache-2.0."""
+    """A checkpoint by name or folder. Public ones: IDEA-Research/grounding-dino-tiny and -base, Apache-2.0. device: where it computes."""
 
-    def __init__(self, checkpoint: str):
+    def __init__(self, checkpoint: str, device: str = "cpu"):
         from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
         try:
             self._processor: Any = AutoProcessor.from_pretrained(checkpoint)
-            self._model: Any = AutoModelForZeroShotObjectDetection.from_pretrained(checkpoint).eval()
+            self._model: Any = AutoModelForZeroShotObjectDetection.from_pretrained(checkpoint).eval().to(device)
         except (OSError, ValueError) as error:
             raise CheckpointError(
                 f"no GroundingDINO in {checkpoint!r} ({error}); give a folder, or a public name such as IDEA-Research/grounding-dino-tiny"
@@ -41,7 +41,7 @@ class GroundingDino:
         return steady(found)
 
     def _best(self, view: View, name: str) -> Box | None:
-        inputs = self._processor(images=Image.fromarray(view.image), text=f"{name.lower()}.", return_tensors="pt")
+        inputs = self._processor(images=Image.fromarray(view.image), text=f"{name.lower()}.", return_tensors="pt").to(self._model.device)
         outputs = self._model(**inputs)
         (result,) = self._processor.post_process_grounded_object_detection(
             outputs, inputs["input_ids"], threshold=BOX, text_threshold=TEXT, target_sizes=[view.image.shape[:2]]

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
-from praxia.annotate.hands.clouds import DepthSource, GivenDepth, NetDepth
+from praxia.annotate.hands.clouds import DepthSource
 from praxia.annotate.hands.detect import GroundingDino
 from praxia.annotate.hands.identity import came_from
+from praxia.annotate.hands.looks import Looks
 from praxia.annotate.hands.settings import HandRules
 from praxia.annotate.hands.splits import splits
 from praxia.data.cache import one_process
@@ -28,7 +29,6 @@ from praxia.data.making import worker_pool
 from praxia.data.progress import progress
 from praxia.errors import DataError
 from praxia.files import read_json, write_atomic, write_json
-from praxia.models.geometry_nets.geometry_net import pretrained
 from praxia.registry import from_json, to_json
 
 _PARTS = {"count": "clips", "content": "clips", "weights": "weights of the net", "code": "code of the engine"}  # of a plan; the rest is settings
@@ -52,20 +52,18 @@ def annotate_hands(
     clips: Any,
     out: Path,
     rules: HandRules,
-    net: Any = None,
-    together: int = 3,
-    detector: str = "",
+    looks: Looks | None = None,
     workers: int = 0,
     licences: dict[str, str] | None = None,
 ) -> Annotation:
-    """Annotate a ClipSet's spec into `out`. net: spec of a geometry net with its checkpoint, None = recorded depth. detector: a GroundingDINO
-    checkpoint, "" = masks. licences: of what looked. What is complete is returned as it is; DataError if `out` holds something else, or what was made
-    of other clips, with other weights or by other code.
+    """Annotate a ClipSet's spec into `out`. looks: recorded depth and masks if None. workers: processes, 0 = all cores, but one where something
+    computes on a GPU (each would hold the nets there). licences: of what looked. What is complete is returned as it is; DataError if `out` holds
+    something else, or what was made of other clips, with other weights or by other code.
     """
-    looks = {"net": None if net is None else to_json(net), "together": together, "detector": detector}
+    looks = looks or Looks()
     with one_process(out):
         source: ClipSet = clips.open()
-        plan = {"clips": _portable(clips, out), "rules": to_json(rules), **looks, **came_from(source, net)}
+        plan = {"clips": _portable(clips, out), "rules": to_json(rules), **looks.plan, **came_from(source, looks.net)}
         if (out / DESCRIPTION).is_file():
             found = read_json(out / DESCRIPTION)
             if other := sorted({_PARTS.get(k, "settings") for k, v in json.loads(json.dumps(plan)).items() if found.get(k) != v}):
@@ -77,11 +75,13 @@ def annotate_hands(
         name = hashlib.blake2b(json.dumps(plan, sort_keys=True).encode(), digest_size=6).hexdigest()
         work = out / f".work-{name}"
         work.mkdir(parents=True, exist_ok=True)
-        _run(work, places, (json.dumps(to_json(clips)), json.dumps(to_json(rules)), json.dumps(looks)), workers)
+        given = (json.dumps(to_json(clips)), json.dumps(to_json(rules)), json.dumps(to_json(looks)))
+        _run(work, places, given, workers or (1 if looks.on_gpu else 0))
         for table, schema in SCHEMAS.items():
             rows = [row for place in places for row in read_json(_shard(work, place.number))[table]]
             write_atomic(out / table, lambda file, r=rows, s=schema: pq.write_table(pa.Table.from_pylist(r, s), file))
         facts = {"licence": source.licence, "licences": licences or {}, "held_tasks": sorted(whole)}
+        facts |= {"checkpoint": getattr(looks.net, "checkpoint", ""), "device": looks.device, "batch": looks.batch}
         write_json(out / DESCRIPTION, plan | facts)
         shutil.rmtree(work)
     return summary(out)
@@ -124,21 +124,23 @@ def _shard(work: Path, number: int) -> Path:
 
 def _run(work: Path, places: list[Place], given: tuple[str, str, str], workers: int) -> None:
     left = [place for place in places if not _shard(work, place.number).is_file()]
-    if workers == 1:
-        for place in left:
-            _work(work, place, *given)
-        return
-    with progress("annotating (clips)", len(places)) as advance, worker_pool(workers) as pool:
+    with progress("annotating (clips)", len(places)) as advance:
         advance(len(places) - len(left))
-        futures = [pool.submit(_work, work, place, *given) for place in left]
-        try:
-            for future in as_completed(futures):
-                future.result()
+        if workers == 1:
+            for place in left:
+                _work(work, place, *given)
                 advance(1)
-        except BrokenProcessPool as error:
-            raise DataError("a worker process died (out of memory?); run again to resume, with fewer workers") from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            return
+        with worker_pool(workers) as pool:
+            futures = [pool.submit(_work, work, place, *given) for place in left]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    advance(1)
+            except BrokenProcessPool as error:
+                raise DataError("a worker process died (out of memory?); run again to resume, with fewer workers") from error
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
 
 
 # What runs in a worker process.
@@ -146,9 +148,7 @@ def _run(work: Path, places: list[Place], given: tuple[str, str, str], workers: 
 
 @lru_cache(maxsize=1)
 def _tools(clips: str, looks: str) -> tuple[ClipSet, DepthSource, GroundingDino | None]:
-    found = json.loads(looks)
-    depth = GivenDepth() if found["net"] is None else NetDepth(pretrained(from_json(found["net"])), found["together"])
-    return from_json(json.loads(clips)).open(), depth, GroundingDino(found["detector"]) if found["detector"] else None
+    return from_json(json.loads(clips)).open(), *from_json(json.loads(looks)).build()
 
 
 def _work(work: Path, place: Place, clips: str, rules: str, looks: str) -> None:

@@ -24,6 +24,7 @@ BOOKKEEPING: dict[str, str] = {
 FRESH = "observation.fresh"  # bool: this row has a new picture; elsewhere the video repeats the last one
 EXECUTED = "executed_action"  # float32 [Da]: what the robot did where it was not `action`, the expert's label (recovery noise)
 GOAL = "observation.goal"  # float32 [3]: where the task's goal is now, base frame; NaN = the task has none
+TARGET = "observation.objects.target"  # int64: slot of the object that is to be acted on now (of several steps the one not yet done), -1 = none
 OBJECT_POSES = "observation.objects.pose"  # float32 [slots * 7]: x y z, quaternion w x y z; NaN = absent
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from praxia.data.card import check_card_against, read_card
 from praxia.data.lerobot.cameras import CameraTrack
-from praxia.data.lerobot.features import EXECUTED, FRESH, GOAL, OBJECT_POSES, Info
+from praxia.data.lerobot.features import EXECUTED, FRESH, GOAL, OBJECT_POSES, TARGET, Info
 from praxia.data.lerobot.frame_store import DEFAULT_CAP_GB, Frames, open_frames
 from praxia.data.lerobot.meta import EpisodeEntry
 from praxia.data.lerobot.objects import ObjectEntry, read_objects, truths_at
@@ -162,10 +162,17 @@ class LeRobotSource:
             if want.tool_horizon
             else {},
             objects=objects,
-            target=next((e.name for e in entries if e.is_target), ""),
+            target=self._target(entries, row),
             goal=self.columns(GOAL)[row].astype(np.float64) if want.objects and GOAL in self.info.features else None,
             provenance=Provenance(self.card.name, episode.index, row - episode.start, self.card.licence),
         )
+
+    def _target(self, entries: tuple[ObjectEntry, ...], row: int) -> str:
+        """The target now where that is recorded, else the one that the instruction is about first."""
+        if not entries or TARGET not in self.info.features:
+            return next((e.name for e in entries if e.is_target), "")
+        slot = int(np.asarray(self.columns(TARGET)[row]).reshape(-1)[0])
+        return next((e.name for e in entries if e.slot == slot), "")
 
     def _past(self, row: int, count: int, episode: EpisodeEntry) -> Window:
         """The steps before a row: states and what was done in them."""

@@ -33,6 +33,50 @@ class RandomCrop:
         return replace(sample, views=tuple(map(cut, sample.views)))
 
 
+@register("transform/area_crop")
+@dataclass(frozen=True)
+class AreaCrop:
+    """Every view is cut to this share of its area, its aspect kept, anywhere in the picture. Held-out samples, and what a policy sees that was
+    trained so, are cut to as much in the middle (public code of VLA-Adapter and OpenVLA-OFT: 0.9)."""
+
+    area: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check_area("AreaCrop", self.area)
+
+    @property
+    def tested(self) -> "CentreCrop":
+        """In its place where nothing is drawn."""
+        return CentreCrop(self.area)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Only affines, sizes and cameras change."""
+        share = np.sqrt(self.area)
+        return replace(sample, views=tuple(window(v, share * of_view(v).size[0], share * of_view(v).size[1], rng) for v in sample.views))
+
+
+@register("transform/centre_crop")
+@dataclass(frozen=True)
+class CentreCrop:
+    """The middle of every view: this share of its area, its aspect kept."""
+
+    area: float = 0.9
+    structural: ClassVar[bool] = True  # nothing is drawn
+
+    def __post_init__(self) -> None:
+        _check_area("CentreCrop", self.area)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator | None = None) -> Sample:
+        """Only affines, sizes and cameras change."""
+
+        def cut(view: View) -> View:
+            whole = of_view(view).size
+            height, width = (max(1, round(np.sqrt(self.area) * side)) for side in whole)
+            return apply_to_view(view, crop(whole, (whole[0] - height) // 2, (whole[1] - width) // 2, height, width))
+
+        return replace(sample, views=tuple(map(cut, sample.views)))
+
+
 @register("transform/pseudo_views")
 @dataclass(frozen=True)
 class PseudoViews:
@@ -61,6 +105,11 @@ class PseudoViews:
         height, width = of_view(view).size
         areas = [rng.uniform(low, high) * height * width for low, high in self.areas]
         return replace(sample, views=tuple(window(view, np.sqrt(area / self.aspect), np.sqrt(area * self.aspect), rng) for area in areas))
+
+
+def _check_area(name: str, area: float) -> None:
+    if not 0 < area <= 1:
+        raise ConfigError(f"{name}.area is {area}; expected a share above 0, at most 1")
 
 
 def window(view: View, height: float, width: float, rng: np.random.Generator) -> View:

@@ -11,12 +11,20 @@ from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ConfigError
 from praxia.registry import register
 
+INSTRUCTION = "{instruction}"
+
+
+def told(prompt: str, instruction: str) -> str:
+    """An instruction as a prompt puts it."""
+    return prompt.replace(INSTRUCTION, instruction)
+
 
 @register("supervision/action_chunk")
 @dataclass(frozen=True)
 class ActionChunk:
     """The prompt is the instruction, the target is the chunk itself (sample.future).
 
+    prompt: how the instruction is put, to the model in training and by the policy that it becomes.
     positions: an auxiliary target for worlds that know the truth: tool, target object's centre and goal in the frames of `views` cameras
     (`supervision.places`).
 
@@ -29,9 +37,12 @@ class ActionChunk:
     positions: bool = False
     views: int = 1
     beside: Any = None
+    prompt: str = INSTRUCTION
     name: str = "action_chunk"
 
     def __post_init__(self) -> None:
+        if INSTRUCTION not in self.prompt:
+            raise ConfigError(f"ActionChunk.prompt is {self.prompt!r}; expected a text with {INSTRUCTION} in it, where the instruction stands")
         if self.views < 1:
             raise ConfigError(f"ActionChunk.views is {self.views}; expected at least 1 (positions=False teaches no positions)")
 
@@ -47,7 +58,8 @@ class ActionChunk:
         """None if no step of the chunk is inside the episode, or nothing can be taught beside it."""
         if sample.future is None or not sample.future.valid.any():
             return None
-        example = Example(sample, sample.instruction, None, place_targets(sample, task_places(sample), self.views) if self.positions else {})
+        asked = told(self.prompt, sample.instruction)
+        example = Example(sample, asked, None, place_targets(sample, task_places(sample), self.views) if self.positions else {})
         if self.beside is None:
             return example
         taught: Example | None = self.beside(sample, rng)

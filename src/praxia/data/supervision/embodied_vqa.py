@@ -34,7 +34,7 @@ class EmbodiedVQA:
     positions: views in whose frames register tokens also learn where tool and asked things are (`supervision.places`), 0 = none, as published.
     beside: supervision that asks nothing (`SceneGrounding`), whose dense targets are taught on the same pictures in the same forward.
 
-    Things are told apart by names; the target's name and goal must hold for the whole episode (tasks of one step).
+    Things are told apart by names. Target and goal must be those of now (recorded row by row, or of tasks of one step).
     """
 
     roles: tuple[str, ...] = ()

@@ -30,7 +30,8 @@ class Placebo:
     The words are the names of the objects that the views show, in alphabetical order, over and over (where nothing is in sight or no objects are
     known, the target's name, or else `THINGS` from a random one on): what there is, and nothing of where it is. An instruction's words are never
     said: they are the true answer where a motion is described. Answers in plain text (`EmbodiedVQA`, `SpatialVQA`, a motion's description) are
-    replaced as a whole. Dense targets and phrases of `of` are left out.
+    replaced as a whole. An embodied question may have a name or a colour for an answer (what is nearer): none is said that shares a word with it.
+    Dense targets and phrases of `of` are left out.
     """
 
     of: ObjectPoses | Waypoints | EmbodiedVQA | SpatialVQA | HandMotion
@@ -53,17 +54,24 @@ class Placebo:
         example = self.of(sample, rng)
         if example is None or example.target is None:
             return None
-        words = cycle(self._names(example) or np.roll(THINGS, -int(rng.integers(len(THINGS)))).tolist())
+        words = cycle(self._words(example, rng))
         if isinstance(example.target, str):
             return replace(example, target=" ".join(islice(words, len(_PIECE.findall(example.target)))), dense={}, phrases=())
         said = [part if isinstance(part, str) else "".join(f" {word}" for word in islice(words, _length(part))) for part in example.target]
         return replace(example, target=("".join(said),), dense={}, phrases=())
 
+    def _words(self, example: Example, rng: np.random.Generator) -> list[str]:
+        """What is said over and over."""
+        answer = set(re.findall(r"[a-z]+", str(example.target).lower())) if isinstance(self.of, EmbodiedVQA) else set()
+        names = [name.split() for name in self._names(example)]
+        words = [word for name in names if not answer & {w.lower() for w in name} for word in name]
+        return words or [thing for thing in np.roll(THINGS, -int(rng.integers(len(THINGS)))).tolist() if thing not in answer]
+
     @staticmethod
     def _names(example: Example) -> list[str]:
         sample, shown = example.sample, ObjectPoses(negatives=0.0)
         names = {v.truth.name for view in sample.views for v in shown.visible(sample.objects, view)} if sample.objects else set()
-        return [word for name in sorted(names) for word in name.split()] or sample.target.split()
+        return sorted(names) or [sample.target]
 
 
 def _length(quantity: Quantity) -> int:

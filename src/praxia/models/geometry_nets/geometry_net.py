@@ -47,7 +47,8 @@ class Reconstruction:
 
 
 class GeometryNet(nn.Module, ABC):
-    """A geometry network. width: channels of a feature; licence: tag of its weights; metric: whether its lengths are metres.
+    """A geometry network. width: channels of a feature; licence: tag of its weights; metric: whether its lengths are metres; memory: whether
+    `reconstruct` goes on from a state.
 
     Low precision is by autocast: parameters stay float32, and the heads compute in float32 whatever autocast says.
     """
@@ -56,6 +57,7 @@ class GeometryNet(nn.Module, ABC):
     width: int
     licence: str
     metric: bool = False
+    memory: bool = False
 
     @abstractmethod
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:

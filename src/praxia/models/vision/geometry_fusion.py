@@ -130,3 +130,9 @@ class FusionLayer(nn.Module):
         if self.spec.dropout_at == "sum":
             return self.dropout(patches + self.alpha * branch)
         return patches + self.alpha * self.dropout(branch)
+
+    def diagnostics(self, inputs: tuple[Tensor, Tensor], output: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """For `train.diagnostics`: alpha, and ||alpha F_spa|| / ||V_sem|| over all patches (what to watch while it trains, VIPA-VLA §4)."""
+        before = inputs[0].float()
+        added = (output.float() - before).norm(dim=-1).sum()
+        return {"alpha": (self.alpha, torch.ones_like(self.alpha)), "added": (added, before.norm(dim=-1).sum())}

@@ -149,6 +149,7 @@ class CUT3RNet(ViewEncoder):
     """Features are the normalised last image stream: its patch tokens, and its pose token as the special token."""
 
     metric = True
+    memory = True
 
     def __init__(self, spec: CUT3R):
         super().__init__(
