@@ -211,7 +211,7 @@ def test_the_page_about_poke_vla_runs_as_printed(capsys):
     for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
         exec(code, {})
     assert capsys.readouterr().out == "True True\n('queries', 'seg', 'target') ''\n('camera:1', 'camera:2', 'camera:3')\n"
-    kinds = {kind.__name__: kind for kind in (CrossAttentionL1, LearnedTokens, GeometryProjector, Teacher, ActionChunk, TargetMasks)}
+    kinds = {kind.__name__: kind for kind in (CrossAttentionL1, L1Chunk, LearnedTokens, GeometryProjector, Teacher, ActionChunk, TargetMasks)}
     named = re.findall(r"`([A-Z]\w+)\.(\w+)`", text)
     assert len(named) > 5 and [f"{kind}.{field}" for kind, field in named if field not in {f.name for f in fields(kinds[kind])}] == []
     recipe = tiny()

@@ -74,6 +74,17 @@ def test_chunk_losses_count_valid_steps_and_dims_once_for_each_draw(batch, objec
     assert weight == len(expected) == 2 * objective.count(batch)[name]
 
 
+def test_small_errors_of_a_smooth_chunk_pull_in_proportion_and_large_ones_as_published(batch):
+    error = torch.tensor([0.1, -0.3, 2.0])
+    prediction = batch.future.actions[:, None].clone()
+    prediction[0, 0, 0, :3] += error
+    outputs = Outputs(heads={"action": HeadOutput(prediction, batch.future.actions[:, None], chunk_validity(batch))})
+    total, _ = L1Chunk(smooth=0.5)(outputs, batch, {})["l1_chunk"]
+    torch.testing.assert_close(total, torch.tensor(0.1**2 + 0.3**2 + 2.0 - 0.25))
+    with pytest.raises(ConfigError, match=r"L1Chunk\.smooth is -1"):
+        L1Chunk(smooth=-1)
+
+
 def test_what_is_not_valid_does_not_count(batch):
     outputs = heads(batch)
     wild = outputs.heads["action"].prediction.clone()

@@ -92,7 +92,8 @@ def tiny() -> Recipe:
                 name="robot",
                 sources=(Source(robot, says, (RandomShift(),)),),
                 objectives=(
-                    *LOSSES,
+                    Weighted(L1Chunk(smooth=0.5)),
+                    *LOSSES[1:],
                     Weighted(PositionRegression(beta=0.05), Constant(5.0)),
                     Weighted(GuidedAttention(), Constant(0.2)),
                     Weighted(Grounding(), Constant(0.1)),

@@ -180,7 +180,7 @@ def _robot(source: Source, budget: Budget, way: Way, seed: int) -> Source:
 def _objectives(stage: Stage, way: Way) -> tuple[Any, ...]:
     beside = () if way.alone else stage.objectives[len(LOSSES) :]
     taught = {TargetMask: bool(way.segmentation), GeometryAlignment: way.alignment}
-    return (*(w for w in LOSSES if taught.get(type(w.objective), True)), *beside)
+    return (*(w for w in stage.objectives[: len(LOSSES)] if taught.get(type(w.objective), True)), *beside)
 
 
 def _sized(source: Source, tasks: tuple[str, ...], episodes: int) -> Source:
