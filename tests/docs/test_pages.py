@@ -47,6 +47,7 @@ from praxia.stages.recipe import LinearDecay, Recipe, Source, Stage, Teacher
 from praxia.tokens.motion_vocabulary import MotionVocabulary
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.workflows.train_recipe import ASKED_ABOUT, LOOKED_AT
+from praxia.worlds.libero.perturb import TABLE as LIBERO_TABLE
 from praxia.worlds.libero.tasks import LIMITS as LIBERO_LIMITS
 from praxia.worlds.libero.tasks import SUITES as LIBERO_SUITES
 from praxia.worlds.perturbations import STRENGTHS
@@ -187,7 +188,12 @@ def test_the_page_about_libero_runs_as_printed(capsys):
     text = (ROOT / "docs/libero.md").read_text()
     for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
         exec(code, {})
-    assert capsys.readouterr().out == "90 turn_on_the_stove\n300 ['dx', 'dy', 'dz', 'rx', 'ry', 'rz', 'gripper']\n"
+    first, then, *perturbed = capsys.readouterr().out.splitlines()
+    assert first == "90 turn_on_the_stove" and then == "300 ['dx', 'dy', 'dz', 'rx', 'ry', 'rz', 'gripper']"
+    assert perturbed == ["orbit 15 degrees", "orbit 75 degrees"]
+    for category, kinds in LIBERO_TABLE.items():
+        for kind in kinds:
+            assert f"| {category} | {kind.name} | {' · '.join(f'{s:g}' for s in kind.strengths)} | {kind.unit} | {kind.what} |" in text
     assert all(f"`{suite}`" in text for suite in LIBERO_SUITES) and ", ".join(map(str, list(LIBERO_LIMITS.values())[:4])) in text
 
 

@@ -12,6 +12,7 @@ from praxia.evaluate.perturbed import perturbed_plan, perturbed_tables
 from praxia.evaluate.plan import EpisodePlan
 from praxia.evaluate.results import success_table
 from praxia.evaluate.rollout import Record
+from praxia.worlds.libero import SUITES
 from praxia.worlds.metaworld import EIGHT
 from praxia.worlds.metaworld.perturb import TABLE
 from praxia.worlds.perturbations import CATEGORIES, LEVELS
@@ -57,9 +58,28 @@ def test_meta_world_has_the_categories_that_apply():
     assert {e.seed // 50 for e in made.plan.episodes} == {4242}
 
 
+def test_libero_plus_like_has_an_init_state_for_every_episode_and_takes_other_suites():
+    made = benchmark("libero-plus-like")
+    assert made.world.kwargs["suite"] == ["libero_object", "libero_spatial"]
+    assert made.plan.tasks == (*SUITES["libero_object"], *SUITES["libero_spatial"])
+    assert len(made.plan.episodes) == 20 * 8 * 5 == len({(e.task, e.seed) for e in made.plan.episodes})
+    assert {e.seed for e in made.plan.episodes} == set(range(40)), "init states of the benchmark, never the sampler's draws"
+    cells = Counter((e.task, e.perturbation) for e in made.plan.episodes)
+    assert {cells[t, f"{c}:{n}"] for t in made.plan.tasks for c in CATEGORIES for n in LEVELS} == {1}
+    assert {cells[t, ""] for t in made.plan.tasks} == {5}
+    assert made.plan.hash == "a50ae76e073be8db", "another plan is another benchmark: its results cannot be compared with earlier ones"
+    goal = benchmark("libero-plus-like", tasks=("libero_goal", SUITES["libero_10"][3]))
+    assert goal.plan.tasks == (*SUITES["libero_goal"], SUITES["libero_10"][3]) and goal.world.kwargs["suite"] == ["libero_goal", "libero_10"]
+    with pytest.raises(ConfigError, match="LIBERO-Plus is another package.*'libero-plus-like'"):
+        benchmark("libero-plus")
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
+        (dict(name="libero-plus-like", tasks=("libero_goals",)), "did you mean .libero_goal"),
+        (dict(name="libero-plus-like", seed=2), "fixed init states"),
+        (dict(name="libero-plus-like", episodes=41), "expected 1 to 40"),
         (dict(categories=("lihgt",)), "did you mean 'light'"),
         (dict(levels=(0, 3)), "level 0 .* 1 to 5"),
         (dict(episodes=201), "expected 1 to 200"),

@@ -11,7 +11,7 @@ from rich.console import Console
 from praxia.cli.arguments import parse, print_json
 from praxia.cli.train import resolve_device
 from praxia.errors import ConfigError
-from praxia.evaluate.benchmarks import benchmark
+from praxia.evaluate.benchmarks import LIBERO, benchmark
 from praxia.evaluate.controls import CONTROLS
 from praxia.evaluate.evaluate import compare_folders, evaluate
 from praxia.evaluate.factory import driver
@@ -20,7 +20,6 @@ from praxia.report.conditions import conditions
 from praxia.report.perturbation_table import level_table
 from praxia.report.tables import paired_table, success_table
 from praxia.workflows import summary
-from praxia.worlds.libero.tasks import SUITES
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class Eval:
     benchmark: str = "tabletop"
     """tabletop, tabletop-arm6, tabletop-bimanual, tabletop-unseen-words, tabletop-plus,
     metaworld-8, metaworld-8-final, metaworld-8-plus, metaworld-mt10, metaworld-mt50, metaworld-mt50-public,
-    libero_spatial, libero_object, libero_goal, libero_10, libero_90."""
+    libero_spatial, libero_object, libero_goal, libero_10, libero_90, libero-plus-like."""
     tasks: tuple[str, ...] = ()
-    """Some of the benchmark's tasks; all if empty."""
+    """Some of the benchmark's tasks; all if empty. libero-plus-like: tasks of any suite, or names of suites for all of theirs."""
     episodes: int | None = None
     """Episodes a task; the benchmark's usual number if left out. Of a -plus benchmark: evenly drawn over categories and levels."""
     categories: tuple[str, ...] = ()
@@ -75,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
     for name in ("episodes", "replan", "control_episodes", "size", "max_steps"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1, or leave it out for the usual number")
-    if options.orientation and options.benchmark not in SUITES:
+    if options.orientation and options.benchmark not in LIBERO:
         raise ConfigError(f"--orientation {options.orientation} with --benchmark {options.benchmark}: only LIBERO's suites have two; leave it out")
     world = {key: value for key in ("size", "orientation") if (value := getattr(options, key))}
     rules = Rules(options.replan, options.max_steps)

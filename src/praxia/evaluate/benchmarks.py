@@ -12,6 +12,7 @@
 | metaworld-mt10, metaworld-mt50 | fast look, 500 steps | MT1 seed 4242 |
 | metaworld-mt50-public | public look, 500 steps | fresh random resets, as published results are made |
 | libero_spatial, libero_object, libero_goal, libero_10, libero_90 | the real LIBERO | its init states: 50 a task |
+| libero-plus-like | libero_object and libero_spatial, or other suites, perturbed by our own table | an init state of its own for every episode |
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +24,9 @@ from praxia.evaluate.factory import Factory
 from praxia.evaluate.perturbed import perturbed_plan
 from praxia.evaluate.plan import EpisodePlan, held_out_plan, interleaved, mt1_plan
 from praxia.evaluate.rollout import Rules
+from praxia.worlds.libero.perturb import TABLE as LIBERO_TABLE
 from praxia.worlds.libero.tasks import STARTS as LIBERO_STARTS
-from praxia.worlds.libero.tasks import SUITES
+from praxia.worlds.libero.tasks import SUITES, suites_of
 from praxia.worlds.metaworld.perturb import TABLE as METAWORLD_TABLE
 from praxia.worlds.metaworld.starts import STARTS_PER_SEED, episode_seed
 from praxia.worlds.metaworld.tasks import EIGHT, GROUPS, MT10, TASKS, tasks_of
@@ -34,6 +36,11 @@ TRAINING_SEED = 0  # MT1 seed of the training conditions
 CHOOSING_SEED, FINAL_SEED = 4242, 777
 _PLUS_STARTS = 5  # of every task at every level of every category: 7 x 8 x 5 x 5 = 1400 episodes, 1225 of them perturbed
 EIGHT_LIMIT = 200  # steps an episode; the experts need 34 to 92
+_LIBERO_PLUS_SUITES = ("libero_object", "libero_spatial")
+_ELSEWHERE = {
+    "libero-plus": "LIBERO-Plus is another package with tasks of its own, which is not run here; fix: 'libero-plus-like' perturbs the real LIBERO "
+    "in the same seven categories, and its results are compared with nobody else's",
+}
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,11 @@ def benchmark(
     """The benchmark `name`.
 
     tasks: a part of its tasks. episodes: per task. seed: another test set (held-out and random resets only). world: further keywords of the world,
-    e.g. {"size": 128}. categories, levels: some of the perturbations (names that end in -plus only).
+    e.g. {"size": 128}. categories, levels: some of the perturbations (names with -plus only).
     Raises ConfigError for unknown names, or where a benchmark does not take the option.
     """
+    if name in _ELSEWHERE:
+        raise ConfigError(f"benchmark {name!r}: {_ELSEWHERE[name]}")
     if name not in benchmark_names():
         raise ConfigError(unknown("benchmark", name, benchmark_names()))
     options = (name, None if tasks is None else tuple(tasks), episodes, seed, dict(world or {}))
@@ -155,6 +164,19 @@ def _metaworld_plus(
     return replace(usual, plan=plan)
 
 
+def _libero_plus_like(
+    name: str, tasks: Options, episodes: int | None, seed: int, world: dict[str, Any], categories: tuple[str, ...], levels: tuple[int, ...]
+) -> Benchmark:
+    if seed:
+        raise ConfigError(f"benchmark {name!r} has fixed init states: seed {seed} means nothing here; fix: leave it out")
+    everything = (*SUITES, *(task for suite in SUITES.values() for task in suite))
+    parts = _part(name, tasks or _LIBERO_PLUS_SUITES, everything)
+    chosen = tuple(dict.fromkeys(task for part in parts for task in SUITES.get(part, (part,))))
+    factory = Factory("praxia.worlds.libero:Libero", {"suite": list(suites_of(chosen)), "tasks": list(chosen)} | world)
+    plan = perturbed_plan(name, chosen, lambda i: i, 1, tuple(LIBERO_TABLE), categories, levels, episodes)
+    return Benchmark(name, factory, plan, embodiment="panda")
+
+
 _BUILDERS: dict[str, _Builder] = {
     "tabletop": _tabletop("train"),
     "tabletop-arm6": _tabletop("train", "arm6"),
@@ -168,7 +190,12 @@ _BUILDERS: dict[str, _Builder] = {
     **dict.fromkeys(SUITES, _libero),
 }
 
-_PLUS: dict[str, _PlusBuilder] = {"tabletop-plus": _tabletop_plus, "metaworld-8-plus": _metaworld_plus}
+_PLUS: dict[str, _PlusBuilder] = {
+    "tabletop-plus": _tabletop_plus,
+    "metaworld-8-plus": _metaworld_plus,
+    "libero-plus-like": _libero_plus_like,
+}
+LIBERO = (*SUITES, "libero-plus-like")  # benchmarks in the real LIBERO
 
 
 def _part(name: str, tasks: Options, all_tasks: tuple[str, ...]) -> tuple[str, ...]:

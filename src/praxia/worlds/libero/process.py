@@ -9,9 +9,9 @@ from typing import Any
 
 from praxia.errors import EvaluationError, PraxiaError
 from praxia.worlds.libero.environment import check_versions, python
-from praxia.worlds.libero.server import receive, send
+from praxia.worlds.libero.server.messages import receive, send
 
-_SERVER = Path(__file__).with_name("server.py")
+_SERVER = Path(__file__).with_name("server")  # a folder with a __main__
 _PATIENCE = 600.0  # s; the first reset of a process takes 4 to 8 s, everything else less
 
 

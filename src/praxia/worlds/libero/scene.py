@@ -77,6 +77,10 @@ class Scene:
     joints: dict[str, Joint]
     goal: tuple[tuple[str, ...], ...]  # predicates, all to hold: ("in", "alphabet_soup_1", "basket_1_contain_region"), ("open", ...), ...
     of_interest: tuple[str, ...]  # as the task file has it, regions among them
+    placed: tuple[tuple[str, ...], ...] = ()  # predicates of the start, as in `goal`
+    arena: str = ""  # floor, table, kitchen, living_room, study or coffee_table
+    height: float = 0.0  # m, of what things stand on
+    added: tuple[str, ...] = ()  # things that a perturbation brought
 
     def resolve(self, name: str) -> str:
         """The thing that a thing's or a region's name speaks of; "" for a region of the table."""
@@ -159,6 +163,10 @@ def scene_from(told: dict[str, Any]) -> Scene:
         {j["name"]: Joint(j["name"], j["part"], j["slides"], j["axis"], j["at"], j["range"]) for j in told["joints"]},
         tuple(tuple(predicate) for predicate in told["goal"]),
         tuple(told["of_interest"]),
+        tuple(tuple(predicate) for predicate in told["placed"]),
+        told["arena"],
+        told["height"],
+        tuple(told["added"]),
     )
 
 

@@ -166,10 +166,16 @@ def instruction(task: str) -> str:
     return re.sub(r"^[A-Z_]+SCENE\d+_", "", task).replace("_", " ")
 
 
-def checked(suite: str, tasks: Sequence[str] | None) -> tuple[str, ...]:
-    """Some tasks of a suite, all if None. ConfigError for an unknown one."""
-    known = tasks_of(suite)
+def checked(suites: Sequence[str], tasks: Sequence[str] | None) -> tuple[str, ...]:
+    """Some tasks of suites, all if None. ConfigError for an unknown one."""
+    known = tuple(task for suite in suites for task in tasks_of(suite))
     for task in tasks or ():
         if task not in known:
-            raise ConfigError(unknown(f"{suite} task", task, known))
+            raise ConfigError(unknown(f"{'+'.join(suites)} task", task, known))
     return known if tasks is None else tuple(tasks)
+
+
+def suites_of(tasks: Sequence[str]) -> tuple[str, ...]:
+    """The suites that tasks are of, in order of appearance: every task has one."""
+    suite = {task: name for name, known in SUITES.items() for task in known}
+    return tuple(dict.fromkeys(suite[task] for task in tasks))

@@ -4,6 +4,7 @@ Every episode begins with a hard reset and ten idle steps. `Episode.seed` 0 to 4
 benchmark's own sampler, which placed the init states too, so such starts are never among those that policies are judged on.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -13,9 +14,13 @@ from praxia.geometry.camera import Camera
 from praxia.geometry.scene import View
 from praxia.specs import ActionSpec, CameraSpec, Dim, StateSpec
 from praxia.worlds.libero.experts import Expert
+from praxia.worlds.libero.perturb import BASE_VIEW, TABLE, more_objects, perturb
 from praxia.worlds.libero.process import Process
+from praxia.worlds.libero.rewording import reworded
 from praxia.worlds.libero.scene import Now, now_from, scene_from, truths, upright_axes
-from praxia.worlds.libero.tasks import LIMITS, SETTLING, STARTS, checked, instruction
+from praxia.worlds.libero.tasks import LIMITS, SETTLING, STARTS, SUITES, checked, instruction
+from praxia.worlds.perturbations import draw, table_hash
+from praxia.worlds.perturbations.noise import SensorNoise
 from praxia.worlds.world import Episode, Step, Truth
 
 Orientation = Literal["true", "mirrored"]
@@ -44,12 +49,14 @@ _SCALE = np.array((MOST,) * 3 + (TURN,) * 3 + (1.0,), np.float32)
 
 
 class Libero:
-    """The World protocol over one suite of LIBERO. One process holds one task's environment at a time; it starts at the first reset.
+    """The World protocol over suites of LIBERO. One process holds one task's environment at a time; it starts at the first reset.
 
-    suite: libero_spatial, libero_object, libero_goal, libero_10 or libero_90. tasks: some of its tasks, all if None. size: side of the pictures.
+    suite: libero_spatial, libero_object, libero_goal, libero_10 or libero_90, or several of them. tasks: some of their tasks, all if None.
+    size: side of the pictures.
     orientation: "true", or "mirrored" left to right as most public policies were trained; mirrored views have no calibration.
     fixtures: cabinets and stoves are placed anew at every reset by a draw that no init state keeps: "episode" seeds it by the episode's seed, "fixed"
     by 0 for every init state. limit: steps an episode; the suite's own if None. Raises ConfigError for unknown names and a missing environment.
+    Perturbations: see `perturb`. Every reset builds the scene anew, so none leaves anything behind.
     """
 
     embodiment = "panda"
@@ -59,7 +66,7 @@ class Libero:
 
     def __init__(
         self,
-        suite: str = "libero_object",
+        suite: str | Sequence[str] = "libero_object",
         tasks: tuple[str, ...] | None = None,
         size: int = 128,
         views: tuple[str, ...] = ("head", "wrist"),
@@ -67,7 +74,8 @@ class Libero:
         fixtures: Fixtures = "episode",
         limit: int | None = None,
     ) -> None:
-        self._tasks = checked(suite, tasks)
+        suites = (suite,) if isinstance(suite, str) else tuple(suite)
+        self._tasks = checked(suites, tasks)
         for kind, names, known in (
             ("LIBERO view", views, CAMERAS),
             ("orientation", (orientation,), ("true", "mirrored")),
@@ -78,14 +86,15 @@ class Libero:
                     raise ConfigError(unknown(kind, name, known))
         if size < 1 or (limit is not None and limit < 1):
             raise ConfigError(f"size {size}, limit {limit}: expected at least one pixel and one step")
-        self.name = suite
+        self.name = "+".join(suites)
         self.cameras = tuple(CameraSpec(role, size, size, calibrated=orientation == "true") for role in views)
-        self._suite, self._size, self._orientation, self._fixtures = suite, size, orientation, fixtures
-        self._limit = limit or LIMITS[suite]
+        self._suites = {task: name for name in suites for task in SUITES[name]}
+        self._size, self._orientation, self._fixtures, self._limit = size, orientation, fixtures, limit
         self._process: Process | None = None
         self._now: Now | None = None
         self._upright: dict[str, np.ndarray] = {}
-        self._latched, self._expert = False, Expert()
+        self._latched, self._expert, self._steps = False, Expert(), 0
+        self._noise: SensorNoise | None = None
 
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks."""
@@ -93,23 +102,29 @@ class Libero:
 
     def max_steps(self, task: str) -> int:
         """Step limit of an episode."""
-        return self._limit
+        return self._limit or LIMITS[self._suites[task]]
 
     def reset(self, episode: Episode) -> str:
-        """Hard reset, init state or draw, ten idle steps; returns the instruction."""
+        """Hard reset, init state or draw, the perturbation, ten idle steps; returns the instruction."""
         if episode.task not in self._tasks:
-            raise ConfigError(unknown(f"{self._suite} task", episode.task, self._tasks))
-        if episode.perturbation:
-            raise ConfigError(f"perturbation {episode.perturbation!r}: this world shows none; fix: leave it out")
+            raise ConfigError(unknown(f"{self.name} task", episode.task, self._tasks))
+        found = draw(episode, TABLE, "LIBERO")
+        said = instruction(episode.task)
+        told = self._reset(episode, *more_objects(found))
+        scene = scene_from(told["scene"])
+        if found:
+            perturb(self._running(), found, now_from(scene, told["now"]), told["now"]["joints"], said)
+        self._now = now_from(scene, self._running().call("settle", steps=SETTLING))
+        self._upright = upright_axes(self._now)
+        self._latched, self._expert, self._steps = False, Expert(), 0
+        self._noise = SensorNoise(found) if found and found.category == "noise" else None
+        return reworded(said, found, scene) if found and found.category == "language" else said
+
+    def _reset(self, episode: Episode, more: list[str], count: int) -> dict[str, Any]:
         official = 0 <= episode.seed < STARTS
         seed = 0 if official and self._fixtures == "fixed" else episode.seed % _SEEDS
-        told = self._running().call(
-            "reset", suite=self._suite, task=episode.task, seed=seed, start=episode.seed if official else -1, settling=SETTLING
-        )
-        self._now = now_from(scene_from(told["scene"]), told["now"])
-        self._upright = upright_axes(self._now)
-        self._latched, self._expert = False, Expert()
-        return instruction(episode.task)
+        start = episode.seed if official else -1
+        return self._running().call("reset", suite=self._suites[episode.task], task=episode.task, seed=seed, start=start, more=more, count=count)
 
     @property
     def now(self) -> Now:
@@ -130,6 +145,7 @@ class Libero:
         scene = self.now.scene
         self._now = now_from(scene, self._running().call("step", action=np.clip(action / _SCALE, -1, 1)))
         self._latched |= self._now.success
+        self._steps += 1
         return Step(success=self._latched, done=False)
 
     def render(self, roles: tuple[str, ...] | None = None, depth: bool = False, masks: bool = False) -> tuple[View, ...]:
@@ -162,9 +178,13 @@ class Libero:
     def fingerprint(self) -> dict[str, str]:
         """Package versions, GL backend and the settings that decide physics and pictures."""
         about = self._running().about
-        settings = {"orientation": self._orientation, "fixtures": self._fixtures, "size": self._size, "settling": SETTLING, "limit": self._limit}
+        settings = {"orientation": self._orientation, "fixtures": self._fixtures, "size": self._size, "settling": SETTLING, "limit": self._limits()}
         views = ",".join(camera.role for camera in self.cameras)
+        settings["perturbations"] = table_hash(TABLE)
         return {"world": self.name, **about["versions"], "gl": about["gl"], "views": views, **{k: str(v) for k, v in settings.items()}}
+
+    def _limits(self) -> str:
+        return " ".join(str(limit) for limit in dict.fromkeys(self.max_steps(task) for task in self._tasks))
 
     def close(self) -> None:
         """End the process."""
@@ -181,6 +201,8 @@ class Libero:
     def _view(self, role: str, told: dict[str, Any]) -> View:
         image, depth, mask = (cast("np.ndarray | None", told.get(name)) for name in ("image", "depth", "mask"))
         assert image is not None
+        if self._noise and role == BASE_VIEW:
+            image = self._noise(image, self._steps)
         if self._orientation == "mirrored":
             turned = tuple(None if p is None else np.ascontiguousarray(p[:, ::-1]) for p in (image, depth, mask))
             return View(role, cast(np.ndarray, turned[0]), None, turned[1], turned[2])

