@@ -36,7 +36,7 @@ from praxia.models.readouts import GeometryProjector
 from praxia.models.spec import HistoryToken, LearnedTokens
 from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.models.vision.ray_depth import RayDepth
-from praxia.objectives import FlowMatching, NextToken
+from praxia.objectives import FlowMatching, L1Chunk, NextToken
 from praxia.policy import Policy
 from praxia.policy.net_catalogue import PUBLIC
 from praxia.recipes.load import load_recipe
