@@ -88,6 +88,11 @@ def test_kinds_can_be_chosen_and_folders_can_be_moved(annotated_hands, hand_clip
     assert moved.sample(0, Needs()).views[0].image.shape == (48, 48, 3)
 
 
+def test_what_a_stage_reads_is_named_by_its_files(annotated_hands):
+    for spec, table in ((HandQuestions(str(annotated_hands)), "questions"), (HandMotions(str(annotated_hands)), "motions")):
+        assert [path.name for path in spec.inputs] == ["hands.json", f"{table}.parquet"] and all(path.is_file() for path in spec.inputs)
+
+
 def test_wrong_folders_and_splits_say_what_is_wrong(tmp_path, hand_clips, tabletop_data, annotated_hands):
     with pytest.raises(DataError, match="praxia annotate hands CLIPS"):
         HandQuestions(str(tmp_path)).open()

@@ -1,5 +1,6 @@
 """Cross-attention and DiT heads, and the target mask decoder: what they read and how they start."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.readouts import GeometryProjector, TargetMaskDecoder
 from praxia.models.readouts.sam_mask import SamMask
 from praxia.models.vla import VLA
+from praxia.train.diagnostics import watched
 
 
 def robot(name: str, **head):
@@ -59,8 +61,14 @@ def test_gates_keep_views_and_goal_out_at_the_start_and_let_them_in_once_they_mo
     for gate, group in (("view_gate", "view:head"), ("goal_gate", "seg")):
         with torch.no_grad():
             for block in model.head.blocks:
-                getattr(block, gate).fill_(0.5)
+                getattr(block, gate).fill_(-0.5)
         assert reads(model, batch, groups) >= {"queries", group}
+    with torch.no_grad(), watched(model) as heard:
+        model.head.blocks[0].goal_gate.zero_()
+        model(batch, micro.draws(model, batch))
+    said = {name: (total / weight).item() for name, (total, weight) in heard.items()}
+    count = len(model.head.blocks)
+    assert said == pytest.approx({"head/view_gate": math.tanh(0.5), "head/goal_gate": math.tanh(0.5) * (count - 1) / count})
 
 
 def test_gates_at_zero_still_learn():

@@ -16,7 +16,7 @@ from praxia.data.making import make_dataset
 from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, SlotMap
 from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
-from praxia.data.sample_transforms import PseudoViews
+from praxia.data.sample_transforms import AreaCrop, PseudoViews
 from praxia.data.supervision import ObjectPoses, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
 from praxia.models.readouts.sam_mask import SamMask
@@ -178,6 +178,20 @@ def test_sources_without_data_take_what_the_user_brings(recipe, tabletop_data, t
         with_data(replace(recipe, stages=(poses,)), [str(blind)])
     with pytest.raises(ConfigError, match="stage 'poses' of recipe 'micro' has no data; give it with --data"):
         train_recipe(replace(recipe, stages=(poses,)), blind.parent / "run")
+
+
+def test_a_policy_has_one_way_to_be_asked_and_to_look(recipe, tmp_path):
+    """Said before anything is made."""
+    stage = recipe.stages[-1]
+    source, asked = stage.sources
+    for other, what in (
+        (replace(source, supervision=replace(source.supervision, prompt="do: {instruction}")), "ActionChunk.prompt"),
+        (replace(source, transforms=(AreaCrop(0.8),)), "AreaCrop"),
+    ):
+        with pytest.raises(ConfigError, match=f"stage '{stage.name}': its sources of actions differ in {what}"):
+            train_recipe(replace(recipe, stages=(*recipe.stages[:-1], replace(stage, sources=(source, asked, other)))), tmp_path / "run")
+    with pytest.raises(ConfigError, match="ActionChunk.prompt is 'go'; expected a text with {instruction}"):
+        replace(source.supervision, prompt="go")
 
 
 def test_what_is_taught_beside_actions_is_kept_where_the_data_knows_it(recipe, tabletop_data, twin):

@@ -51,7 +51,7 @@ class Make:
     steps: int = 0
     """Keep only the first steps of every episode, success or not (1: still scenes); 0 = all of a success."""
     perturbations: tuple[str, ...] = ()
-    """tabletop and metaworld: every episode draws one of these, e.g. camera:3 light:5; unperturbed if empty."""
+    """tabletop, metaworld and libero: every episode draws one of these, e.g. camera:3 light:5; unperturbed if empty."""
     depth: bool = False
     """Also metric depth."""
     masks: bool = False

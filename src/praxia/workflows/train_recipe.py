@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -52,6 +52,8 @@ ASKED_ABOUT = 150  # held-out samples of a source of questions: one of every gro
 ASKED_OF_HANDS = 300  # held-out samples of a source of questions about hands, or of their motions
 LOOKED_AT = 200  # held-out samples of a source of scenes, for a geometry net, or of actions, for a goal token or a geometry teacher
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -92,6 +94,7 @@ def train_recipe(
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no sources; give it one, e.g. Source(None, ActionChunk(16))")
         if any(source.data is None for source in stage.sources):
             raise ConfigError(f"stage {stage.name!r} of recipe {recipe.name!r} has no data; give it with --data FOLDER (a dataset with its card)")
+        _put_and_shown(stage)
     check_frozen_nets(recipe)
     refusable = {net.name: net.instead for net in PUBLIC}
     check_licences(declared_licences(recipe), license_policy, refusable)  # before minutes of making data
@@ -250,8 +253,8 @@ def stage_model(trained: Trained, stage: Stage) -> VLA:
 def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> PolicyConfig:
     """What a policy folder says of itself."""
     recipe, sources = assembly.recipe, assembly.sources
-    taught = [x for x in stage.sources if x.supervision.needs.horizon > 0]
-    acting = {sources[x.data].embodiment for x in taught}
+    acting = {sources[x.data].embodiment for x in stage.sources if x.supervision.needs.horizon > 0}
+    prompt, sees = _put_and_shown(stage)
     reads_history = any(isinstance(tokens, HistoryToken) for tokens in assembly.model.tokens)
     return PolicyConfig(
         recipe=recipe.name,
@@ -266,17 +269,25 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
         special_ids=assembly.special_ids,
         vocabulary_size=assembly.vocabulary_size,
         history=max(x.supervision.needs.history for x in stage.sources) if reads_history else 0,
-        prompt=_common(stage, "ActionChunk.prompt", [getattr(x.supervision, "prompt", INSTRUCTION) for x in taught]),
-        sees=_common(stage, "transforms", [tuple(t for t in without_chance(x.transforms) if isinstance(t, CentreCrop)) for x in taught]),
+        prompt=prompt,
+        sees=sees,
         **_provenance(assembly, run),
     )
 
 
-def _common(stage: Stage, what: str, values: Sequence[Any]) -> Any:
-    """What all sources of actions say: a policy puts an instruction, and looks, in one way."""
+def _put_and_shown(stage: Stage) -> tuple[str, tuple[CentreCrop, ...]]:
+    """How the policy of a stage puts an instruction, and what it cuts out of pictures. Raises ConfigError where sources of actions differ in it."""
+    acting = [source for source in stage.sources if source.supervision.needs.horizon > 0]
+    prompts = [getattr(source.supervision, "prompt", INSTRUCTION) for source in acting]
+    crops = [tuple(t for t in without_chance(source.transforms) if isinstance(t, CentreCrop)) for source in acting]
+    return _common(stage, "ActionChunk.prompt", prompts, INSTRUCTION), _common(stage, "AreaCrop", crops, ())
+
+
+def _common(stage: Stage, what: str, values: Sequence[T], without: T) -> T:
+    """What all values are, `without` any."""
     if other := [value for value in values if value != values[0]]:
         raise ConfigError(f"stage {stage.name!r}: its sources of actions differ in {what}, {values[0]!r} and {other[0]!r}; give all the same")
-    return values[0]
+    return values[0] if values else without
 
 
 def _provenance(assembly: Assembly, run: RunDirectory) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import praxia.annotate.hands.run as run
-from praxia.annotate.hands import HandClips, HandRules, annotate_hands, identity, made_clips
+from praxia.annotate.hands import HandClips, HandRules, Looks, annotate_hands, identity, made_clips
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
 from praxia.annotate.hands.clouds import GivenDepth
 from praxia.annotate.hands.moments import in_camera
@@ -170,6 +170,24 @@ def test_annotations_of_other_clips_or_other_code_are_not_used_again(hand_clips,
     (copy / "meta" / "info.json").write_text((copy / "meta" / "info.json").read_text() + " ")
     with pytest.raises(DataError, match="other clips; choose another --out"):
         again()
+
+
+def test_the_same_net_in_another_folder_makes_the_same_labels_and_another_is_refused(hand_clips, tmp_path):
+    spec = TabletopGeometry(image_size=32, width=20, layers=1, heads=2)
+    for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+        (tmp_path / name).mkdir()
+        torch.manual_seed(seed)
+        save_file(spec.build().state_dict(), tmp_path / name / "weights.safetensors")
+        write_json(tmp_path / name / "geometry.json", {"net": to_json(spec)})
+
+    def labelled(name, **how):
+        looks = Looks(replace(spec, checkpoint=str(tmp_path / name)), **how)
+        return annotate_hands(RecordedClips(str(hand_clips)), tmp_path / "out", HandRules(calibrate=False, questions=4, motions=0), looks, workers=1)
+
+    made = labelled("one")
+    assert made.clips == 6 and sum(made.categories["task_completion"].values()) > 0 and labelled("same", batch=4) == made
+    with pytest.raises(DataError, match="other weights of the net"):
+        labelled("other")
 
 
 def test_the_engine_is_more_than_its_folder_and_weights_are_part_of_the_plan(clips, tmp_path):

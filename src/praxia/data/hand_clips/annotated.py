@@ -1,13 +1,14 @@
 """Annotated clips of hands as sources of samples: questions with their answers (Hand3D-visual), and motions (Hand3D-action; VIPA-VLA §3)."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from praxia.data.hand_clips.clip import ClipSet
 from praxia.data.hand_clips.common_camera import CommonCamera
-from praxia.data.hand_clips.tables import MOTIONS, QUESTIONS, Annotated, HandSplit, check_split, read_annotated
+from praxia.data.hand_clips.tables import DESCRIPTION, MOTIONS, QUESTIONS, Annotated, HandSplit, check_split, read_annotated
 from praxia.data.sample import Provenance, Sample, WristPaths
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import DataError
@@ -34,6 +35,11 @@ class HandQuestions:
     camera: CommonCamera | None = None
     size: int = 0
 
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Files that say what is learnt: a stage on other annotations is another stage."""
+        return Path(self.root) / DESCRIPTION, Path(self.root) / QUESTIONS
+
     def open(self) -> "QuestionSource":
         """Raises DataError for a folder that was not annotated, or has no such questions."""
         check_split(self.split)
@@ -52,6 +58,11 @@ class HandMotions:
     families: tuple[str, ...] = ()
     camera: CommonCamera | None = None
     size: int = 0
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """As of `HandQuestions`."""
+        return Path(self.root) / DESCRIPTION, Path(self.root) / MOTIONS
 
     def open(self) -> "MotionSource":
         """Raises DataError for a folder that was not annotated, or has no such motions."""

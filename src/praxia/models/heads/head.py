@@ -61,6 +61,14 @@ class RegressionHead(Head):
     def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
         return self._said(prefix, state)
 
+    def diagnostics(self, inputs: tuple[Any, ...], output: HeadOutput) -> dict[str, tuple[Tensor, Tensor]]:
+        """For `train.diagnostics`: mean |tanh g| of the gates of all blocks, by name: how far what starts without a say has come in."""
+        gates: dict[str, list[Tensor]] = {}
+        for name, parameter in self.named_parameters():
+            if name.endswith("_gate"):
+                gates.setdefault(name.rpartition(".")[2], []).append(parameter.tanh().abs())
+        return {name: (torch.stack(some).sum(), some[0].new_tensor(float(len(some)))) for name, some in gates.items()}
+
     def _said(self, prefix: PrefixStates | None, state: Tensor | None) -> Tensor:
         assert prefix is not None
         if state is None:
