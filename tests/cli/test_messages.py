@@ -27,6 +27,8 @@ WRONG = [
     (("train", "pose_vla", "--quite"), "did you mean '--quiet'"),
     (("train", "pose_vla", "--rplan", "3"), "did you mean '--replan'"),
     (("train", "pose_vla", "--threads", "two"), "--threads"),
+    (("train", "action_priors", "--data", "one", "--data", "two"), "flag --data is given 2 times; give it once, several values behind each other"),
+    (("train", "action_priors_history", "--stages.robot.passes", "((),('histroy',))"), "token group 'histroy'; did you mean 'history'"),
     (("train", "no_such.py:fn"), "recipe file 'no_such.py' does not exist"),
     (("train", FILE), "names a file but no function"),
     (("train", f"{FILE}:mikro"), "unknown function 'mikro'; did you mean 'micro'"),

@@ -14,7 +14,7 @@ from praxia.models.conditioners.latent_query import LatentQuery
 from praxia.models.heads.flow import integrate, path, skewed_time
 from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.qwen3_core import ModulatedQwen3, Qwen3Size
-from praxia.models.spec import ModelSpec
+from praxia.models.spec import HistoryToken, LearnedTokens, ModelSpec
 from praxia.models.vla import VLA
 
 CORE = Qwen3Size(width=24, layers=2, heads=4, kv_heads=2, head_dim=8, mlp=32)
@@ -62,6 +62,29 @@ def test_an_encoder_of_actions_alone_sees_no_states(chunk):
     before, states, actions = (blind(c, None) for c in (chunk, replace(chunk, states=chunk.states + 1), replace(chunk, actions=chunk.actions + 1)))
     assert torch.equal(before, states) and not torch.allclose(before, actions)
     assert not any(name.startswith("state_in") for name, _ in blind.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: PriorDecoder(draws=0), "PriorDecoder.draws is 0"),
+        (lambda: PriorDecoder(steps=0), "PriorDecoder.steps is 0"),
+        (lambda: PriorDecoder(time_alpha=0.0), "PriorDecoder.time_alpha is 0.0; expected a number above 0"),
+        (lambda: ActionEncoder(prompt_tokens=-1), "ActionEncoder.prompt_tokens is -1"),
+        (lambda: ActionEncoder(STATE, ACTION, core=replace(CORE, kv_heads=3)).build(1), "kv_heads is 3; expected a divisor of heads 4"),
+        (lambda: HistoryToken(drop=1.0), "HistoryToken.drop is 1.0"),
+        (lambda: VLA(_prior(head=PriorDecoder(STEPS, ACTION, 16, CORE))), "takes a latent of 16 numbers, conditioner 'latent_query' makes 24"),
+        (lambda: VLA(_prior(tokens=(LearnedTokens("q", 2),), order=("q",))), "names token group 'q' of 2 tokens"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused_when_they_are_built(make, says):
+    with pytest.raises(ConfigError, match=says):
+        make()
+
+
+def _prior(**changes) -> ModelSpec:
+    parts = {"encoder": ActionEncoder(STATE, ACTION, 2, CORE), "conditioner": LatentQuery(width=24), "head": PriorDecoder(STEPS, ACTION, 24, CORE)}
+    return ModelSpec(**(parts | changes), embodiments=("arm",))
 
 
 def test_the_order_of_steps_matters(encoder, chunk):

@@ -10,9 +10,8 @@ from praxia.data.supervision.supervision import Needs
 from praxia.evaluate.benchmarks import benchmark
 from praxia.evaluate.evaluate import evaluate
 from praxia.evaluate.factory import driver
-from praxia.models.spec import HistoryToken
 from praxia.policy import Policy
-from praxia.recipes.action_priors import HORIZON, tiny
+from praxia.recipes.action_priors import HORIZON
 from praxia.recipes.action_priors_claim import TASKS, Budget
 from praxia.recipes.action_priors_claim import claim as action_priors_claim
 from praxia.recipes.load import load_recipe
@@ -36,12 +35,8 @@ def _little(stage: Stage) -> Stage:
 
 def _recipe() -> Recipe:
     """With a history token, as the whole system has it: two passes."""
-    recipe = tiny()
-    model = replace(recipe.model, tokens=(*recipe.model.tokens[:2], HistoryToken(), *recipe.model.tokens[2:]))
-    model = replace(model, order=("soft", "views", "prompt", "registers", "history", "q", "target"))
-    stages = [_little(stage) for stage in recipe.stages]
-    acting = tuple(replace(s, supervision=replace(s.supervision, history=HORIZON)) for s in stages[-1].sources)
-    return replace(recipe, model=model, stages=(*stages[:-1], replace(stages[-1], sources=acting, passes=((), ("history",)))))
+    recipe = load_recipe("action_priors_history")
+    return replace(recipe, stages=tuple(_little(stage) for stage in recipe.stages))
 
 
 @pytest.fixture(scope="module")

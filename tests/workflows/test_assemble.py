@@ -17,10 +17,10 @@ from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, S
 from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import AreaCrop, PseudoViews
-from praxia.data.supervision import ObjectPoses, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
+from praxia.data.supervision import ActionChunk, ObjectPoses, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
 from praxia.models.readouts.sam_mask import SamMask
-from praxia.models.spec import SpecialToken
+from praxia.models.spec import HistoryToken, SpecialToken
 from praxia.objectives import NextToken
 from praxia.policy import Policy
 from praxia.stages.recipe import InitFrom, Source, Weighted
@@ -301,6 +301,23 @@ def test_pictures_nobody_acts_in_teach_poses_beside_a_robot_even_if_one_is_damag
     assert held_out.entries[0].transforms == objects.transforms, "held-out pictures are shown in as many views as training ones"
     policy = Policy.load(trained.policy)
     assert dict(policy.config.licences)["all"] == "CC-BY-NC-4.0" and [c.role for c in policy.cameras] == ["head", "wrist"]
+
+
+@pytest.mark.parametrize(
+    ("horizon", "history", "says"),
+    [(8, 0, r"ActionChunk.horizon is 8, the head says chunks of 12"), (12, 3, "history of 3 steps, but no token reads it")],
+)
+def test_windows_that_the_model_cannot_read_are_refused_before_data_is_opened(recipe, horizon, history, says):
+    stage = recipe.stages[-1]
+    source = replace(stage.sources[0], data=Recorded("no/such/folder"), supervision=ActionChunk(horizon, history))
+    with pytest.raises(ConfigError, match=says):
+        assemble(replace(recipe, stages=(replace(stage, sources=(source,), init_from=()),)))
+
+
+def test_a_history_token_without_a_past_is_refused(recipe):
+    model = replace(recipe.model, tokens=(*recipe.model.tokens, HistoryToken()), order=(*recipe.model.order, "history"))
+    with pytest.raises(ConfigError, match="set ActionChunk.history to the steps it shall read"):
+        assemble(replace(recipe, model=model))
 
 
 def test_a_state_in_the_prompt_must_be_normalised_to_its_bins(recipe):

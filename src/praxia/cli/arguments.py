@@ -19,11 +19,13 @@ T = TypeVar("T")
 
 def parse(cls: type[T], command: str, arguments: Sequence[str], description: str) -> T:
     """Arguments as an instance of a dataclass; a misspelt flag is a ConfigError with the nearest valid one (tyro finds it)."""
+    _check_once(cls, arguments)
     return _tyro(lambda: tyro.cli(cls, prog=f"praxia {command}", args=list(arguments), description=description))
 
 
 def parse_known(cls: type[T], command: str, arguments: Sequence[str], description: str) -> tuple[T, list[str]]:
     """The same, and the arguments that are not the dataclass's (overrides of a recipe)."""
+    _check_once(cls, arguments)
     return _tyro(lambda: tyro.cli(cls, prog=f"praxia {command}", args=list(arguments), description=description, return_unknown_args=True))
 
 
@@ -31,6 +33,14 @@ def flag_names(cls: type) -> list[str]:
     """The flags of a command's dataclass, without dashes in front; positional arguments are none."""
     hints = get_type_hints(cls, include_extras=True)
     return [field.name.replace("_", "-") for field in fields(cls) if tyro.conf.Positional not in get_args(hints[field.name])]
+
+
+def _check_once(cls: type, arguments: Sequence[str]) -> None:
+    """ConfigError for a flag that is given twice: of `--data A --data B` only the last would count."""
+    given = [argument.partition("=")[0] for argument in arguments]
+    for flag in (f"--{name}" for name in flag_names(cls)):
+        if given.count(flag) > 1:
+            raise ConfigError(f"flag {flag} is given {given.count(flag)} times; give it once, several values behind each other: {flag} A B")
 
 
 def _tyro(call: Any) -> Any:

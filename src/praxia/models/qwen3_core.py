@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3Model
 from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention, Qwen3MLP, Qwen3RMSNorm, Qwen3RotaryEmbedding
 
+from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Attention
 from praxia.models.backbones.public import load_public, public_config
+from praxia.models.spec_checks import check_counts
 from praxia.registry import register
 
 
@@ -25,8 +27,15 @@ class Qwen3Size:
     mlp: int = 3072
     checkpoint: str = ""
 
+    def __post_init__(self) -> None:
+        check_counts(self, "width", "layers", "heads", "kv_heads", "head_dim", "mlp")
+
     def hf_config(self, attention: Attention) -> Qwen3Config:
-        """The same stack as a Hugging Face configuration (one unused vocabulary row)."""
+        """The same stack as a Hugging Face configuration (one unused vocabulary row). Raises ConfigError for heads that cannot share keys."""
+        if self.heads % self.kv_heads:
+            raise ConfigError(f"Qwen3Size.kv_heads is {self.kv_heads}; expected a divisor of heads {self.heads}, which share keys and values")
+        if self.head_dim % 2:
+            raise ConfigError(f"Qwen3Size.head_dim is {self.head_dim}; expected an even number, as rotary positions turn pairs")
         config = Qwen3Config(
             vocab_size=1,
             hidden_size=self.width,

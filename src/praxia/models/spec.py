@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from praxia.errors import ConfigError
+from praxia.models.spec_checks import check_counts
 from praxia.registry import register
 
 
@@ -49,6 +51,11 @@ class HistoryToken:
     drop: float = 0.0
     form: Literal["encoder", "mlp"] = "encoder"
     steps: int = 15
+
+    def __post_init__(self) -> None:
+        check_counts(self, "steps")
+        if not 0 <= self.drop < 1:
+            raise ConfigError(f"HistoryToken.drop is {self.drop}; expected a probability from 0 (never dropped) to below 1")
 
 
 TokenGroup = LearnedTokens | SpecialToken | HistoryToken

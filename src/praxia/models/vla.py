@@ -40,6 +40,7 @@ class VLA(nn.Module):
     ):
         super().__init__()
         check_order(spec)
+        _check_latent(spec)
         self.spec, self.special_ids = spec, special_ids or {}
         self._scales = {f"_scale{i}": circle for i, (_, circle) in enumerate(scales)}
         for name, (ids, _) in zip(self._scales, scales, strict=True):
@@ -187,6 +188,21 @@ class VLA(nn.Module):
         """The token layout of a batch's prefix (for `praxia info` and tests)."""
         with torch.no_grad():
             return self.prefix(batch, Draws())[0].layout
+
+
+def _check_latent(spec: ModelSpec) -> None:
+    """ConfigError where the conditioner's latent is not the head's, or its query is no single token."""
+    conditioner, head = spec.conditioner, spec.head
+    takes = getattr(head, "latent_width", 0)
+    if conditioner is not None and takes and takes != conditioner.width:
+        raise ConfigError(
+            f"head {head.kind.split('/')[-1]!r} takes a latent of {takes} numbers, conditioner {conditioner.kind.split('/')[-1]!r} makes "
+            f"{conditioner.width}; set {type(head).__name__}.latent_width to {conditioner.width}"
+        )
+    query = getattr(conditioner, "query", "")
+    count = next((getattr(group, "count", 1) for group in spec.tokens if group.name == query), 1)
+    if count != 1:
+        raise ConfigError(f"{type(conditioner).__name__}.query names token group {query!r} of {count} tokens; expected a group of one learned token")
 
 
 def _check_layers(readouts: nn.ModuleDict, layers: int) -> None:

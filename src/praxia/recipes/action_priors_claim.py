@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Literal
 
 from praxia.data.demonstrations import Demonstrations
-from praxia.models.spec import HistoryToken
 from praxia.objectives import FlowMatching, LatentAlignment
-from praxia.recipes.action_priors import HORIZON, PRIOR, SEES, tiny
+from praxia.recipes.action_priors import PRIOR, SEES, tiny
+from praxia.recipes.action_priors_history import with_history
 from praxia.recipes.base_vlm import from_stage
 from praxia.stages.claim import Claim, Judged, Variant
 from praxia.stages.recipe import InitFrom, LinearDecay, Recipe, Source, Stage, Weighted
@@ -130,16 +130,16 @@ def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
     steps = round(budget.robot * way.share) + round(way.extra * budget.prior / 4)  # four updates of stage 1 take as long as one of the robot
     acting = replace(
         robot,
-        sources=tuple(_looking(source, way) for source in _sources(robot, budget, seed, 1)),
+        sources=_sources(robot, budget, seed, 1),
         objectives=_objectives(robot, way, budget.decay * way.decay * way.share),
         parts=("backbone", "tokens", "conditioner", "head", "readouts", *(("encoder",) if way.encoder or way.history else ())),
         init_from=_starts(way),
-        passes=((), ("history",)) if way.history else ((),),
         steps=steps,
         minutes=0.0,
         validate_every=max(1, steps // 20),
     )
-    return replace(recipe, model=_model(recipe, way), stages=(*stages, acting), seed=seed)
+    made = replace(recipe, model=_model(recipe, way), stages=(*stages, acting), seed=seed)
+    return with_history(made, way.history) if way.history else made
 
 
 def _model(recipe: Recipe, way: Way) -> Any:
@@ -153,10 +153,6 @@ def _model(recipe: Recipe, way: Way) -> Any:
     )
     if way.blocks:
         model = replace(model, head=replace(model.head, output="random"))
-    if way.history:
-        order = list(model.order)
-        order.insert(order.index("q"), "history")
-        model = replace(model, tokens=(*model.tokens, HistoryToken(form=way.history, steps=HORIZON)), order=tuple(order))
     return model
 
 
@@ -167,10 +163,6 @@ def _sources(stage: Stage, budget: Budget, seed: int, times: int) -> tuple[Sourc
         assert isinstance(source.data, Demonstrations)
         found.append(replace(source, data=replace(source.data, tasks=tasks, episodes=times * budget.demonstrations, seed=FIRST_SEED + seed)))
     return tuple(found)
-
-
-def _looking(source: Source, way: Way) -> Source:
-    return replace(source, supervision=replace(source.supervision, history=HORIZON)) if way.history else source
 
 
 def _objectives(robot: Stage, way: Way, decay: float) -> tuple[Weighted, ...]:

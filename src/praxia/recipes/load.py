@@ -17,7 +17,7 @@ from praxia.stages.recipe import Recipe
 
 T = TypeVar("T")
 
-NAMES = ("pose_vla", "action_priors", "poke_vla", "vipa_vla", "unified", "tabletop_geometry", "hand_geometry")
+NAMES = ("pose_vla", "action_priors", "action_priors_history", "poke_vla", "vipa_vla", "unified", "tabletop_geometry", "hand_geometry")
 PRESETS = ("tiny", "paper")
 
 

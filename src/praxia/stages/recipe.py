@@ -25,14 +25,18 @@ class Constant:
 @register("schedule/linear_decay")
 @dataclass(frozen=True)
 class LinearDecay:
-    """start * max(0, 1 - step / steps) (Action Priors Eq. 10)."""
+    """start * max(0, 1 - step / steps) (Action Priors Eq. 10); steps 0: never (Fig. 6, N_decay = 0)."""
 
     steps: int
     start: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise ConfigError(f"LinearDecay.steps is {self.steps}; expected the step at which the weight is gone, or 0 for no weight at all")
+
     def __call__(self, step: int) -> float:
         """Weight at a step."""
-        return self.start * max(0.0, 1.0 - step / self.steps)
+        return self.start * max(0.0, 1.0 - step / self.steps) if self.steps else 0.0
 
 
 @register("stage/source")
@@ -193,7 +197,11 @@ class Recipe:
         names = [stage.name for stage in self.stages]
         if len(set(names)) != len(names):
             raise ConfigError(f"recipe {self.name!r} has stages of one name: {names}; a stage's name is its folder, give each its own")
+        groups = [group.name for group in self.model.tokens]
         for number, stage in enumerate(self.stages):
+            for name in (name for dropped in stage.passes for name in dropped):
+                if name not in groups:
+                    raise ConfigError(f"stage {stage.name!r}: passes drop an {unknown('token group', name, groups)}; only ModelSpec.tokens can be dropped")
             for init in stage.init_from:
                 if init.stage and init.stage not in names[:number]:
                     raise ConfigError(f"stage {stage.name!r} starts from {unknown('earlier stage', init.stage, names[:number])}")

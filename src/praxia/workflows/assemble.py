@@ -14,7 +14,7 @@ from praxia.data.number_transforms import Numbers
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.files import read_json
-from praxia.models.spec import ModelSpec, SpecialToken
+from praxia.models.spec import HistoryToken, ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Robot
 from praxia.policy.config import STATISTICS
@@ -110,6 +110,7 @@ def without_chance(transforms: Sequence[Any]) -> tuple[Any, ...]:
 
 def assemble(recipe: Recipe) -> Assembly:
     """Open the data of every stage, check that equal robots mean equal things, fit the number transforms, build the tokenizer."""
+    _check_windows(recipe)
     specs = list(dict.fromkeys(source.data for stage in recipe.stages for source in (*stage.sources, *stage.held_out)))
     recorded_first = sorted(specs, key=lambda data: hasattr(data, "made"))  # a fault in a user's folder is said before minutes of making
     opened = {data: data.open() for data in recorded_first if not getattr(data, "stage", "")}
@@ -125,6 +126,30 @@ def assemble(recipe: Recipe) -> Assembly:
     if model.backbone is not None and model.backbone.vocabulary == 0:
         model = replace(model, backbone=replace(model.backbone, vocabulary=size))
     return Assembly(recipe, model, robots, tokenizer, special_ids, size, sources)
+
+
+def _check_windows(recipe: Recipe) -> None:
+    """Chunks as long as the head's; a past where a token reads it, of one length a stage, and nowhere else."""
+    horizon = getattr(recipe.model.head, "horizon", 0)
+    reads = any(isinstance(tokens, HistoryToken) for tokens in recipe.model.tokens)
+    told, acts = set[int](), False
+    for stage in recipe.stages:
+        asked = [source.supervision for source in (*stage.sources, *stage.held_out) if source.supervision.needs.horizon]
+        for says in asked if "head" in (stage.parts or PARTS) else ():
+            if horizon and says.needs.horizon != horizon:
+                raise ConfigError(
+                    f"stage {stage.name!r}: {type(says).__name__}.horizon is {says.needs.horizon}, the head says chunks of {horizon}; "
+                    "set both to the same number of steps"
+                )
+        pasts = {says.needs.history for says in asked}
+        if len(pasts) > 1:
+            raise ConfigError(f"stage {stage.name!r}: its sources have histories of {sorted(pasts)} steps; give all the same, one token reads them")
+        told |= pasts
+        acts = acts or any(says.needs.pictures for says in asked)
+    if any(told) and not reads:
+        raise ConfigError(f"a supervision has a history of {max(told)} steps, but no token reads it; add a HistoryToken to ModelSpec.tokens and .order")
+    if reads and acts and not any(told):
+        raise ConfigError("the model has a HistoryToken, but no supervision tells it of a past; set ActionChunk.history to the steps it shall read")
 
 
 def _check_state_in_prompt(model: ModelSpec, robots: Sequence[Robot]) -> None:

@@ -43,6 +43,8 @@ class ActionChunk:
     def __post_init__(self) -> None:
         if INSTRUCTION not in self.prompt:
             raise ConfigError(f"ActionChunk.prompt is {self.prompt!r}; expected a text with {INSTRUCTION} in it, where the instruction stands")
+        if self.horizon < 1 or self.history < 0:
+            raise ConfigError(f"ActionChunk has horizon {self.horizon}, history {self.history}; expected steps: at least 1, and at least 0")
         if self.views < 1:
             raise ConfigError(f"ActionChunk.views is {self.views}; expected at least 1 (positions=False teaches no positions)")
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from praxia.data.sample import Sample
 from praxia.data.supervision.supervision import Example, Needs
+from praxia.errors import ConfigError
 from praxia.registry import register
 
 
@@ -16,6 +17,10 @@ class StateActionChunk:
 
     horizon: int = 15
     name: str = "state_action_chunk"
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1:
+            raise ConfigError(f"StateActionChunk.horizon is {self.horizon}; expected at least 1 step")
 
     @property
     def needs(self) -> Needs:

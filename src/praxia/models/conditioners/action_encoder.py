@@ -12,6 +12,7 @@ from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Attention, additive_mask
 from praxia.models.layout import Group, TokenLayout
 from praxia.models.qwen3_core import Qwen3Size
+from praxia.models.spec_checks import check_counts
 from praxia.registry import register
 
 
@@ -26,6 +27,9 @@ class ActionEncoder:
     core: Qwen3Size = field(default_factory=Qwen3Size)
     attention: Attention = "sdpa"
     states: bool = True
+
+    def __post_init__(self) -> None:
+        check_counts(self, "state_width", "action_width", "prompt_tokens", least=0)
 
     @property
     def width(self) -> int:

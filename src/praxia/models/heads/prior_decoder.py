@@ -14,6 +14,7 @@ from praxia.models.heads.flow import integrate, path, skewed_time
 from praxia.models.heads.head import Head, chunk_validity
 from praxia.models.heads.time_embedding import time_embedding
 from praxia.models.qwen3_core import ModulatedQwen3, Qwen3Size, zero_linear
+from praxia.models.spec_checks import check_counts, check_positive
 from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates
 from praxia.registry import register
 
@@ -38,6 +39,11 @@ class PriorDecoder:
     steps: int = 10
     time_alpha: float = 1.5
     attention: Attention = "sdpa"
+
+    def __post_init__(self) -> None:
+        check_counts(self, "horizon", "latent_width", "draws", "steps")
+        check_counts(self, "action_width", least=0)
+        check_positive(self, "time_alpha")
 
     def build(self, geometry: AttentionGeometry | None, prefix_width: int) -> "PriorDecoderHead":
         """The module; it does not look at the prefix."""

@@ -1,0 +1,33 @@
+"""Recipe and Stage as data: what cannot be is refused where it is written, and schedules are what the papers say."""
+
+from dataclasses import replace
+
+import pytest
+
+from praxia.errors import ConfigError
+from praxia.recipes.action_priors import paper
+from praxia.recipes.load import load_recipe
+from praxia.stages.recipe import LinearDecay
+
+
+def test_a_linear_decay_is_one_at_the_start_and_gone_at_its_steps():
+    decay = LinearDecay(5000)
+    assert [decay(step) for step in (0, 2500, 5000, 50_000)] == [1.0, 0.5, 0.0, 0.0]
+    assert [LinearDecay(0)(step) for step in (0, 1)] == [0.0, 0.0], "N_decay = 0 distils never"
+    with pytest.raises(ConfigError, match=r"LinearDecay.steps is -1"):
+        LinearDecay(-1)
+
+
+def test_distillation_fades_out_over_the_warm_up_as_published():
+    for recipe in (paper(), load_recipe("action_priors"), load_recipe("action_priors_history")):
+        robot = recipe.stages[-1]
+        fading = [w.weight for w in robot.objectives if isinstance(w.weight, LinearDecay)]
+        assert len(fading) == 2 and {decay.steps for decay in fading} == {robot.optimiser.warmup}
+
+
+def test_a_pass_drops_token_groups_that_the_model_has():
+    recipe = load_recipe("action_priors_history")
+    robot = recipe.stages[-1]
+    for name in ("views", "histroy"):
+        with pytest.raises(ConfigError, match=f"passes drop an unknown token group '{name}'"):
+            replace(recipe, stages=(*recipe.stages[:-1], replace(robot, passes=((), (name,)))))
