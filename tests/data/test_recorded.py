@@ -13,6 +13,7 @@ from praxia.data.pixels import view_pixels
 from praxia.data.recorded import Recorded
 from praxia.data.recovery_noise import RecoveryNoise
 from praxia.data.sample_transforms import ColourJitter
+from praxia.data.supervision import ActionChunk, StateActionChunk
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError, DataError
 from praxia.specs import CameraSpec, ImageSpec
@@ -34,6 +35,18 @@ def test_only_what_is_needed_is_read(tabletop_source):
     assert bare.views == () and bare.objects == () and bare.future is None and bare.past is None and bare.tool_path == {}
     full = tabletop_source.sample(0, Needs(horizon=3, history=2, depth=True, masks=True, objects=True, tool_path=True))
     assert all(v.depth is not None and v.mask is not None for v in full.views) and full.objects and len(full.tool_path["arm"]) == 3
+
+
+def test_past_the_end_of_an_episode_signals_repeat_or_what_moves_by_deltas_stands_still(tabletop_source):
+    """Action Priors, D19."""
+    last = int(tabletop_source.numbers()[2][0]) - 1
+    repeated, still = (tabletop_source.sample(last, StateActionChunk(3, still=still).needs).future for still in (False, True))
+    assert repeated.valid.tolist() == still.valid.tolist() == [True, False, False]
+    assert (repeated.actions == repeated.actions[0]).all() and np.array_equal(still.actions[0], repeated.actions[0])
+    deltas = np.array([dim.reference == "delta" for dim in tabletop_source.action_spec.dims])
+    assert deltas.sum() == 6 and (still.actions[1:, deltas] == 0).all() and (still.actions[0, deltas] != 0).any()
+    assert np.array_equal(still.actions[1:, ~deltas], repeated.actions[1:, ~deltas]), "a gripper stays as it was"
+    assert ActionChunk(3, still=True).needs.still and not ActionChunk(3).needs.still
 
 
 def test_roles_and_a_card_kept_elsewhere(tabletop_data, tmp_path):

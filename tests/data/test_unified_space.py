@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from praxia.data.collate import Collate
-from praxia.data.number_transforms import Normalise, Numbers, Part, SinCos, SlotMap, Split
+from praxia.data.number_transforms import Normalise, Numbers, Part, RelativeToState, SinCos, SlotMap, Split
 from praxia.data.sample import Sample, Window
 from praxia.data.supervision.supervision import Example
 from praxia.data.unified_space import ACTION_SLOTS, ACTION_WIDTH, STATE_SLOTS, STATE_WIDTH, RobotSlots, UnifiedSpace, run
 from praxia.errors import ConfigError, SpecMismatch
-from praxia.recipes.action_priors import SPACE, paper
+from praxia.recipes.action_priors import PUBLISHED, SPACE, paper
 from praxia.registry import from_json, to_json
 from praxia.specs import ActionSpec, Dim, StateSpec
 from praxia.worlds.metaworld.world import ACTION, STATE
@@ -85,6 +85,46 @@ def test_every_gripper_opens_towards_plus_one():
         slot = next(r for r in SPACE.robots if r.robot == name).action[dim]
         moved = (numbers.action_forward(high, states[:2]) - numbers.action_forward(low, states[:2]))[:, slot]
         assert (np.sign(moved) == (1 if action.dims[dim].sense == "open_positive" else -1)).all(), name
+
+
+JOINTS = tuple(Dim(f"j{i}", "joint", "rad") for i in range(29))
+OPENING = Dim("gripper", "gripper", sense="open_positive", low=0.0, high=1.0)
+MOVES = tuple(Dim(f"d{i}", "position" if i < 3 else "rotation", reference="delta") for i in range(6))
+POSE = tuple(Dim(f"p{i}", "position") for i in range(7))
+TABLE = {  # action, state: Table I
+    "libero": (ActionSpec((*MOVES, OPENING), 20.0), StateSpec((*POSE, OPENING))),
+    "gr1": (ActionSpec(JOINTS, 20.0), StateSpec(JOINTS)),
+    "franka": (ActionSpec((*JOINTS[:7], OPENING), 20.0), StateSpec((*JOINTS[:7], OPENING))),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_robots_of_the_paper_stand_where_its_table_puts_them_and_come_back(name):
+    action, state = TABLE[name]
+    actions, states = _moving(action, 300, 1), _moving(state, 300, 2)
+    numbers = PUBLISHED.of(name, action, state).fitted(actions, states, [100] * 3, 15)
+    there, told = numbers.action_forward(actions, states), numbers.state_forward(states)
+    taken = {"libero": (range(7, 14), range(8)), "gr1": (range(29), range(16, 74)), "franka": (range(29, 37), range(8, 16))}[name]
+    for values, slots, width in ((there, taken[0], 37), (told, taken[1], 74)):
+        assert values.shape == (300, width) and np.flatnonzero(np.abs(values).max(0)).tolist() == list(slots)
+    np.testing.assert_allclose(numbers.action_inverse(there, states), actions, atol=2e-6)
+    np.testing.assert_allclose(numbers.state_inverse(told), states, atol=2e-6)
+    if name == "gr1":  # D5: left arm, right arm, left hand, right hand, waist, each sines, then cosines
+        angles, first = np.split(states, np.cumsum([7, 7, 6, 6]), axis=1), 16
+        for part in angles:
+            np.testing.assert_allclose(told[:, first : first + 2 * part.shape[1]], np.concatenate([np.sin(part), np.cos(part)], 1), atol=1e-6)
+            first += 2 * part.shape[1]
+
+
+def test_past_actions_are_relative_to_now_or_to_the_start_of_the_past():
+    """The encoder learns chunks relative to their own start; a past relative to now would be another language to it."""
+    states = np.cumsum(np.full((8, 1), 0.5, np.float32), 0)  # the joint goes up by 0.5 a step, and is told to
+    past = Window(states[:5], states[1:6], np.array([False, False, True, True, True]))
+    numbers = Numbers(action=(RelativeToState(((0, 0),)),), state=())
+    now = Collate({"a": numbers})([Example(Sample(embodiment="a", state=states[5], past=past), "")])
+    start = Collate({"a": replace(numbers, past="start")})([Example(Sample(embodiment="a", state=states[5], past=past), "")])
+    assert now.past.actions[0, 2:, 0].tolist() == [-1.0, -0.5, 0.0]
+    assert start.past.actions[0, 2:, 0].tolist() == [0.5, 1.0, 1.5], "as a chunk from the third step on would be"
 
 
 def test_a_new_robot_gets_new_slots_and_moves_nobody_else():

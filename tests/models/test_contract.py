@@ -17,6 +17,7 @@ from praxia.models.readouts.patch_words import words_of
 from praxia.models.spec import HistoryToken, ModelSpec
 from praxia.models.states import Want
 from praxia.models.vla import VLA
+from praxia.objectives import FlowMatching, LatentAlignment
 from praxia.registry import from_json, to_json
 from praxia.stages.weights import load_state, owned_state, read_tensors, write_tensors
 from praxia.train.trainable import apply_trainable
@@ -274,6 +275,26 @@ def test_dropping_history_in_a_pass_equals_masking_it_and_having_none(form):
     torch.testing.assert_close(mixed[0], without[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(mixed[1], with_history[1], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(predicted(model, replace(batch, past=None)), without, rtol=1e-5, atol=1e-6)
+
+
+def test_what_moves_the_encoder_behind_the_backbone():
+    """Action Priors, D14: reconstruction and the actions through the history token, never the alignment; and nothing where it is frozen."""
+    recipe = micro.composition("action_priors")
+    stage = recipe.stages[-1]
+    model, batch = micro.build(recipe, stage), micro.batch(recipe, stage)
+    draws = micro.draws(model, batch)
+
+    def moved(objective, drop=()) -> bool:
+        outputs = model(batch, draws, drop)
+        ((total, _),) = objective(outputs, batch, {}).values()
+        gradients = torch.autograd.grad(total, list(model.encoder.parameters()), allow_unused=True)
+        return any(g is not None and g.abs().max() > 0 for g in gradients)
+
+    alone = ("history",)
+    assert moved(FlowMatching(head="reconstruction"), alone) and moved(FlowMatching())
+    assert not moved(FlowMatching(), alone) and not moved(LatentAlignment(), alone)
+    trained = apply_trainable(model, ("*",), ("encoder*",))
+    assert trained and not any(name.startswith("encoder") for name in trained)
 
 
 def test_a_history_mlp_takes_as_many_steps_as_it_was_made_for():

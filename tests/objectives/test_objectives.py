@@ -85,6 +85,23 @@ def test_small_errors_of_a_smooth_chunk_pull_in_proportion_and_large_ones_as_pub
         L1Chunk(smooth=-1)
 
 
+def test_a_mean_over_samples_counts_a_robot_of_two_numbers_as_much_as_one_of_four(batch):
+    """Action Priors, D8."""
+    outputs = heads(batch)
+    error = (outputs.heads["action"].prediction - outputs.heads["action"].target).square()
+    alike = FlowMatching(mean="samples")
+    ((name, (total, weight)),) = alike(outputs, batch, {}).items()
+    torch.testing.assert_close(total, error[0].mean() + error[1, :, :1, :2].mean())
+    assert weight == 2 == alike.count(batch)[name]
+    plain, count = FlowMatching()(outputs, batch, {})[name]
+    assert not torch.allclose(total / weight, plain / count)
+    gone = replace(batch, future=replace(batch.future, valid=batch.future.valid & torch.tensor([[True], [False]])))
+    out = replace(outputs.heads["action"], valid=chunk_validity(gone))
+    alone, one = alike(Outputs(heads={"action": out}), gone, {})[name]
+    torch.testing.assert_close(alone, error[0].mean())
+    assert one == 1 == alike.count(gone)[name]
+
+
 def test_what_is_not_valid_does_not_count(batch):
     outputs = heads(batch)
     wild = outputs.heads["action"].prediction.clone()

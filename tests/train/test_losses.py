@@ -87,7 +87,7 @@ def test_a_batch_with_nothing_valid_adds_nothing():
         torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("objective", [FlowMatching(), FlowMatching(over="all"), NextToken()])
+@pytest.mark.parametrize("objective", [FlowMatching(), FlowMatching(over="all"), FlowMatching(mean="samples"), NextToken()])
 def test_what_an_objective_counts_beforehand_is_proportional_to_its_weights(objective):
     model, ratios = micro_model(), []
     for seed in range(3):

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import AreaCrop, PseudoViews
 from praxia.data.supervision import ActionChunk, ObjectPoses, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
+from praxia.data.unified_space import UnifiedSpace, run
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
+from praxia.files import write_json
 from praxia.models.readouts.sam_mask import SamMask
 from praxia.models.spec import HistoryToken, SpecialToken
 from praxia.objectives import NextToken
@@ -27,7 +30,7 @@ from praxia.stages.recipe import InitFrom, Source, Weighted
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.train.settings import TrainSettings
 from praxia.workflows.assemble import assemble
-from praxia.workflows.train_recipe import _licences, train_recipe, with_data
+from praxia.workflows.train_recipe import _check_numbers, _licences, train_recipe, with_data
 
 
 @pytest.fixture
@@ -318,6 +321,50 @@ def test_a_history_token_without_a_past_is_refused(recipe):
     model = replace(recipe.model, tokens=(*recipe.model.tokens, HistoryToken()), order=(*recipe.model.order, "history"))
     with pytest.raises(ConfigError, match="set ActionChunk.history to the steps it shall read"):
         assemble(replace(recipe, model=model))
+
+
+def test_a_robot_of_an_earlier_run_keeps_its_slots_and_a_new_one_stands_behind_it(recipe, tabletop_data, twin, tmp_path):
+    """Append, never re-use: else a prior would take one robot's numbers for another's."""
+    first, second = str(tabletop_data), twin("embodiment: arm7", "embodiment: new_arm")
+    bare = replace(recipe, numbers=UnifiedSpace())
+
+    def robots(*roots, **changes):
+        return {r.embodiment: r.numbers for r in assemble(replace(acting(bare, *roots), **changes)).robots}
+
+    earlier = robots(first)
+    write_json(tmp_path / "statistics.json", earlier)
+    here = {"statistics": str(tmp_path)}
+    assert earlier["arm7"].action[-1].slots == run(37, 7)
+    assert robots(second, **here)["new_arm"].action[-1].slots == run(44, 7), "the earlier robot's slots stay empty"
+    both = robots(second, first, **here)
+    assert both["arm7"].action[-1].slots == run(37, 7) and both["new_arm"].action[-1].slots == run(44, 7)
+    assert both["arm7"].widths == both["new_arm"].widths and both["arm7"].action[:-1] == earlier["arm7"].action[:-1]
+
+
+def test_statistics_of_another_robot_or_of_nothing_are_refused(recipe, tabletop_data, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(50, 16))
+    two_arms = Numbers().fitted(rows, rows)
+    for value, says in (
+        ({"arm7": two_arms}, "the numbers of 'arm7' there are not those of dataset 'tabletop'"),
+        ({"arm7": {"x": 1}}, "no number transforms"),
+    ):
+        write_json(tmp_path / "statistics.json", value)
+        with pytest.raises(ConfigError, match=says):
+            assemble(replace(recipe, statistics=str(tmp_path)))
+
+
+def test_soft_prompts_are_not_handed_to_other_robots(tabletop_source, tmp_path):
+    robot = SimpleNamespace(embodiment="one", numbers=Numbers().fitted(*tabletop_source.numbers()))
+    write_json(tmp_path / "statistics.json", {"one": robot.numbers, "two": robot.numbers})
+    taken = InitFrom(checkpoint=str(tmp_path), parts=(("encoder", "encoder"),))
+
+    def check(*names):
+        _check_numbers(taken, tmp_path, SimpleNamespace(robots=(robot,), model=SimpleNamespace(embodiments=names)))
+
+    check("one", "two")
+    for names in (("two", "one"), ("three",)):
+        with pytest.raises(CheckpointError, match="its soft prompts are of one, two, in this order"):
+            check(*names)
 
 
 def test_a_state_in_the_prompt_must_be_normalised_to_its_bins(recipe):

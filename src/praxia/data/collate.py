@@ -99,7 +99,8 @@ class Collate:
             return None
 
         def actions(numbers: Numbers, rows: list[int]) -> np.ndarray:
-            anchors = _all_or_none("a state", [samples[i].state for i in rows])
+            from_start = name == "past" and numbers.past == "start"
+            anchors = _all_or_none("a state", [present[i].start if from_start else samples[i].state for i in rows])
             return numbers.action_forward(np.stack([present[i].actions for i in rows]), np.stack(anchors) if anchors else None)
 
         return Chunk(

@@ -4,7 +4,7 @@ Each has `forward` and `inverse` over the last axis, keeps shapes otherwise, and
 `state` is the raw state of the anchor step: [Ds], or [B, Ds] for values [B, ..., D]. Transforms that do not look at it ignore it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -246,10 +246,15 @@ class GripperSense:
 @register("number/numbers")
 @dataclass(frozen=True)
 class Numbers:
-    """The number transforms of a recipe, in forward order, for actions and for state (past states and actions take the same way)."""
+    """The number transforms of a recipe, in forward order, for actions and for state (past states and actions take the same way).
+
+    past: state that past actions are relative to, where actions are: that of `now`, or of the `start` of what is known of the past, as those of a
+    chunk are relative to its own start.
+    """
 
     action: tuple[Any, ...] = (Normalise("quantile"),)
     state: tuple[Any, ...] = (Normalise("quantile"),)
+    past: Literal["now", "start"] = "now"
 
     def __post_init__(self) -> None:
         if any(isinstance(t, RelativeToState) for t in self.state):
@@ -276,6 +281,26 @@ class Numbers:
         """bool [A]: which numbers of the model's action vector the robot has; None where it has all."""
         last = self.action[-1] if self.action else None
         return np.isin(np.arange(last.width), last.slots) if isinstance(last, SlotMap) else None
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Widths of the shared vectors of actions and states; 0 where the robot keeps its own."""
+        ends = [transforms[-1] if transforms else None for transforms in (self.action, self.state)]
+        action, state = (end.width if isinstance(end, SlotMap) else 0 for end in ends)
+        return action, state
+
+    def widened(self, action: int, state: int) -> "Numbers":
+        """The same slots in vectors of these widths; unchanged where the robot keeps its own."""
+        wider = {
+            name: (*transforms[:-1], replace(transforms[-1], width=width))
+            for name, transforms, width in (("action", self.action, action), ("state", self.state, state))
+            if transforms and isinstance(transforms[-1], SlotMap)
+        }
+        return replace(self, **wider)
+
+    def behind(self, robots: Mapping[str, "Numbers"]) -> "Numbers":
+        """Room behind robots that an earlier run fitted: nothing is shared here."""
+        return self
 
     def joined(self, robots: Sequence[tuple[str, ActionSpec, StateSpec]]) -> "Numbers":
         """With room for these robots, (name, action, state) each: every robot keeps its own numbers."""

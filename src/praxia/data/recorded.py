@@ -69,6 +69,7 @@ class RecordedSource:
             depth=needs.depth,
             masks=needs.masks,
             objects=needs.objects,
+            still=needs.still,
             tool_horizon=needs.tool_steps or max(1, needs.horizon) if needs.tool_path else 0,
         )
         return self._source.sample_at(int(self._rows[index]), want)

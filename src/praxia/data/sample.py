@@ -19,6 +19,11 @@ class Window:
     actions: np.ndarray  # float32 [T, Da]
     valid: np.ndarray  # bool [T]; False past the end or before the start of the episode
 
+    @property
+    def start(self) -> np.ndarray:
+        """State [Ds] of the first valid step (of the first row where none is)."""
+        return self.states[int(np.argmax(self.valid))]
+
 
 @dataclass(frozen=True)
 class WristPaths:

@@ -3,8 +3,9 @@
 Every robot writes its own slots, the rest is zero. A robot that the table lacks gets slots of its own behind it: an index never changes its meaning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from praxia.data.number_transforms import GripperSense, Normalise, Numbers, Part, RelativeToState, SinCos, SlotMap, Split
 from praxia.errors import ConfigError
@@ -65,13 +66,14 @@ class UnifiedSpace:
     """The slots of all robots. A robot that is not named gets as many new slots as it has numbers, in the order in which robots are `joined`.
 
     Each dim is normalised by its own robot's quantiles (grippers so come to -1 and 1), angles are not; zeros fill the other slots afterwards.
-    Grippers all open towards +1, whatever a robot's own sense.
+    Grippers all open towards +1, whatever a robot's own sense. past: as in `Numbers`.
     """
 
     robots: tuple[RobotSlots, ...] = ()
     action_width: int = ACTION_WIDTH
     state_width: int = STATE_WIDTH
     least: float = 0.0
+    past: Literal["now", "start"] = "now"
 
     def __post_init__(self) -> None:
         names = [r.robot for r in self.robots]
@@ -81,6 +83,15 @@ class UnifiedSpace:
             for kind, slots, width in (("action", robot.action, self.action_width), ("state", robot.state, self.state_width)):
                 if len(set(slots)) != len(slots) or any(not 0 <= slot < width for slot in slots):
                     raise ConfigError(f"robot {robot.robot!r}: {kind} slots {slots} must be different and below the width {width}")
+
+    def behind(self, robots: Mapping[str, Numbers]) -> "UnifiedSpace":
+        """As wide as these robots' numbers are, fitted by an earlier run: who joins later stands behind, so that no index changes its meaning."""
+        ends = [numbers.widths for numbers in robots.values()]
+        return replace(
+            self,
+            action_width=max([self.action_width, *(action for action, _ in ends)]),
+            state_width=max([self.state_width, *(state for _, state in ends)]),
+        )
 
     def joined(self, robots: Sequence[tuple[str, ActionSpec, StateSpec]]) -> "UnifiedSpace":
         """With slots of their own, behind all others, for the robots that have none yet: (name, action, state) each."""
@@ -111,6 +122,7 @@ class UnifiedSpace:
         return Numbers(
             action=(*relative, *_opening(action.dims), Normalise("quantile", self.least), SlotMap(slots.action, self.action_width)),
             state=(*_opening(state.dims), Split(tuple(part for part in parts if part.dims)), SlotMap(slots.state, self.state_width)),
+            past=self.past,
         )
 
     def meanings(self) -> dict[str, list[tuple[str, range, dict[str, int]]]]:

@@ -18,10 +18,13 @@ from praxia.registry import register
 class FlowMatching:
     """Mean squared error over valid steps and dims. over: `valid` or `all` dims (published pi0 scores its zero padding too).
 
+    mean: over the `entries` of all samples alike, so that a robot of 29 numbers weighs four times as much as one of 7; or of each sample over its own
+    entries, then over the `samples`.
     head: which head output is scored ("action", or "reconstruction" for the true latent's branch). label: name of the loss where it needs another.
     """
 
     over: Literal["valid", "all"] = "valid"
+    mean: Literal["entries", "samples"] = "entries"
     head: str = "action"
     label: str = ""
 
@@ -31,15 +34,22 @@ class FlowMatching:
         return self.label or ("flow_matching" if self.head == "action" else self.head)
 
     def count(self, batch: Batch) -> dict[str, Tensor]:
-        """Scored entries of the chunk (per draw)."""
+        """Scored entries of the chunk (per draw), or samples that have some."""
         if batch.future is None:
             return {}
-        valid = chunk_validity(batch)
-        return {self.name: (valid if self.over == "valid" else torch.ones_like(valid)).sum().float()}
+        scored = self._scored(chunk_validity(batch))
+        return {self.name: (scored.sum() if self.mean == "entries" else scored.flatten(1).any(1).sum()).float()}
 
     def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
-        """Sum over [B, K, H, A] and the number of scored entries."""
+        """Sum over [B, K, H, A] and the number of scored entries; or sum of the samples' means and the number of samples."""
         out = outputs.heads[self.head]
         error = (out.prediction - out.target).float().square()
-        valid = (out.valid if self.over == "valid" else torch.ones_like(out.valid)).expand_as(error)
-        return {self.name: ((error * valid).sum(), valid.sum().float())}
+        scored = self._scored(out.valid).expand_as(error)
+        if self.mean == "entries":
+            return {self.name: ((error * scored).sum(), scored.sum().float())}
+        entries = scored.flatten(1).sum(1)
+        means = (error * scored).flatten(1).sum(1) / entries.clamp_min(1)
+        return {self.name: (means.sum(), (entries > 0).sum().float())}
+
+    def _scored(self, valid: Tensor) -> Tensor:
+        return valid if self.over == "valid" else torch.ones_like(valid)

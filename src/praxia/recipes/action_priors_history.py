@@ -28,8 +28,11 @@ def with_history(recipe: Recipe, form: Literal["encoder", "mlp"] = "encoder") ->
 
 
 def tiny() -> Recipe:
-    """`action_priors`' `tiny` with the token. A pass with and one without take twice the time: half the updates in the same minutes."""
-    return replace(with_history(action_priors.tiny()), name=NAME)
+    """`action_priors`' `tiny` with the token. A pass with and one without take twice the time: half the updates in the same minutes.
+
+    Past actions are relative to the start of the past, so that the encoder reads a chunk as it learnt to.
+    """
+    return replace(with_history(action_priors.tiny()), name=NAME, numbers=replace(action_priors.SPACE, past="start"))
 
 
 def paper() -> Recipe:

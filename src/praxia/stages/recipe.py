@@ -201,7 +201,9 @@ class Recipe:
         for number, stage in enumerate(self.stages):
             for name in (name for dropped in stage.passes for name in dropped):
                 if name not in groups:
-                    raise ConfigError(f"stage {stage.name!r}: passes drop an {unknown('token group', name, groups)}; only ModelSpec.tokens can be dropped")
+                    raise ConfigError(
+                        f"stage {stage.name!r}: passes drop an {unknown('token group', name, groups)}; only ModelSpec.tokens can be dropped"
+                    )
             for init in stage.init_from:
                 if init.stage and init.stage not in names[:number]:
                     raise ConfigError(f"stage {stage.name!r} starts from {unknown('earlier stage', init.stage, names[:number])}")

@@ -12,6 +12,7 @@ from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
 from praxia.data.number_transforms import Numbers
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
+from praxia.data.unified_space import UnifiedSpace
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.files import read_json
 from praxia.models.spec import HistoryToken, ModelSpec, SpecialToken
@@ -147,7 +148,9 @@ def _check_windows(recipe: Recipe) -> None:
         told |= pasts
         acts = acts or any(says.needs.pictures for says in asked)
     if any(told) and not reads:
-        raise ConfigError(f"a supervision has a history of {max(told)} steps, but no token reads it; add a HistoryToken to ModelSpec.tokens and .order")
+        raise ConfigError(
+            f"a supervision has a history of {max(told)} steps, but no token reads it; add a HistoryToken to ModelSpec.tokens and .order"
+        )
     if reads and acts and not any(told):
         raise ConfigError("the model has a HistoryToken, but no supervision tells it of a past; set ActionChunk.history to the steps it shall read")
 
@@ -184,7 +187,7 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
             by_name.setdefault(source.embodiment, []).append(source)
     acting = _acting_sources(recipe, sources)
     kept = read_statistics(Path(recipe.statistics)) if recipe.statistics else {}
-    space = recipe.numbers or Numbers()
+    space = (recipe.numbers or Numbers()).behind(kept)
     space = space.joined([(name, group[0].action_spec, group[0].state_spec) for name, group in by_name.items()])
     robots = []
     for name, group in by_name.items():
@@ -195,7 +198,7 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
         fitted_on = [s for s in group if s in acting] or group
         actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
         rows = [n for group_lengths in lengths for n in group_lengths]
-        numbers = kept.get(name) or space.of(name, first.action_spec, first.state_spec)
+        numbers = _kept(recipe, kept[name], space, first) if name in kept else space.of(name, first.action_spec, first.state_spec)
         numbers = numbers.fitted(np.concatenate(actions), np.concatenate(states), rows, _horizon(recipe))
         seeing = [s for s in fitted_on if s.cameras] or fitted_on  # numbers alone say nothing of pictures
         robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(seeing), numbers, _given(seeing)))
@@ -203,11 +206,29 @@ def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ..
     return tuple(robots)
 
 
+def _kept(recipe: Recipe, numbers: Numbers, space: Any, source: SampleSource) -> Numbers:
+    """A robot's numbers of an earlier run, in vectors as wide as this run's. Raises ConfigError where they are those of another robot."""
+    wide = numbers.widened(space.action_width, space.state_width) if isinstance(space, UnifiedSpace) else numbers
+    state = np.zeros(source.state_spec.width, np.float32)
+    try:
+        wide.action_forward(np.zeros(source.action_spec.width, np.float32), state)
+        wide.state_forward(state)
+    except (SpecMismatch, IndexError) as error:
+        raise ConfigError(
+            f"Recipe.statistics {recipe.statistics!r}: the numbers of {source.embodiment!r} there are not those of dataset {source.name!r} "
+            f"({error})\n"
+            "  fix: give the statistics of a run of this robot, or name the robot otherwise in the dataset's card"
+        ) from error
+    return wide
+
+
 def read_statistics(path: Path) -> dict[str, Numbers]:
     """Number transforms of every robot in a `statistics.json`, or in the run or policy folder that has one. Raises ConfigError."""
     path = path / STATISTICS if path.is_dir() else path
     try:
         found = {name: from_json(value) for name, value in read_json(path).items()}
+        if strange := [name for name, numbers in found.items() if not isinstance(numbers, Numbers)]:
+            raise ValueError(f"{strange[0]!r} has no number transforms")
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(f"Recipe.statistics {str(path)!r} cannot be read ({error}); give the {STATISTICS} of a run or policy folder") from error
     return found

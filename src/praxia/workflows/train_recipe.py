@@ -13,6 +13,7 @@ import torch
 from praxia.annotate.feature_cache import CachedFeatures
 from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture, temperature_weights
+from praxia.data.number_transforms import Numbers
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.sample_transforms import CentreCrop
 from praxia.data.source import SampleSource, examples_of
@@ -208,11 +209,24 @@ def _check_numbers(init: InitFrom, folder: Path, assembly: Assembly) -> None:
     if not acts or file is None:
         return
     theirs = read_statistics(file)
-    if other := [r.embodiment for r in assembly.robots if r.embodiment in theirs and theirs[r.embodiment] != r.numbers]:
+    prompted = not init.parts or any(ours.split(".")[0] in ("encoder", "tokens") for _, ours in init.parts)
+    ours = assembly.model.embodiments
+    if prompted and ours and list(theirs)[: len(ours)] != list(ours):
+        raise CheckpointError(
+            f"hand-off from {folder}: its soft prompts are of {', '.join(theirs)}, in this order, here they would be taken for those of "
+            f"{', '.join(ours)}\n  fix: name the robots in that order in ModelSpec.embodiments, and give their data"
+        )
+    if other := [r.embodiment for r in assembly.robots if r.embodiment in theirs and not _equal(theirs[r.embodiment], r.numbers)]:
         raise CheckpointError(
             f"hand-off from {folder}: the numbers of {', '.join(other)} are transformed otherwise there ({file}), so that the weights would take one "
             f"value for another\n  fix: --statistics {file}"
         )
+
+
+def _equal(one: Numbers, other: Numbers) -> bool:
+    """Whether numbers mean the same, in shared vectors that may be wider for one (of weights the hand-off compares the shapes)."""
+    action, state = map(max, zip(one.widths, other.widths, strict=True))
+    return one.widened(action, state) == other.widened(action, state)
 
 
 def _scores(

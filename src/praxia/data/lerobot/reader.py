@@ -36,6 +36,7 @@ class Want:
     masks: bool = False
     objects: bool = False
     tool_horizon: int = 0  # steps of the tool path, row 0 = now; cut at the end of the episode
+    still: bool = False  # deltas past the end of the episode are 0, not the last ones again
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class LeRobotSource:
             embodiment=self.card.embodiment,
             state=self.states[row].copy() if self.card.state.width else None,
             past=self._past(row, want.history, episode) if want.history else None,
-            future=self._future(row, want.horizon, episode) if want.horizon else None,
+            future=self._future(row, want.horizon, episode, want.still) if want.horizon else None,
             tool_path={arm: self._tool(key, row, min(row + want.tool_horizon, episode.stop)) for arm, key in self.card.tool_keys.items()}
             if want.tool_horizon
             else {},
@@ -179,11 +180,14 @@ class LeRobotSource:
         rows, valid = _within(episode, np.arange(row - count, row))
         return Window(self.states[rows], self.executed[rows], valid)
 
-    def _future(self, row: int, count: int, episode: EpisodeEntry) -> Window:
+    def _future(self, row: int, count: int, episode: EpisodeEntry, still: bool) -> Window:
         """Labels from a row on; behind a push they answer a state that these labels do not lead to, and are not valid."""
         rows, valid = _within(episode, np.arange(row, row + count))
+        actions = self.actions[rows]
+        if still:
+            actions[np.ix_(~valid, [dim.reference == "delta" for dim in self.card.action.dims])] = 0.0
         pushed_before = np.concatenate(([False], np.logical_or.accumulate(self._pushed[rows])[:-1]))
-        return Window(self.states[rows], self.actions[rows], valid & ~pushed_before)
+        return Window(self.states[rows], actions, valid & ~pushed_before)
 
     def _tool(self, key: str, start: int, stop: int) -> np.ndarray:
         return np.asarray(self.columns(key)[start:stop], np.float64).reshape(-1, 4, 4)

@@ -28,6 +28,7 @@ class ActionChunk:
     positions: an auxiliary target for worlds that know the truth: tool, target object's centre and goal in the frames of `views` cameras
     (`supervision.places`).
 
+    still: past the end of the episode deltas are 0; off: all signals repeat their last value. Such steps are never scored.
     beside: supervision that asks nothing (`SceneGrounding`, `TargetMasks`, or both `Together`), whose dense targets are taught on the same
     pictures in the same forward.
     """
@@ -36,6 +37,7 @@ class ActionChunk:
     history: int = 0
     positions: bool = False
     views: int = 1
+    still: bool = False
     beside: Any = None
     prompt: str = INSTRUCTION
     name: str = "action_chunk"
@@ -53,7 +55,12 @@ class ActionChunk:
         """Chunk, history, and truth if positions are asked for or taught beside."""
         beside = self.beside.needs if self.beside is not None else Needs()
         return replace(
-            beside, horizon=self.horizon, history=self.history, objects=self.positions or beside.objects, tool_path=self.positions or beside.tool_path
+            beside,
+            horizon=self.horizon,
+            history=self.history,
+            still=self.still,
+            objects=self.positions or beside.objects,
+            tool_path=self.positions or beside.tool_path,
         )
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:

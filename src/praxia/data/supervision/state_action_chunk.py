@@ -13,9 +13,10 @@ from praxia.registry import register
 @register("supervision/state_action_chunk")
 @dataclass(frozen=True)
 class StateActionChunk:
-    """The chunk is input and target at once."""
+    """The chunk is input and target at once. still: as in `ActionChunk`."""
 
     horizon: int = 15
+    still: bool = False
     name: str = "state_action_chunk"
 
     def __post_init__(self) -> None:
@@ -25,7 +26,7 @@ class StateActionChunk:
     @property
     def needs(self) -> Needs:
         """Only the chunk."""
-        return Needs(horizon=self.horizon, pictures=False)
+        return Needs(horizon=self.horizon, pictures=False, still=self.still)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if no step of the chunk is inside the episode."""

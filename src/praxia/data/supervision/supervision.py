@@ -34,7 +34,8 @@ class Example:
 class Needs:
     """What a supervision needs of a sample: chunk and history length in steps, and optional parts.
 
-    tool_steps: steps of the tool's path, row 0 = now (0: as many as the chunk has, at least one).
+    tool_steps: steps of the tool's path, row 0 = now (0: as many as the chunk has, at least one). still: deltas past the end of the episode are 0,
+    where all signals repeat their last value otherwise (such steps are not valid, but a decoder sees them).
     """
 
     horizon: int = 0
@@ -45,6 +46,7 @@ class Needs:
     tool_path: bool = False
     tool_steps: int = 0
     pictures: bool = True
+    still: bool = False
 
 
 def posed_slots(sample: Sample) -> list[int]:
