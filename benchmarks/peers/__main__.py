@@ -25,8 +25,9 @@ from praxia.evaluate.rollout import Rules
 from praxia.files import read_json, write_json
 from praxia.recipes.load import load_recipe
 from praxia.train.settings import TrainSettings
+from praxia.workflows.own_data import with_data
 from praxia.workflows.summary import machine
-from praxia.workflows.train_recipe import train_recipe, with_data
+from praxia.workflows.train_recipe import train_recipe
 
 HERE = Path(__file__).parent
 PEERS = {"act": "ACT (LeRobot)", "diffusion": "diffusion policy (LeRobot)"}

@@ -30,7 +30,9 @@ from praxia.stages.recipe import InitFrom, Source, Weighted
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.train.settings import TrainSettings
 from praxia.workflows.assemble import assemble
-from praxia.workflows.train_recipe import _check_numbers, _licences, train_recipe, with_data
+from praxia.workflows.own_data import with_data
+from praxia.workflows.robots import check_numbers
+from praxia.workflows.train_recipe import _licences, train_recipe
 
 
 @pytest.fixture
@@ -338,7 +340,7 @@ def test_a_robot_of_an_earlier_run_keeps_its_slots_and_a_new_one_stands_behind_i
     assert robots(second, **here)["new_arm"].action[-1].slots == run(44, 7), "the earlier robot's slots stay empty"
     both = robots(second, first, **here)
     assert both["arm7"].action[-1].slots == run(37, 7) and both["new_arm"].action[-1].slots == run(44, 7)
-    assert both["arm7"].widths == both["new_arm"].widths and both["arm7"].action[:-1] == earlier["arm7"].action[:-1]
+    assert both["arm7"].widths[0] == both["new_arm"].widths[0] == 51 and both["arm7"].action[:-1] == earlier["arm7"].action[:-1]
 
 
 def test_statistics_of_another_robot_or_of_nothing_are_refused(recipe, tabletop_data, tmp_path):
@@ -359,7 +361,7 @@ def test_soft_prompts_are_not_handed_to_other_robots(tabletop_source, tmp_path):
     taken = InitFrom(checkpoint=str(tmp_path), parts=(("encoder", "encoder"),))
 
     def check(*names):
-        _check_numbers(taken, tmp_path, SimpleNamespace(robots=(robot,), model=SimpleNamespace(embodiments=names)))
+        check_numbers(taken, tmp_path, (robot,), names)
 
     check("one", "two")
     for names in (("two", "one"), ("three",)):

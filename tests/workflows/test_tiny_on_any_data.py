@@ -13,7 +13,8 @@ from praxia.errors import ObservationError
 from praxia.policy import Policy
 from praxia.recipes.pose_vla import tiny
 from praxia.train.settings import TrainSettings
-from praxia.workflows.train_recipe import train_recipe, with_data
+from praxia.workflows.own_data import with_data
+from praxia.workflows.train_recipe import train_recipe
 
 BARE = {"depth": "", "mask": "", "intrinsics": "", "extrinsics": ""}
 CASES = {

@@ -17,8 +17,9 @@ from praxia.specs.licences import LicensePolicy
 from praxia.train.parallel import Spread, process_group, ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows.describe import stage_table
+from praxia.workflows.own_data import with_data
 from praxia.workflows.report import run_report
-from praxia.workflows.train_recipe import Trained, train_recipe, with_data
+from praxia.workflows.train_recipe import Trained, train_recipe
 
 # robots of the worlds that come with praxia
 BENCHMARK_OF = {"arm7": "tabletop", "arm6": "tabletop-arm6", "bimanual": "tabletop-bimanual", "sawyer": "metaworld-8"}

@@ -2,27 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
-from praxia.data.number_transforms import Numbers
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
-from praxia.data.unified_space import UnifiedSpace
-from praxia.errors import ConfigError, DataError, SpecMismatch
-from praxia.files import read_json
+from praxia.errors import ConfigError, SpecMismatch
 from praxia.models.spec import HistoryToken, ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Robot
-from praxia.policy.config import STATISTICS
-from praxia.registry import from_json
-from praxia.specs import CameraSpec, check_identity
 from praxia.stages.recipe import Recipe, Source, Stage
 from praxia.tokens.quantity import Quantity
+from praxia.workflows.robots import acting_sources, robots_of
 
 HELD_OUT = 0.05  # part of the episodes kept for validation
 FITTED_ON = 2000  # samples of a source that a vocabulary is fitted on
@@ -116,8 +110,8 @@ def assemble(recipe: Recipe) -> Assembly:
     recorded_first = sorted(specs, key=lambda data: hasattr(data, "made"))  # a fault in a user's folder is said before minutes of making
     opened = {data: data.open() for data in recorded_first if not getattr(data, "stage", "")}
     sources: dict[Any, SampleSource] = {data: opened[data] for data in specs if data in opened}
-    robots = _robots(recipe, sources)
-    model = _sized(recipe.model, robots, {s.embodiment for s in _acting_sources(recipe, sources)})
+    robots = robots_of(recipe, sources)
+    model = _sized(recipe.model, robots, {s.embodiment for s in acting_sources(recipe, sources)})
     if hasattr(model.vocabulary, "fitted"):
         values, weights = _quantities(recipe, sources)
         model = replace(model, vocabulary=model.vocabulary.fitted(values, weights) if values else None)  # no stage says numbers: it is left out
@@ -179,66 +173,6 @@ def _check_cubes(recipe: Recipe) -> None:
             )
 
 
-def _robots(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, ...]:
-    """One robot per embodiment; sources of one embodiment must agree in every identity field. Pictures nobody acts in have none."""
-    by_name: dict[str, list[SampleSource]] = {}
-    for source in sources.values():
-        if source.embodiment:
-            by_name.setdefault(source.embodiment, []).append(source)
-    acting = _acting_sources(recipe, sources)
-    kept = read_statistics(Path(recipe.statistics)) if recipe.statistics else {}
-    space = (recipe.numbers or Numbers()).behind(kept)
-    space = space.joined([(name, group[0].action_spec, group[0].state_spec) for name, group in by_name.items()])
-    robots = []
-    for name, group in by_name.items():
-        first = group[0]
-        for other in group[1:]:
-            check_identity("ActionSpec", first.action_spec, f"dataset {first.name!r}", other.action_spec, f"dataset {other.name!r}")
-            check_identity("StateSpec", first.state_spec, f"dataset {first.name!r}", other.state_spec, f"dataset {other.name!r}")
-        fitted_on = [s for s in group if s in acting] or group
-        actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
-        rows = [n for group_lengths in lengths for n in group_lengths]
-        numbers = _kept(recipe, kept[name], space, first) if name in kept else space.of(name, first.action_spec, first.state_spec)
-        numbers = numbers.fitted(np.concatenate(actions), np.concatenate(states), rows, _horizon(recipe))
-        seeing = [s for s in fitted_on if s.cameras] or fitted_on  # numbers alone say nothing of pictures
-        robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(seeing), numbers, _given(seeing)))
-    robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
-    return tuple(robots)
-
-
-def _kept(recipe: Recipe, numbers: Numbers, space: Any, source: SampleSource) -> Numbers:
-    """A robot's numbers of an earlier run, in vectors as wide as this run's. Raises ConfigError where they are those of another robot."""
-    wide = numbers.widened(space.action_width, space.state_width) if isinstance(space, UnifiedSpace) else numbers
-    state = np.zeros(source.state_spec.width, np.float32)
-    try:
-        wide.action_forward(np.zeros(source.action_spec.width, np.float32), state)
-        wide.state_forward(state)
-    except (SpecMismatch, IndexError) as error:
-        raise ConfigError(
-            f"Recipe.statistics {recipe.statistics!r}: the numbers of {source.embodiment!r} there are not those of dataset {source.name!r} "
-            f"({error})\n"
-            "  fix: give the statistics of a run of this robot, or name the robot otherwise in the dataset's card"
-        ) from error
-    return wide
-
-
-def read_statistics(path: Path) -> dict[str, Numbers]:
-    """Number transforms of every robot in a `statistics.json`, or in the run or policy folder that has one. Raises ConfigError."""
-    path = path / STATISTICS if path.is_dir() else path
-    try:
-        found = {name: from_json(value) for name, value in read_json(path).items()}
-        if strange := [name for name, numbers in found.items() if not isinstance(numbers, Numbers)]:
-            raise ValueError(f"{strange[0]!r} has no number transforms")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ConfigError(f"Recipe.statistics {str(path)!r} cannot be read ({error}); give the {STATISTICS} of a run or policy folder") from error
-    return found
-
-
-def _given(group: Sequence[SampleSource]) -> dict[str, Literal["always", "sometimes"]]:
-    """What comes with the pictures of all of these sources, or of some."""
-    return {name: "always" if all(name in s.given for s in group) else "sometimes" for name in sorted(set().union(*(s.given for s in group)))}
-
-
 def _quantities(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """All numbers that targets hold, by kind [N, width], and their weights [N]: what a vocabulary's bins are fitted on.
 
@@ -264,26 +198,6 @@ def _said(source: Source, opened: SampleSource) -> list[Quantity]:
             break
         found += [part for part in example.target if isinstance(part, Quantity)]
     return found
-
-
-def _acting_sources(recipe: Recipe, sources: dict[Any, SampleSource]) -> list[SampleSource]:
-    """Sources the policy learns actions from: they decide statistics and cameras."""
-    return [sources[s.data] for stage in recipe.stages for s in stage.sources if s.supervision.needs.horizon > 0]
-
-
-def _horizon(recipe: Recipe) -> int:
-    return max([1, *(s.supervision.needs.horizon for stage in recipe.stages for s in stage.sources)])
-
-
-def _cameras(group: Sequence[SampleSource]) -> tuple[CameraSpec, ...]:
-    first = group[0].cameras
-    for other in group[1:]:
-        if [c.role for c in other.cameras] != [c.role for c in first]:
-            raise DataError(
-                f"datasets {group[0].name!r} and {other.name!r} of one robot have views {[c.role for c in first]} and "
-                f"{[c.role for c in other.cameras]}; name common roles (Recorded.roles) in both"
-            )
-    return first
 
 
 def _sized(model: ModelSpec, robots: tuple[Robot, ...], acting: set[str]) -> ModelSpec:

@@ -12,14 +12,12 @@ import torch
 
 from praxia.annotate.feature_cache import CachedFeatures
 from praxia.data.cache import file_digest
-from praxia.data.mixture import Mixture, temperature_weights
-from praxia.data.number_transforms import Numbers
-from praxia.data.recorded import Recorded, RecordedSource
+from praxia.data.mixture import Mixture
+from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import CentreCrop
-from praxia.data.source import SampleSource, examples_of
-from praxia.data.supervision import Example, Needs, Together
+from praxia.data.source import SampleSource
 from praxia.data.supervision.action_chunk import INSTRUCTION
-from praxia.errors import CheckpointError, ConfigError, unknown
+from praxia.errors import ConfigError, unknown
 from praxia.files import read_json, write_json
 from praxia.models.geometry_nets.net_folder import DESCRIPTION
 from praxia.models.precision import compute
@@ -33,18 +31,19 @@ from praxia.policy.net_folder import save_net
 from praxia.specs.licences import LicensePolicy, check_licences
 from praxia.stages import shared
 from praxia.stages.handoff import hand_off, source_folder
-from praxia.stages.recipe import InitFrom, Recipe, Source, Stage
+from praxia.stages.recipe import Recipe, Stage
 from praxia.stages.run_directory import RunDirectory, StageFolder, StageResult, fingerprint
 from praxia.stages.weights import load_state, read_weights
 from praxia.train.loop import train
 from praxia.train.parallel import ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
-from praxia.workflows.assemble import Assembly, HeldOut, assemble, read_statistics, without_chance
+from praxia.workflows.assemble import Assembly, HeldOut, assemble, without_chance
 from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.goal_scores import goal_metrics
 from praxia.workflows.hand_answers import hand_metrics
 from praxia.workflows.pose_answers import pose_metrics
+from praxia.workflows.robots import check_numbers
 from praxia.workflows.teachers import build_teachers, check_checkpoints, check_frozen_nets, labelled, trained_net
 from praxia.workflows.vqa_answers import vqa_metrics
 
@@ -174,7 +173,7 @@ def _train_stage(
         for init in stage.init_from:
             folder_of = source_folder(init, run)
             if init.checkpoint:
-                _check_numbers(init, folder_of, assembly)
+                check_numbers(init, folder_of, assembly.robots, assembly.model.embodiments)
             say(str(hand_off(model, init, folder_of, vocabulary)))
         if stage.new_rows:
             say(f"{assembly.start_rows(model)} rows of new tokens start around the mean row")
@@ -200,33 +199,6 @@ def _train_stage(
     for record, fault in list(training.bad.items())[:5]:
         say(f"bad record skipped ({len(training.bad)} in all): {record}: {fault}")
     return model, result
-
-
-def _check_numbers(init: InitFrom, folder: Path, assembly: Assembly) -> None:
-    """CheckpointError where a head or encoder of another run was trained on numbers that mean something else here."""
-    acts = not init.parts or any(ours.split(".")[0] in ("head", "encoder") for _, ours in init.parts)
-    file = next((place / STATISTICS for place in (folder, *folder.parents[:4]) if (place / STATISTICS).is_file()), None)
-    if not acts or file is None:
-        return
-    theirs = read_statistics(file)
-    prompted = not init.parts or any(ours.split(".")[0] in ("encoder", "tokens") for _, ours in init.parts)
-    ours = assembly.model.embodiments
-    if prompted and ours and list(theirs)[: len(ours)] != list(ours):
-        raise CheckpointError(
-            f"hand-off from {folder}: its soft prompts are of {', '.join(theirs)}, in this order, here they would be taken for those of "
-            f"{', '.join(ours)}\n  fix: name the robots in that order in ModelSpec.embodiments, and give their data"
-        )
-    if other := [r.embodiment for r in assembly.robots if r.embodiment in theirs and not _equal(theirs[r.embodiment], r.numbers)]:
-        raise CheckpointError(
-            f"hand-off from {folder}: the numbers of {', '.join(other)} are transformed otherwise there ({file}), so that the weights would take one "
-            f"value for another\n  fix: --statistics {file}"
-        )
-
-
-def _equal(one: Numbers, other: Numbers) -> bool:
-    """Whether numbers mean the same, in shared vectors that may be wider for one (of weights the hand-off compares the shapes)."""
-    action, state = map(max, zip(one.widths, other.widths, strict=True))
-    return one.widened(action, state) == other.widened(action, state)
 
 
 def _scores(
@@ -360,77 +332,3 @@ def _inputs(stage: Stage, assembly: Assembly) -> str:
     if any(source.supervision.needs.horizon for source in stage.sources):
         said += [(robot.embodiment, robot.numbers) for robot in assembly.robots]
     return fingerprint(said)
-
-
-def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
-    """The recipe with its action data, and sources that name no data, replaced by recorded datasets, in shares that follow n ** 0.43 of their
-    samples.
-
-    Sources that teach no actions are kept where they have data of their own (stage 0); what was asked about the replaced data is asked about
-    the new one if it knows the answers (objects and calibration), and left out otherwise. size: longer side the pictures are kept at, 0 = as stored.
-    """
-    data = [Recorded(str(folder), size=size) for folder in folders]
-    opened = [d.open() for d in data]
-    shares = temperature_weights([len(d) for d in opened])
-    return replace(recipe, stages=tuple(_with_data(stage, data, opened, shares) for stage in recipe.stages))
-
-
-def _with_data(stage: Stage, data: Sequence[Recorded], opened: Sequence[RecordedSource], shares: Sequence[float]) -> Stage:
-    acting = [s for s in stage.sources if s.supervision.needs.horizon > 0]
-    replaced = [None, *(a.data for a in acting)]
-    weight = sum(a.weight for a in acting)
-    blind = bool(acting) and not acting[0].supervision.needs.pictures
-    new = [
-        replace(_taught(acting[0], o), data=replace(d, blind=blind), weight=weight * share)
-        for d, o, share in zip(data, opened, shares, strict=True)
-        if acting
-    ]
-    for source in stage.sources:
-        if source.supervision.needs.horizon > 0:
-            continue
-        if source.data not in replaced:
-            new.append(source)
-        else:
-            able = [(d, share) for d, o, share in zip(data, opened, shares, strict=True) if _answers(o, source)]
-            new += [replace(source, data=d, weight=source.weight * share) for d, share in able]
-    if stage.sources and not new:
-        wanted = ", ".join(s.supervision.name for s in stage.sources)
-        raise ConfigError(
-            f"stage {stage.name!r}: none of the datasets of --data can teach {wanted}: that takes calibrated cameras and the tool's path or the "
-            "objects' poses; add those columns to the dataset and its card, or leave the stage out in a recipe of your own"
-        )
-    return replace(stage, sources=tuple(new))
-
-
-def _taught(source: Source, opened: RecordedSource) -> Source:
-    """The source without what its supervision teaches beside the actions, where a dataset does not know it (which is printed)."""
-    beside = getattr(source.supervision, "beside", None)
-    if beside is None:
-        return source
-
-    def known(one: Any) -> bool:
-        answers = _answers(opened, replace(source, supervision=one))
-        if not answers:
-            lacks = _lacks(one.needs)
-            print(f"dataset {opened.name!r} does not know what {one.name} teaches beside actions ({lacks}): it is not taught there")
-        return answers
-
-    kept = beside.only(known) if isinstance(beside, Together) else beside if known(beside) else None
-    return replace(source, supervision=replace(source.supervision, beside=kept))
-
-
-def _answers(opened: RecordedSource, source: Source) -> bool:
-    """Whether one of a few samples of a dataset has what a supervision asks for, and knows some of it: an example whose dense targets are marked
-    unknown (`*_valid`) everywhere would be scored with an exact 0."""
-    few = range(0, len(opened), max(1, len(opened) // 8))
-    return any(_known(example) for example in examples_of(opened, few, source.supervision))
-
-
-def _lacks(needs: Needs) -> str:
-    """What a dataset may lack for a supervision, in words."""
-    words = {"objects": "poses and ids of objects", "masks": "instance masks", "depth": "depth", "tool_path": "the tool's path"}
-    return ", ".join(word for name, word in words.items() if getattr(needs, name))
-
-
-def _known(example: Example) -> bool:
-    return all(values.any() for name, values in example.dense.items() if name.endswith("_valid"))

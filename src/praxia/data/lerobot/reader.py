@@ -185,7 +185,7 @@ class LeRobotSource:
         rows, valid = _within(episode, np.arange(row, row + count))
         actions = self.actions[rows]
         if still:
-            actions[np.ix_(~valid, [dim.reference == "delta" for dim in self.card.action.dims])] = 0.0
+            actions[~valid[:, None] & np.array([dim.reference == "delta" for dim in self.card.action.dims])] = 0.0
         pushed_before = np.concatenate(([False], np.logical_or.accumulate(self._pushed[rows])[:-1]))
         return Window(self.states[rows], actions, valid & ~pushed_before)
 
