@@ -139,10 +139,14 @@ def test_a_new_robot_gets_new_slots_and_moves_nobody_else():
 
 
 def test_slots_with_two_meanings_are_told():
-    runs = {name: robots for name, _, robots in SPACE.meanings()["action"]}
-    assert set(runs["right arm"]) == {"arm7", "arm6", "sawyer", "bimanual"} and runs["single arm"] == {}
-    published = {name: robots for name, _, robots in paper().numbers.meanings()["action"]}
-    assert published["right arm"] == {"libero": 7, "gr1": 7} and published["single arm"] == {"franka": 8}
+    runs = {run.name: run for run in SPACE.meanings()["action"]}
+    assert set(runs["right arm"].robots) == {"arm7", "arm6", "sawyer", "bimanual"} and runs["single arm"].robots == {}
+    assert runs["right arm"].meanings == ("delta pose", "delta position", "joint offsets") and runs["left arm"].meanings == ()
+    published = {run.name: run for run in paper().numbers.meanings()["action"]}
+    assert published["right arm"].robots == {"libero": 7, "gr1": 7} and published["single arm"].robots == {"franka": 8}
+    assert [name for name, run in published.items() if run.meanings] == ["right arm"]
+    states = {run.name: run for run in SPACE.meanings()["state"]}
+    assert len(states["end effector"].robots) == 3 and all(run.meanings == () for run in states.values()), "a state slot has one meaning"
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,12 @@ from praxia.data.hand_clips.tables import CATEGORIES
 from praxia.data.readers import Llava
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews
-from praxia.data.supervision import ActionChunk, EmbodiedVQA, HandMotion, ObjectPoses, SpatialVQA, TargetMasks, Waypoints
+from praxia.data.supervision import ActionChunk, EmbodiedVQA, HandMotion, ObjectPoses, SpatialVQA, StateActionChunk, TargetMasks, Waypoints
 from praxia.data.supervision.embodied_vqa import KINDS
 from praxia.data.supervision.questions.affordance import INTERACT
 from praxia.data.supervision.questions.look import GROUPS
 from praxia.data.supervision.supervision import Needs
+from praxia.data.unified_space import UnifiedSpace
 from praxia.evaluate.target_masks import LEAST, SIDE
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
@@ -153,7 +154,8 @@ def test_the_page_about_action_priors_runs_as_printed():
     for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
         exec(code, names)
     assert [r.robot for r in names["space"].robots] == ["my_arm", "two_arms"]
-    parts = (ActionEncoder, PriorDecoder, LatentQuery, HistoryToken, ActionChunk, FlowMatching, LinearDecay, Source, Stage, Recipe)
+    parts = (ActionEncoder, PriorDecoder, LatentQuery, HistoryToken, ActionChunk, StateActionChunk, FlowMatching, LinearDecay, Source, Stage, Recipe)
+    parts = (*parts, UnifiedSpace)
     kinds = {part.__name__: {f.name for f in fields(part)} for part in parts}
     named = re.findall(r"`([A-Z]\w+)\.(\w+)[=`(]", text)
     assert len(named) > 10 and [f"{kind}.{field}" for kind, field in named if field not in kinds[kind]] == []

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.models import compositions as micro
 
-from praxia.evaluate.latents import DEGREES, SHARES, _others, _pairs, history_errors, smoothness
+from praxia.evaluate.latents import DEGREES, SHARES, _others, _pairs, history_errors, smoothness, step_errors
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,16 @@ def test_neighbours_and_strangers_are_of_the_same_robot(prior):
     assert [(robots[a], robots[b]) for a, b in _pairs(batch)] == [(0, 0), (1, 1)]
     others = _others(batch)
     assert sorted(others) == list(range(6)) and all(robots[i] == robots[j] and i != j for i, j in enumerate(others))
+
+
+def test_numbers_of_integration_steps_are_compared_on_the_same_noise(prior):
+    model, batch = prior
+    found = step_errors(model, [batch], torch.Generator().manual_seed(0), (1, 3))
+    noise = model.head.noise(batch.size, torch.Generator().manual_seed(0))
+    valid = batch.future.valid[..., None].expand_as(noise)
+    expected = [float((model.sample(batch, noise, steps=n) - batch.future.actions).abs()[valid].mean()) for n in (1, 3)]
+    assert list(found.values()) == pytest.approx(expected, rel=1e-5) and found[1] != found[3]
+    assert step_errors(model, [replace(batch, future=None)], torch.Generator()) == {}
 
 
 def test_history_is_taken_away_blanked_and_swapped():

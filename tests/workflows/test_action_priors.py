@@ -76,7 +76,7 @@ def test_a_benchmark_drives_its_own_robot(trained, tmp_path, name):
 
 def test_the_report_shows_the_latent(trained):
     page = run_report(trained).read_text()
-    assert 'id="latents"' in page and "along the way" in page and "that of another episode" in page
+    assert 'id="latents"' in page and "along the way" in page and "that of another episode" in page and "integration steps" in page
     assert all(robot.embodiment in page for robot in trained.assembly.robots)
 
 

@@ -37,8 +37,8 @@ def test_action_priors_has_the_published_sizes_and_slots():
     assert modules["backbone"] / 1e9 == pytest.approx(2.13, abs=0.01)
     for kind, width in (("action", 37), ("state", 74)):
         assert [i for run in facts["slots"][kind] for i in range(run["first"], run["last"] + 1)] == list(range(width))
-    assert [run["name"] for run in facts["slots"]["action"] if len(run["robots"]) > 1] == ["right arm"]
+    assert [run["name"] for run in facts["slots"]["action"] if run["meanings"]] == ["right arm"]
     assert facts["layout"]["action_prior"] == "" and "history" in facts["layout"]["robot"]
     assert facts["trainable_by_stage"]["action_prior"] == modules["encoder"] + modules["head"]
     rows = slot_table(facts["slots"]).rows
-    assert ("action", "right arm", "7 to 13", "libero 7, gr1 7", "several") in rows
+    assert ("action", "right arm", "7 to 13", "libero 7, gr1 7", "delta pose\njoint angles") in rows

@@ -50,7 +50,8 @@ class RobotSlots:
     """Where one robot's numbers stand.
 
     action: slot of every action dim. angles: groups of state dims that are told as sines, then cosines. state: slot of every number of the state, in
-    the order groups of angles, then all other dims. relative: (action dim, state dim) pairs learnt as offsets from the state now.
+    the order groups of angles, then all other dims. relative: (action dim, state dim) pairs learnt as offsets from the state now. acts: what its
+    actions are, in words: `praxia info` shows slots that hold different ones.
     """
 
     robot: str
@@ -58,6 +59,7 @@ class RobotSlots:
     state: tuple[int, ...]
     angles: tuple[tuple[int, ...], ...] = ()
     relative: tuple[tuple[int, int], ...] = ()
+    acts: str = ""
 
 
 @register("number/unified_space")
@@ -125,22 +127,35 @@ class UnifiedSpace:
             past=self.past,
         )
 
-    def meanings(self) -> dict[str, list[tuple[str, range, dict[str, int]]]]:
-        """Of actions and of states: runs of slots, and how many of them each robot writes; what stands behind the table is "appended"."""
+    def meanings(self) -> dict[str, list["SlotRun"]]:
+        """Of actions and of states: runs of slots, and who writes them; what stands behind the table is "appended". A state slot has one meaning."""
+        acts = {r.robot: r.acts or r.robot for r in self.robots}
         return {
-            "action": self._runs(ACTION_SLOTS, self.action_width, {r.robot: r.action for r in self.robots}),
-            "state": self._runs(STATE_SLOTS, self.state_width, {r.robot: r.state for r in self.robots}),
+            "action": _runs(ACTION_SLOTS, self.action_width, {r.robot: r.action for r in self.robots}, acts),
+            "state": _runs(STATE_SLOTS, self.state_width, {r.robot: r.state for r in self.robots}, {}),
         }
 
-    @staticmethod
-    def _runs(table: tuple[Slots, ...], width: int, robots: dict[str, tuple[int, ...]]) -> list[tuple[str, range, dict[str, int]]]:
-        end = table[-1].first + table[-1].count
-        runs = [(slots.name, slots.range) for slots in table] + ([("appended", range(end, width))] if width > end else [])
-        found = []
-        for name, run in runs:
-            written = {robot: sum(slot in run for slot in slots) for robot, slots in robots.items()}
-            found.append((name, run, {robot: number for robot, number in written.items() if number}))
-        return found
+
+@dataclass(frozen=True)
+class SlotRun:
+    """Slots that stand together. robots: how many of them each writes; meanings: what those mean that hold several things, in words; () if none."""
+
+    name: str
+    slots: range
+    robots: dict[str, int]
+    meanings: tuple[str, ...] = ()
+
+
+def _runs(table: tuple[Slots, ...], width: int, robots: dict[str, tuple[int, ...]], words: dict[str, str]) -> list[SlotRun]:
+    end = table[-1].first + table[-1].count
+    runs = [(slots.name, slots.range) for slots in table] + ([("appended", range(end, width))] if width > end else [])
+    found = []
+    for name, run in runs:
+        written = {robot: sum(slot in run for slot in slots) for robot, slots in robots.items()}
+        held = [dict.fromkeys(words[robot] for robot, slots in robots.items() if slot in slots and robot in words) for slot in run]
+        several = dict.fromkeys(meaning for meanings in held if len(meanings) > 1 for meaning in meanings)
+        found.append(SlotRun(name, run, {robot: number for robot, number in written.items() if number}, tuple(several)))
+    return found
 
 
 def _opening(dims: tuple[Dim, ...]) -> tuple[GripperSense, ...]:

@@ -12,6 +12,7 @@ from praxia.data.batch import Batch
 from praxia.models.heads.head import chunk_validity
 from praxia.models.vla import VLA
 
+EULER = (10, 4)  # numbers of integration steps that are compared
 DEGREES = (0.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0)
 SHARES = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 
@@ -49,6 +50,22 @@ def smoothness(model: VLA, batch: Batch, generator: torch.Generator) -> Smoothne
     way = [_decoded(model, F.normalize(torch.lerp(latent[first], latent[second], share), dim=-1), same) for share in SHARES]
     to_first, to_second = ([_gap(chunk, end, both) for chunk in way] for end in (way[0], way[-1]))
     return Smoothness(DEGREES, tuple(error), SHARES, tuple(to_first), tuple(to_second), to_first[-1])
+
+
+@torch.no_grad()
+def step_errors(model: VLA, batches: Sequence[Batch], generator: torch.Generator, counts: Sequence[int] = EULER) -> dict[int, float]:
+    """Error of chunks sampled with each number of integration steps from the same noise (mean absolute, normalised units). {} without a head."""
+    errors, valid_entries = dict.fromkeys(counts, 0.0), 0.0
+    for batch in batches:
+        if model.head is None or batch.future is None:
+            return {}
+        noise = model.head.noise(batch.size, generator).to(batch.future.actions.device)
+        valid = chunk_validity(batch)[:, 0].expand_as(noise)
+        for count in counts:
+            chunk = model.sample(batch.with_target(None), noise, steps=count)
+            errors[count] += float(((chunk.float() - batch.future.actions).abs() * valid).sum())
+        valid_entries += float(valid.sum())
+    return {count: error / valid_entries for count, error in errors.items()} if valid_entries else {}
 
 
 @torch.no_grad()

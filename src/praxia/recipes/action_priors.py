@@ -30,15 +30,16 @@ _SIX_JOINTS = run(80, 6)  # angles of a six-joint arm
 _HANDS = run(86, 2)  # openings of a left and a right gripper
 SPACE = UnifiedSpace(
     robots=(
-        RobotSlots("arm7", run(7, 7), (*run(0, 3), *_TOOL_ROTATION, 7, *run(8, 7))),
-        RobotSlots("arm6", run(7, 7), (*run(0, 3), *_TOOL_ROTATION, 7, *_SIX_JOINTS)),
-        RobotSlots("sawyer", (*run(7, 3), 13), (*run(0, 3), 7)),
+        RobotSlots("arm7", run(7, 7), (*run(0, 3), *_TOOL_ROTATION, 7, *run(8, 7)), acts="delta pose"),
+        RobotSlots("arm6", run(7, 7), (*run(0, 3), *_TOOL_ROTATION, 7, *_SIX_JOINTS), acts="delta pose"),
+        RobotSlots("sawyer", (*run(7, 3), 13), (*run(0, 3), 7), acts="delta position"),
         RobotSlots(
             "bimanual",
             action=(*run(0, 7), 14, *run(7, 7), 20),
             state=(*run(16, 28), *_HANDS),
             angles=(tuple(range(7)), tuple(range(8, 15))),
             relative=tuple((joint, joint) for joint in (*range(7), *range(8, 15))),
+            acts="joint offsets",
         ),
     ),
     state_width=88,
@@ -48,9 +49,9 @@ SPACE = UnifiedSpace(
 # The table as published: LIBERO's delta pose shares the right arm with GR1's joints.
 PUBLISHED = UnifiedSpace(
     robots=(
-        RobotSlots("libero", run(7, 7), run(0, 8)),
-        RobotSlots("gr1", run(0, 29), run(16, 58), angles=(run(0, 7), run(7, 7), run(14, 6), run(20, 6), run(26, 3))),
-        RobotSlots("franka", run(29, 8), run(8, 8)),
+        RobotSlots("libero", run(7, 7), run(0, 8), acts="delta pose"),
+        RobotSlots("gr1", run(0, 29), run(16, 58), angles=(run(0, 7), run(7, 7), run(14, 6), run(20, 6), run(26, 3)), acts="joint angles"),
+        RobotSlots("franka", run(29, 8), run(8, 8), acts="joint angles"),
     ),
     past="start",
 )

@@ -114,13 +114,15 @@ class GoalFacts:
 class LatentFacts:
     """What a stage's latent of action chunks is worth. errors: mean absolute, normalised units, held out.
 
-    by_robot: of sampled chunks; history: with the true past and with others, {} of a stage that reads none; alignment: |z' - z|^2 over the updates.
+    by_robot: of sampled chunks; steps: by number of integration steps; history: with the true past and with others, {} of a stage that reads none;
+    alignment: |z' - z|^2 over the updates.
     """
 
     stage: str
     smoothness: Smoothness | None = None
     history: Mapping[str, float] = field(default_factory=dict)
     by_robot: Mapping[str, float] = field(default_factory=dict)
+    steps: Mapping[int, float] = field(default_factory=dict)
     alignment: Curve | None = None
 
 

@@ -97,19 +97,22 @@ def _slots(numbers: Any) -> dict[str, list[dict[str, Any]]]:
     if not isinstance(numbers, UnifiedSpace):
         return {}
     return {
-        kind: [{"name": name, "first": run.start, "last": run.stop - 1, "robots": robots} for name, run, robots in runs]
+        kind: [
+            {"name": run.name, "first": run.slots.start, "last": run.slots.stop - 1, "robots": run.robots, "meanings": list(run.meanings)}
+            for run in runs
+        ]
         for kind, runs in numbers.meanings().items()
     }
 
 
 def slot_table(slots: dict[str, list[dict[str, Any]]]) -> Table:
-    """The unified vectors as a table; a run that several robots write means something else to each."""
+    """The unified vectors as a table, with what slots mean that hold different things."""
     rows = []
     for kind, runs in slots.items():
         for run in runs:
             users = ", ".join(f"{robot} {number}" for robot, number in run["robots"].items()) or "nobody here"
-            rows.append((kind, run["name"], f"{run['first']} to {run['last']}", users, "several" if len(run["robots"]) > 1 else ""))
-    return Table(("vector", "slots", "range", "written by (numbers)", "meanings"), tuple(rows))
+            rows.append((kind, run["name"], f"{run['first']} to {run['last']}", users, "\n".join(run["meanings"])))
+    return Table(("vector", "slots", "range", "written by (numbers)", "several meanings"), tuple(rows))
 
 
 def _ranges(tokens: Sequence[str]) -> list[str]:

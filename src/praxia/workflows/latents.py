@@ -2,7 +2,7 @@
 
 import torch
 
-from praxia.evaluate.latents import history_errors, smoothness
+from praxia.evaluate.latents import history_errors, smoothness, step_errors
 from praxia.models.precision import compute
 from praxia.report.content import LatentFacts
 from praxia.report.curves import read_curves
@@ -27,7 +27,8 @@ def latent_facts(trained: Trained, device: str = "cpu") -> tuple[LatentFacts, ..
         with compute(torch.device(device), assembly.recipe.precision):
             smooth = smoothness(model, largest, torch.Generator().manual_seed(0))
             history = history_errors(model, batches, torch.Generator().manual_seed(1))
+            steps = step_errors(model, batches, torch.Generator().manual_seed(2))
         curves = read_curves(trained.run.stage(stage.name).metrics)
         by_robot = {name.removeprefix("action_error/"): v for name, v in result.metrics.items() if name.startswith("action_error/")}
-        found.append(LatentFacts(stage.name, smooth, history, by_robot, curves.training.get("latent_alignment")))
+        found.append(LatentFacts(stage.name, smooth, history, by_robot, steps, curves.training.get("latent_alignment")))
     return tuple(found)

@@ -1,5 +1,8 @@
 """The latent of action chunks: how far the VLA's prediction is from it, how smoothly it decodes, what each robot and a history token get of it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from praxia.report.content import LatentFacts, ReportContent
 from praxia.report.html import Markup, section, tag
 from praxia.report.latent_plots import alignment_plot, blend_plot, turn_plot
@@ -24,14 +27,15 @@ def _stage(facts: LatentFacts) -> Markup:
         plots.append(alignment_plot(facts.alignment))
     if facts.smoothness is not None:
         plots += [turn_plot(facts.smoothness), blend_plot(facts.smoothness)]
-    tables = []
-    if facts.by_robot:
-        rows = tuple((robot, f"{error:.3f}") for robot, error in facts.by_robot.items())
-        tables.append(Table(("robot", "error of a chunk"), rows, numbers=frozenset({1})).html())
-    if facts.history:
-        rows = tuple((_HISTORY[name], f"{error:.3f}") for name, error in facts.history.items())
-        tables.append(Table(("history", "error of a chunk"), rows, numbers=frozenset({1})).html())
+    history = {_HISTORY[name]: error for name, error in facts.history.items()}
+    measured = (("robot", facts.by_robot), ("integration steps", facts.steps), ("history", history))
+    tables = [_errors(what, found) for what, found in measured if found]
     return tag("div", tag("h3", title(facts.stage)), tag("div", plots, class_="plots"), *tables)
+
+
+def _errors(what: str, found: Mapping[Any, float]) -> Markup:
+    rows = tuple((str(name), f"{error:.3f}") for name, error in found.items())
+    return Table((what, "error of a chunk"), rows, numbers=frozenset({1})).html()
 
 
 _HISTORY = {
