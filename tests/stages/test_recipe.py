@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from praxia.errors import ConfigError
-from praxia.recipes.action_priors import paper
-from praxia.recipes.load import load_recipe
+from praxia.recipes.action_priors import HORIZON, paper
+from praxia.recipes.load import load_recipe, override
 from praxia.stages.recipe import LinearDecay
 
 
@@ -31,3 +31,12 @@ def test_a_pass_drops_token_groups_that_the_model_has():
     for name in ("views", "histroy"):
         with pytest.raises(ConfigError, match=f"passes drop an unknown token group '{name}'"):
             replace(recipe, stages=(*recipe.stages[:-1], replace(robot, passes=((), (name,)))))
+
+
+def test_the_cheap_form_of_history_is_two_flags():
+    recipe = load_recipe("action_priors_history")
+    assert recipe.stages[-1].passes == ((), ("history",)) and recipe.stages[-1].sources[0].supervision.history == HORIZON
+    cheap = override(recipe, ["--model.tokens.history.drop", "0.5", "--stages.robot.passes", "((),)"])
+    (token,) = (t for t in cheap.model.tokens if t.name == "history")
+    assert token.drop == 0.5 and cheap.stages[-1].passes == ((),) and cheap.model.order.index("history") == cheap.model.order.index("q") - 1
+    assert load_recipe("action_priors_history", "paper").model == paper().model
