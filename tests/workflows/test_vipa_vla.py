@@ -34,10 +34,10 @@ RULES = HandRules(calibrate=False, questions=8, motions=0, held_tasks=("pour",))
 def little(tabletop: str, hands: str) -> Recipe:
     """`tiny` on a few recorded clips and demonstrations, some steps a stage."""
 
-    def data(source, split="train"):
+    def data(stage, source, split="train"):
         if isinstance(source.supervision, SpatialVQA):
             through_net = HandClips(rules=RULES, net=ENCODER, stage="geometry")
-            return replace(source, data=through_net if split == "train" else HandQuestions(hands, split))
+            return replace(source, data=through_net if (stage, split) == ("spatial_vqa", "train") else HandQuestions(hands, split))
         if isinstance(source.supervision, HandMotion):
             return replace(source, data=HandMotions(hands, split))
         if isinstance(source.supervision, SceneGeometry):
@@ -47,10 +47,10 @@ def little(tabletop: str, hands: str) -> Recipe:
         return replace(source, data=Recorded(tabletop))
 
     def shrunk(stage: Stage) -> Stage:
-        held = tuple(data(s, "held_out") for s in stage.held_out) if stage.name in ("spatial_vqa", "hand_motion") else ()
+        held = tuple(data(stage.name, s, "held_out") for s in stage.held_out) if stage.name in ("spatial_vqa", "hand_motion") else ()
         watched = {"validate_every": STEPS * (stage.name == "spatial_vqa"), "validation_batches": 1}
         short = {"steps": STEPS, "minutes": 0.0, "batch": 4, "cycle": 1, "shared": False, **watched}
-        return replace(stage, sources=tuple(map(data, stage.sources)), held_out=held, **short)
+        return replace(stage, sources=tuple(data(stage.name, s) for s in stage.sources), held_out=held, **short)
 
     recipe = tiny()
     return replace(recipe, stages=tuple(map(shrunk, recipe.stages)), precision="fp32")

@@ -116,8 +116,8 @@ def _short(stage: Stage, steps: int, **changes: Any) -> Stage:
 
 def _seen(source: Source, budget: Budget) -> Source:
     """Still scenes of `base_vlm` with the claim's tasks; those of hands as they are."""
-    assert isinstance(source.data, Demonstrations)
-    return replace(source, data=replace(source.data, tasks=budget.tasks, episodes=budget.scenes)) if source.data.world == "tabletop" else source
+    of_tabletop = isinstance(source.data, Demonstrations) and source.data.world == "tabletop"
+    return replace(source, data=replace(source.data, tasks=budget.tasks, episodes=budget.scenes)) if of_tabletop else source
 
 
 def _starts(before: Stage, way: Way) -> tuple:
