@@ -12,14 +12,13 @@ from praxia.errors import EvaluationError
 from praxia.worlds.libero.arrange import MORE, displaced, spots
 from praxia.worlds.libero.process import Process
 from praxia.worlds.libero.scene import Now
-from praxia.worlds.perturbations import STRENGTHS, Kind, Perturbation, Table
+from praxia.worlds.perturbations import PUBLISHED_CAMERA, STRENGTHS, Kind, Perturbation, Table
 from praxia.worlds.perturbations.light import change_light
 from praxia.worlds.perturbations.viewpoint import move_camera
 from praxia.worlds.tabletop.textures import FOREIGN, mix, paint
 
-_ORBIT, _DISTANCE, _ = STRENGTHS["camera"]
 TABLE: Table = {
-    "camera": (_ORBIT, _DISTANCE, Kind("look", "degrees", (2, 4, 6, 8, 10), "turned aside where it stands, in any direction")),
+    "camera": PUBLISHED_CAMERA,
     "robot": STRENGTHS["robot"],
     "language": (Kind("wording", "step", (1, 2, 3, 4, 5), "other verbs; said politely; amid talk; only the outcome said; and other things named"),),
     "light": STRENGTHS["light"],
@@ -29,7 +28,7 @@ TABLE: Table = {
     ),
     "noise": STRENGTHS["noise"],
     "layout": (
-        Kind("distractors", "objects", (1, 2, 3, 4, 5), "more, which nobody asks for"),
+        STRENGTHS["layout"][0],
         Kind("displaced", "metres", (0.02, 0.04, 0.06, 0.08, 0.10), "that the target, with what it stands on and is described by, is moved aside"),
     ),
 }

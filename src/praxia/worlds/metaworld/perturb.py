@@ -8,16 +8,15 @@ import numpy as np
 from PIL import Image
 
 from praxia.errors import ConfigError
-from praxia.worlds.perturbations import STRENGTHS, Kind, Perturbation, Table, draw
+from praxia.worlds.perturbations import PUBLISHED_CAMERA, STRENGTHS, Kind, Perturbation, Table, draw
 from praxia.worlds.perturbations.light import change_light
 from praxia.worlds.perturbations.viewpoint import move_camera
 from praxia.worlds.perturbations.wording import amid_talk, indirectly, politely
 from praxia.worlds.tabletop.textures import FOREIGN, mix, paint
 from praxia.worlds.world import Episode
 
-_ORBIT, _DISTANCE, _ = STRENGTHS["camera"]
 TABLE: Table = {
-    "camera": (_ORBIT, _DISTANCE, Kind("look", "degrees", (2, 4, 6, 8, 10), "turned aside where it stands, in any direction")),
+    "camera": PUBLISHED_CAMERA,
     "robot": (Kind("hand", "metres", (0.02, 0.04, 0.06, 0.08, 0.10), "to the side of and above where the hand starts otherwise"),),
     "language": (Kind("wording", "step", (1, 2, 3, 4, 5), "said politely; indirectly; amid talk; indirectly amid talk; the same amid more talk"),),
     "light": STRENGTHS["light"],

@@ -58,6 +58,8 @@ STRENGTHS: Table = {
     ),
 }
 CATEGORIES = tuple(STRENGTHS)
+# The camera of worlds with an ordinary lens: it turns aside as far as published.
+PUBLISHED_CAMERA = (*STRENGTHS["camera"][:2], Kind("look", "degrees", (2, 4, 6, 8, 10), STRENGTHS["camera"][2].what))
 
 # Perturbed tasks of LIBERO-Plus in each category: its Total weighs the categories by these.
 PUBLISHED_TASKS = {

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+import mujoco
 import numpy as np
 
-_MESH = 7  # mujoco.mjtGeom
 _CORNERS = np.array(np.meshgrid((-1.0, 1.0), (-1.0, 1.0), (-1.0, 1.0))).reshape(3, 8).T
 
 
@@ -13,20 +13,15 @@ def shapes(model: Any, body: int) -> dict[str, Any]:
     the run of each shape in `runs`; `seen`, the box [2, 3] around what is drawn."""
     solid, seen = [], []
     for geom in np.flatnonzero(model.geom_bodyid == body):
-        quat = model.geom_quat[geom]
-        w, x, y, z = quat
-        turn = np.array([
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ])  # fmt: skip
+        turn = np.empty(9)
+        mujoco.mju_quat2Mat(turn, model.geom_quat[geom])
         mesh = model.geom_dataid[geom]
-        if model.geom_type[geom] == _MESH:
+        if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
             first = model.mesh_vertadr[mesh]
             points = model.mesh_vert[first : first + model.mesh_vertnum[mesh]].astype(np.float64)
         else:
             points = model.geom_aabb[geom, :3] + _CORNERS * model.geom_aabb[geom, 3:]
-        points = points @ turn.T + model.geom_pos[geom]
+        points = points @ turn.reshape(3, 3).T + model.geom_pos[geom]
         if model.geom_contype[geom] or model.geom_conaffinity[geom]:
             solid.append(points)
         if model.geom_group[geom] == 1 and model.geom_rgba[geom, 3] > 0:
