@@ -5,7 +5,8 @@ praxia train examples/my_recipe.py:my_recipe --data FOLDER      a recorded LeRob
 """
 
 from praxia.data.demonstrations import Demonstrations
-from praxia.data.number_transforms import Normalise, Numbers
+from praxia.data.number_transforms import Normalise
+from praxia.data.numbers import Numbers
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.supervision import ActionChunk
 from praxia.models.backbones.paligemma import PaliGemma

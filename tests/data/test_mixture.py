@@ -11,7 +11,8 @@ import torch
 
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture, temperature_weights
-from praxia.data.number_transforms import Numbers, RelativeToState
+from praxia.data.number_transforms import RelativeToState
+from praxia.data.numbers import Numbers
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.source import held_out_split

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from praxia.data.number_transforms import GripperSense, Normalise, Numbers, RelativeToState, SinCos, SlotMap
+from praxia.data.number_transforms import GripperSense, Normalise, RelativeToState, SinCos, SlotMap
+from praxia.data.numbers import Numbers
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.registry import from_json, to_json
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from praxia.data.collate import Collate
-from praxia.data.number_transforms import Normalise, Numbers, Part, RelativeToState, SinCos, SlotMap, Split
+from praxia.data.number_transforms import Normalise, Part, RelativeToState, SinCos, SlotMap, Split
+from praxia.data.numbers import Numbers
 from praxia.data.sample import Sample, Window
 from praxia.data.supervision.supervision import Example
 from praxia.data.unified_space import ACTION_SLOTS, ACTION_WIDTH, STATE_SLOTS, STATE_WIDTH, RobotSlots, UnifiedSpace, run

@@ -5,7 +5,8 @@ from dataclasses import replace
 import torch
 from tests.models.compositions import stirred
 
-from praxia.data.number_transforms import Normalise, Numbers
+from praxia.data.number_transforms import Normalise
+from praxia.data.numbers import Numbers
 from praxia.data.recorded import RecordedSource
 from praxia.data.supervision.supervision import Needs
 from praxia.models.backbones.paligemma import PaliGemma

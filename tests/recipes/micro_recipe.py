@@ -1,6 +1,7 @@
 """A recipe of micro size in two stages, as a user would write one; tests give its data with --data."""
 
-from praxia.data.number_transforms import Normalise, Numbers
+from praxia.data.number_transforms import Normalise
+from praxia.data.numbers import Numbers
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.supervision import ActionChunk, SceneQuestions

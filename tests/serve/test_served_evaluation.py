@@ -10,7 +10,8 @@ import pytest
 import torch
 from websockets.sync.client import ClientConnection, connect
 
-from praxia.data.number_transforms import Normalise, Numbers
+from praxia.data.number_transforms import Normalise
+from praxia.data.numbers import Numbers
 from praxia.evaluate.plan import EpisodePlan
 from praxia.evaluate.rollout import Rules, Trial, rollout
 from praxia.models.backbones.paligemma import PaliGemma

@@ -15,7 +15,8 @@ from arm_policy import ArmPolicy, observations
 from tests.policy.micro_policy import PAST, REPLAN, history_policy, observation_of
 from websockets.sync.client import connect
 
-from praxia.data.number_transforms import Normalise, Numbers
+from praxia.data.number_transforms import Normalise
+from praxia.data.numbers import Numbers
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.spec import ModelSpec

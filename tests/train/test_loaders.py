@@ -12,7 +12,7 @@ from micro_training import MicroStream
 from praxia.data.collate import Collate
 from praxia.data.lerobot.reader import LeRobotSource
 from praxia.data.mixture import Entry, Mixture
-from praxia.data.number_transforms import Numbers
+from praxia.data.numbers import Numbers
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.supervision import ActionChunk

@@ -14,7 +14,8 @@ from tests.recipes.micro_recipe import micro
 from transformers import SamModel
 
 from praxia.data.making import make_dataset
-from praxia.data.number_transforms import Normalise, Numbers, RelativeToState, SlotMap
+from praxia.data.number_transforms import Normalise, RelativeToState, SlotMap
+from praxia.data.numbers import Numbers
 from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import AreaCrop, PseudoViews

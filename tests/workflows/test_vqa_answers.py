@@ -8,7 +8,7 @@ import torch
 
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture
-from praxia.data.number_transforms import Numbers
+from praxia.data.numbers import Numbers
 from praxia.data.recorded import Recorded
 from praxia.data.supervision import EmbodiedVQA
 from praxia.models.backbones.paligemma import PaliGemma

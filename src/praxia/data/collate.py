@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
-from praxia.data.number_transforms import Numbers
+from praxia.data.numbers import Numbers
 from praxia.data.sample import Sample, Window
 from praxia.data.supervision.supervision import Example
 from praxia.errors import ConfigError, DataError, unknown

@@ -4,7 +4,7 @@ Each has `forward` and `inverse` over the last axis, keeps shapes otherwise, and
 `state` is the raw state of the anchor step: [Ds], or [B, Ds] for values [B, ..., D]. Transforms that do not look at it ignore it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -14,9 +14,6 @@ import numpy as np
 from praxia.data.statistics import Statistics, statistics_of
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.registry import register
-from praxia.specs import ActionSpec, StateSpec
-
-FITTED_ROWS = 2_000_000  # chunk steps that statistics of relative actions are taken of
 
 
 class NumberTransform(Protocol):
@@ -191,14 +188,14 @@ class Split:
 
     def fitted(self, values: np.ndarray, anchors: np.ndarray | None) -> "Split":
         """With every part fitted on its dims of values [N, D]."""
-        return Split(tuple(replace(p, transforms=_fit(p.transforms, values[..., list(p.dims)], anchors)) for p in self.parts))
+        return Split(tuple(replace(p, transforms=fit_all(p.transforms, values[..., list(p.dims)], anchors)) for p in self.parts))
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """[..., D] -> [..., sum of what the parts make]."""
         self._check(values.shape[-1], self._width)
         parts = []
         for part in self.parts:
-            parts.append(_forward(part.transforms, values[..., list(part.dims)], state))
+            parts.append(through(part.transforms, values[..., list(part.dims)], state))
         return np.concatenate(parts, axis=-1, dtype=np.float32)
 
     def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
@@ -206,7 +203,7 @@ class Split:
         self._check(values.shape[-1], sum(self._made))
         out = np.empty((*values.shape[:-1], self._width), np.float32)
         for part, piece in zip(self.parts, np.split(values, np.cumsum(self._made)[:-1], axis=-1), strict=True):
-            out[..., list(part.dims)] = _inverse(part.transforms, piece, state)
+            out[..., list(part.dims)] = back_through(part.transforms, piece, state)
         return out
 
     @property
@@ -216,7 +213,7 @@ class Split:
     @cached_property
     def _made(self) -> tuple[int, ...]:
         """Numbers that each part makes."""
-        return tuple(_forward(part.transforms, np.zeros((1, len(part.dims)), np.float32), None).shape[-1] for part in self.parts)
+        return tuple(through(part.transforms, np.zeros((1, len(part.dims)), np.float32), None).shape[-1] for part in self.parts)
 
     def _check(self, found: int, expected: int) -> None:
         if found != expected:
@@ -243,105 +240,22 @@ class GripperSense:
     inverse = forward
 
 
-@register("number/numbers")
-@dataclass(frozen=True)
-class Numbers:
-    """The number transforms of a recipe, in forward order, for actions and for state (past states and actions take the same way).
-
-    past: state that past actions are relative to, where actions are: that of `now`, or of the `start` of what is known of the past, as those of a
-    chunk are relative to its own start.
-    """
-
-    action: tuple[Any, ...] = (Normalise("quantile"),)
-    state: tuple[Any, ...] = (Normalise("quantile"),)
-    past: Literal["now", "start"] = "now"
-
-    def __post_init__(self) -> None:
-        if any(isinstance(t, RelativeToState) for t in self.state):
-            raise ConfigError("Numbers.state has RelativeToState: the state would be relative to itself; put it into Numbers.action")
-        for before, transform in zip(self.action, self.action[1:], strict=False):
-            if isinstance(transform, RelativeToState) and not isinstance(before, RelativeToState):
-                raise ConfigError(
-                    f"Numbers.action has RelativeToState after {type(before).__name__}: the state it subtracts is in robot units; put it first"
-                )
-
-    def fitted(self, actions: np.ndarray, states: np.ndarray, lengths: Sequence[int] | None = None, horizon: int = 1) -> "Numbers":
-        """Fit every Normalise without statistics and every SlotMap without slots, on the values that reach it.
-
-        actions [N, Da], states [N, Ds]: all rows, episodes one after another, `lengths` rows each (None = one episode). horizon: steps of a
-        chunk; actions relative to the state of their anchor are fitted over all steps of all chunks.
-        """
-        anchors = states
-        if any(isinstance(t, RelativeToState) for t in self.action):
-            actions, anchors = _chunk_rows(actions, states, lengths or [len(actions)], horizon)
-        return replace(self, action=_fit(self.action, actions, anchors), state=_fit(self.state, states, None))
-
-    @property
-    def action_dims(self) -> np.ndarray | None:
-        """bool [A]: which numbers of the model's action vector the robot has; None where it has all."""
-        last = self.action[-1] if self.action else None
-        return np.isin(np.arange(last.width), last.slots) if isinstance(last, SlotMap) else None
-
-    @property
-    def widths(self) -> tuple[int, int]:
-        """Widths of the shared vectors of actions and states; 0 where the robot keeps its own."""
-        ends = [transforms[-1] if transforms else None for transforms in (self.action, self.state)]
-        action, state = (end.width if isinstance(end, SlotMap) else 0 for end in ends)
-        return action, state
-
-    def widened(self, action: int, state: int) -> "Numbers":
-        """The same slots in vectors of these widths; unchanged where the robot keeps its own."""
-        wider = {
-            name: (*transforms[:-1], replace(transforms[-1], width=width))
-            for name, transforms, width in (("action", self.action, action), ("state", self.state, state))
-            if transforms and isinstance(transforms[-1], SlotMap)
-        }
-        return replace(self, **wider)
-
-    def behind(self, robots: Mapping[str, "Numbers"]) -> "Numbers":
-        """Room behind robots that an earlier run fitted: nothing is shared here."""
-        return self
-
-    def joined(self, robots: Sequence[tuple[str, ActionSpec, StateSpec]]) -> "Numbers":
-        """With room for these robots, (name, action, state) each: every robot keeps its own numbers."""
-        return self
-
-    def of(self, embodiment: str, action: ActionSpec, state: StateSpec) -> "Numbers":
-        """The transforms of one robot: the same for all."""
-        return self
-
-    def action_forward(self, actions: np.ndarray, state: np.ndarray | None) -> np.ndarray:
-        """Robot units [..., Da] -> model numbers [..., A]."""
-        return _forward(self.action, actions, state)
-
-    def action_inverse(self, actions: np.ndarray, state: np.ndarray | None) -> np.ndarray:
-        """Model numbers [..., A] -> robot units [..., Da]."""
-        return _inverse(self.action, actions, state)
-
-    def state_forward(self, state: np.ndarray) -> np.ndarray:
-        """Robot units [..., Ds] -> model numbers [..., S]."""
-        return _forward(self.state, state, None)
-
-    def state_inverse(self, state: np.ndarray) -> np.ndarray:
-        """Model numbers -> robot units."""
-        return _inverse(self.state, state, None)
-
-
-def _forward(transforms: Sequence[NumberTransform], values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
-    """Through all of them, in order."""
+def through(transforms: Sequence[NumberTransform], values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
+    """Values through all transforms, in order."""
     for transform in transforms:
         values = transform.forward(values, state)
     return values
 
 
-def _inverse(transforms: Sequence[NumberTransform], values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
-    """Back through all of them."""
+def back_through(transforms: Sequence[NumberTransform], values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
+    """Values back through all transforms, the last one first."""
     for transform in reversed(transforms):
         values = transform.inverse(values, state)
     return values
 
 
-def _fit(transforms: tuple[Any, ...], values: np.ndarray, anchors: np.ndarray | None) -> tuple[Any, ...]:
+def fit_all(transforms: tuple[Any, ...], values: np.ndarray, anchors: np.ndarray | None) -> tuple[Any, ...]:
+    """The transforms with every Normalise and SlotMap that has no statistics or slots fitted on the values that reach it."""
     out: list[Any] = []
     for place, transform in enumerate(transforms):
         if isinstance(transform, Normalise) and not transform.centre:
@@ -354,12 +268,3 @@ def _fit(transforms: tuple[Any, ...], values: np.ndarray, anchors: np.ndarray | 
         if any(isinstance(t, Normalise | SlotMap | Split) for t in transforms[place + 1 :]):
             values = transform.forward(values, anchors)
     return tuple(out)
-
-
-def _chunk_rows(actions: np.ndarray, states: np.ndarray, lengths: Sequence[int], horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """Every step of every chunk with its anchor's state, [M, Da] and [M, Ds]; evenly thinned to about FITTED_ROWS."""
-    stop = np.repeat(np.cumsum(lengths), lengths)  # of each row's episode
-    anchors = np.arange(0, len(actions), max(1, len(actions) * horizon // FITTED_ROWS))
-    rows = anchors[:, None] + np.arange(horizon)
-    inside = rows < stop[anchors, None]
-    return actions[rows[inside]], states[np.broadcast_to(anchors[:, None], rows.shape)[inside]]

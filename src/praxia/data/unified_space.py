@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from praxia.data.number_transforms import GripperSense, Normalise, Numbers, Part, RelativeToState, SinCos, SlotMap, Split
+from praxia.data.number_transforms import GripperSense, Normalise, Part, RelativeToState, SinCos, SlotMap, Split
+from praxia.data.numbers import Numbers
 from praxia.errors import ConfigError
 from praxia.registry import register
 from praxia.specs import ActionSpec, Dim, StateSpec

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from praxia.data.number_transforms import Numbers
+from praxia.data.numbers import Numbers
 from praxia.data.sample_transforms import CentreCrop
 from praxia.data.supervision.action_chunk import INSTRUCTION
 from praxia.models.precision import Precision

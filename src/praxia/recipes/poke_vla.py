@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Literal
 
 from praxia.data.demonstrations import Demonstrations
-from praxia.data.number_transforms import Normalise, Numbers
+from praxia.data.number_transforms import Normalise
+from praxia.data.numbers import Numbers
 from praxia.data.readers import Llava
 from praxia.data.sample_transforms import AreaCrop, ColourJitter, RandomShift
 from praxia.data.supervision import ActionChunk, QuestionAnswer, SceneGrounding, TargetMasks, Together

@@ -3,7 +3,8 @@
 from typing import Any
 
 from praxia.data.demonstrations import Demonstrations
-from praxia.data.number_transforms import Normalise, Numbers, SlotMap
+from praxia.data.number_transforms import Normalise, SlotMap
+from praxia.data.numbers import Numbers
 from praxia.data.readers import Omni3D
 from praxia.data.sample_transforms import ColourJitter, PseudoViews, RandomCrop, RandomShift
 from praxia.data.supervision import ActionChunk, ObjectPoses, SceneGrounding, Waypoints

@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any, Literal
 
 from praxia.data.demonstrations import Demonstrations
-from praxia.data.number_transforms import Numbers, RelativeToState
+from praxia.data.number_transforms import RelativeToState
+from praxia.data.numbers import Numbers
 from praxia.data.supervision import Placebo
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.recipes.base_vlm import QUICKSTART_TASKS, from_stage

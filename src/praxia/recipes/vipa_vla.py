@@ -9,7 +9,8 @@ from praxia.annotate.hands.phrases import WAYS
 from praxia.annotate.hands.settings import HandRules
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.hand_clips import CommonCamera, HandMotions, HandQuestions
-from praxia.data.number_transforms import Normalise, Numbers
+from praxia.data.number_transforms import Normalise
+from praxia.data.numbers import Numbers
 from praxia.data.sample_transforms import AreaCrop, ColourJitter, RandomShift
 from praxia.data.supervision import ActionChunk, HandMotion, SceneGeometry, SceneGrounding, SceneQuestions, SceneRelations, SpatialVQA
 from praxia.data.supervision import hand_motion as motion_questions

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from praxia.data.number_transforms import Numbers
+from praxia.data.numbers import Numbers
 from praxia.data.source import SampleSource
 from praxia.data.unified_space import UnifiedSpace
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
