@@ -123,6 +123,25 @@ def test_a_larger_vocabulary_keeps_the_old_scores(backbone, tokenizer):
     assert grown.vocabulary_size() == old + 300, "it never shrinks"
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("circle", [False, True])
+def test_smoothed_rows_are_alike_where_near_and_as_large_as_before(backbone, circle):
+    model, ids = build(backbone.spec), list(range(40, 140))
+    table = model.language.embed_tokens.weight
+    table[ids] = torch.randn(100, table.shape[1], generator=torch.Generator().manual_seed(0))
+    before = table.clone()
+    model.smooth_rows(ids, 0.05, circle)
+    off = table[ids] - table[ids].mean(0)
+    cosine = torch.nn.functional.cosine_similarity(off[:, None], off[None], dim=-1)
+    steps = torch.arange(100)
+    near = cosine[steps[:-1], steps[1:]].mean()
+    assert near > 0.95 and cosine[steps[:-40], steps[40:]].abs().mean() < 0.3
+    assert (float(cosine[0, 99]) > 0.9) == circle
+    assert 0.8 < float(table[ids].std() / before[ids].std()) < 1.2
+    others = [i for i in range(len(table)) if i not in ids]
+    assert torch.equal(table[others], before[others])
+
+
 def test_gradients_reach_the_pixels_towers_through_keys_and_values(backbone, tokenizer):
     prompts, _ = texts(backbone, tokenizer)
     batch = make_batch(pictures(backbone.image_spec.size, 3), padded(prompts))

@@ -257,6 +257,32 @@ def test_the_pose_vocabulary_is_fitted_on_what_the_stages_say_and_travels_with_t
     assert len(said["translation"]) in (3, 6) and (said["translation"][:, 2] < 2).all()
 
 
+def test_number_tokens_begin_alike_where_their_bins_are_near_but_for_public_ones(recipe, tmp_path):
+    stage = recipe.stages[0]
+    says = (Source(stage.sources[0].data, ObjectPoses(negatives=0.0, least_area=0.001)),)
+    poses = replace(stage, sources=says, objectives=(Weighted(NextToken()),), parts=("backbone",))
+
+    def assembled(smoothing: float):
+        spec = PoseVocabulary(xy=128, z=128, size=64, rotation=72, row_smoothing=smoothing)
+        return assemble(replace(recipe, model=replace(recipe.model, vocabulary=spec), stages=(poses,)))
+
+    def alike(assembly) -> list[float]:
+        """Of places, of metres and of angles."""
+        rows = assembly.build(poses).backbone.language.embed_tokens.weight.detach()
+        kinds = [[f"<{kind}{i:0{width}d}>" for i in range(60)] for kind, width in (("loc", 4), ("transXY", 4), ("rot", 3))]
+        ids = [assembly.tokenizer.convert_tokens_to_ids(names) for names in kinds]
+        return [float(torch.nn.functional.cosine_similarity(rows[i[:-1]], rows[i[1:]]).mean()) for i in ids]
+
+    smooth = assembled(0.05)
+    assert max(alike(assembled(0.0))) < 0.5 and min(alike(smooth)) > 0.9
+    first_new = smooth.tokenizer.convert_tokens_to_ids("<transXY0000>")
+    public = replace(smooth.model.backbone, vocabulary=first_new)  # its table ends behind the 1,024 places
+    public.build().model.save_pretrained(tmp_path / "public")
+    public = replace(public, checkpoint=str(tmp_path / "public"))
+    places, *new = alike(replace(smooth, model=replace(smooth.model, backbone=public)))
+    assert places < 0.5 and min(new) > 0.9
+
+
 def test_a_recipe_whose_stages_cannot_follow_each_other_is_refused(recipe):
     first, last = recipe.stages[0], recipe.stages[-1]
     with pytest.raises(ConfigError, match="stages of one name"):

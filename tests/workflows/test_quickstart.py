@@ -8,7 +8,7 @@ from praxia.workflows.quickstart import quickstart
 
 TASKS = ("reach", "press")
 STAGES = ("base_vlm", "object_poses", "waypoints", "robot")
-SOURCES = (*(f"{stage}.sources.0" for stage in STAGES), "base_vlm.sources.1")
+SOURCES = (*(f"{stage}.sources.0" for stage in STAGES), *(f"{stage}.sources.1" for stage in STAGES[:3]))
 SMALL = [
     *(
         part

@@ -38,7 +38,7 @@ def tiny_model() -> ModelSpec:
         adapters=(RayDepth(drop_rays=0.0, drop_depth=0.0, unit=0.2, expansion=1),),
         tokens=(LearnedTokens("registers", 6, block=0),),
         order=("views", "prompt", "registers", "target"),
-        vocabulary=PoseVocabulary(xy=256, z=256, size=64, rotation=72, views=2),
+        vocabulary=PoseVocabulary(xy=256, z=256, size=64, rotation=72, views=2, row_smoothing=0.05),
         readouts={
             "words": PatchWords(),
             "places": PatchPlaces(),
@@ -65,7 +65,7 @@ def tiny() -> Recipe:
     places = (Weighted(PositionRegression(beta=0.05), Constant(5.0)), Weighted(GuidedAttention(), Constant(0.2)))
 
     def poses(name: str, data: Demonstrations, supervision: ObjectPoses | Waypoints, start: InitFrom, minutes: float) -> Stage:
-        # a number is only right of the thing that was asked for: which that is, dense grounding of the same pictures teaches at a quarter of the price
+        # which thing is asked for: dense grounding of the same pictures teaches that at a quarter of the price of an answer
         return Stage(
             name=name,
             sources=(Source(data, supervision, shift, weight=0.7), Source(data, SceneGrounding(), shift, weight=0.3)),

@@ -71,7 +71,7 @@ def tiny_model() -> ModelSpec:
         tokens=(LearnedTokens("registers", 6, block=0), LearnedTokens("queries", 8, causal=True)),
         order=("views", "prompt", "registers", "queries", "target"),
         prefix_attention="causal",
-        vocabulary=MotionVocabulary(bins=256),
+        vocabulary=MotionVocabulary(bins=256, row_smoothing=0.05),
         head=DiTFlow(
             horizon=16, action_width=0, state_width=0, width=96, layers=4, heads=4, out_width=64, draws=2, dropout=0.0, attention="plain",
         ),

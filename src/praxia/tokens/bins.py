@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from praxia.errors import DataError
+from praxia.errors import ConfigError, DataError
 from praxia.registry import register
 
 OUTER = 1e-4  # part of the numbers beyond each outer edge: they are clipped into the border bins
@@ -30,6 +30,12 @@ class Bins:
         """Bin int [...] -> its middle float64 [...]."""
         edges = np.asarray(self.edges)
         return (edges[bins] + edges[np.asarray(bins) + 1]) / 2
+
+
+def check_smoothing(vocabulary: str, share: float) -> None:
+    """ConfigError unless a vocabulary's `row_smoothing` is a share of the bins."""
+    if not 0 <= share < 0.5:
+        raise ConfigError(f"{vocabulary}.row_smoothing is {share}; expected a share of the bins from 0 (published) to below 0.5")
 
 
 def quantile_bins(values: np.ndarray, count: int, least: float, weights: np.ndarray | None = None) -> Bins:

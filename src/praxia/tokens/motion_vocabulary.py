@@ -12,6 +12,7 @@ import numpy as np
 
 from praxia.errors import ConfigError, unknown
 from praxia.registry import register
+from praxia.tokens.bins import check_smoothing
 from praxia.tokens.quantity import Parts, Quantity
 
 OPEN, CLOSE, NOOP = "<mot>", "</mot>", "<mot_noop>"
@@ -29,11 +30,13 @@ class MotionVocabulary:
 
     cube: (lowest, highest) metres of each axis; what lies outside is written as the nearest bin.
     row_noise: standard deviation around the mean row from which `Stage.new_rows` starts the tokens' embeddings.
+    row_smoothing: as in `PoseVocabulary`.
     """
 
     bins: int = 1024
     cube: tuple[tuple[float, float], ...] = CUBE
     row_noise: float = 0.02
+    row_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if self.bins < 2:
@@ -42,6 +45,7 @@ class MotionVocabulary:
             raise ConfigError(f"MotionVocabulary.cube is {self.cube}; expected (lowest, highest) in metres for each of x, y, z")
         if self.row_noise < 0:
             raise ConfigError(f"MotionVocabulary.row_noise is {self.row_noise}; expected a standard deviation from 0")
+        check_smoothing("MotionVocabulary", self.row_smoothing)
 
     @property
     def tokens(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from praxia.errors import ConfigError, unknown
 from praxia.registry import register
-from praxia.tokens.bins import Bins, quantile_bins
+from praxia.tokens.bins import Bins, check_smoothing, quantile_bins
 from praxia.tokens.locations import BINS, bin_shares, share_bins
 from praxia.tokens.quantity import Parts, Quantity
 
@@ -31,6 +31,8 @@ class PoseVocabulary:
     """Number of tokens of each kind; the defaults are the published ones, 6,511 with delimiters of three views and the negative answer.
 
     first: which picture coordinate comes first, `x` as Pose-VLA, `y` as PaliGemma was trained.
+    row_smoothing: 0 as published: the embeddings of new number tokens are drawn independently. Above 0 those of neighbouring bins begin alike, over
+    this share of the bins of a kind: what is learnt of one number then holds for those near it (docs/log.md).
     """
 
     xy: int = 2048
@@ -39,8 +41,10 @@ class PoseVocabulary:
     rotation: int = 360
     views: int = 3
     first: Literal["x", "y"] = "x"
+    row_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
+        check_smoothing("PoseVocabulary", self.row_smoothing)
         for name in ("xy", "z", "size", "rotation", "views"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"PoseVocabulary.{name} is {getattr(self, name)}; expected at least 1")
@@ -81,6 +85,11 @@ class PoseTokens:
     xy: Bins
     z: Bins
     size: Bins
+
+    @property
+    def row_smoothing(self) -> float:
+        """As `PoseVocabulary.row_smoothing`."""
+        return self.spec.row_smoothing
 
     @property
     def tokens(self) -> tuple[str, ...]:

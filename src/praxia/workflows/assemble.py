@@ -11,6 +11,7 @@ from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
 from praxia.errors import ConfigError, SpecMismatch
+from praxia.models.backbones.backbone import Backbone
 from praxia.models.spec import HistoryToken, ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Robot
@@ -36,17 +37,30 @@ class Assembly:
 
     def build(self, stage: Stage) -> VLA:
         """A fresh model with the stage's parts, random (or public) weights, and the vocabulary's size."""
-        scales = [(self.tokenizer.convert_tokens_to_ids(list(names)), circle) for names, circle in getattr(self.model.vocabulary, "scales", ())]
-        model = VLA(self.model, stage.parts or PARTS, self.special_ids, scales)
+        model = VLA(self.model, stage.parts or PARTS, self.special_ids, self._scales)
         handed_on = {ours for init in stage.init_from for _, ours in init.parts}
         for part in self.model.checkpoints:
             if (built := getattr(model, part)) is not None and part not in handed_on:
                 built.load_checkpoint()
         self._load_nets(model, handed_on)
         if model.backbone is not None:
+            known = model.backbone.vocabulary_size() if "backbone" in self.model.checkpoints else 0
             model.backbone.resize_vocabulary(self.vocabulary_size)
+            self._smooth_rows(model.backbone, known)
             model.backbone.bind(self.tokenizer)
         return model
+
+    @property
+    def _scales(self) -> list[tuple[list[int], bool]]:
+        """Ids of number tokens, one ordered list a scale, and whether it is a circle."""
+        return [(self.tokenizer.convert_tokens_to_ids(list(names)), circle) for names, circle in getattr(self.model.vocabulary, "scales", ())]
+
+    def _smooth_rows(self, backbone: Backbone, known: int = 0) -> None:
+        """As the vocabulary says; rows below `known` came with public weights and stay."""
+        share = getattr(self.model.vocabulary, "row_smoothing", 0.0)
+        for ids, circle in self._scales if share else ():
+            if min(ids) >= known:
+                backbone.smooth_rows(ids, share, circle)
 
     def _load_nets(self, model: VLA, handed_on: set[str]) -> None:
         """Weights of nets inside the model (geometry nets, mask decoders) whose specs name some, unless an earlier stage hands them on."""
@@ -67,6 +81,7 @@ class Assembly:
             raise ConfigError("Stage.new_rows needs a backbone and a vocabulary that says how its rows start; set ModelSpec.vocabulary")
         ids = self.tokenizer.convert_tokens_to_ids(list(vocabulary.tokens))
         model.backbone.start_rows(ids, vocabulary.row_noise, torch.Generator().manual_seed(self.recipe.seed))
+        self._smooth_rows(model.backbone)
         return len(ids)
 
     def collate(self, model: VLA) -> Collate:

@@ -203,6 +203,22 @@ class Backbone(nn.Module, ABC):
                 started = noise * torch.randn(len(ids), table.shape[1], generator=generator)  # drawn on the CPU: the same rows on any device
                 table[list(ids)] = (table[others].float().mean(0) + started.to(table.device)).to(table.dtype)
 
+    def smooth_rows(self, ids: Sequence[int], share: float, circle: bool) -> None:
+        """Let rows of ordered tokens that nothing was learnt of be alike where the tokens are near, and be as large as before.
+
+        Their deviations from their mean, drawn independently, are mixed by a bell. share: its standard deviation as a share of the tokens.
+        """
+        tables = {id(table): table for table in (self.language.embed_tokens.weight, self.causal_lm.lm_head.weight)}
+        away = torch.arange(len(ids))
+        away = (away[:, None] - away).abs()
+        away = torch.minimum(away, len(ids) - away) if circle else away
+        bell = torch.exp(-((away / (share * len(ids))) ** 2) / 2)
+        bell /= bell.square().sum(1, keepdim=True).sqrt()  # of independent rows: each sum is as large as one of them
+        with torch.no_grad():
+            for table in tables.values():
+                rows = table[list(ids)].float()
+                table[list(ids)] = (rows.mean(0) + bell.to(table.device) @ (rows - rows.mean(0))).to(table.dtype)
+
     def embedding_scale(self) -> float:
         """Root mean square of the token embeddings as the language model takes them: queries and soft prompts start at this scale,
         measured as the model is built, before weights are loaded."""
