@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from praxia.data.number_transforms import GripperSense, Normalise, RelativeToState, SinCos, SlotMap
+from praxia.data.number_transforms import GripperSense, Normalise, Quaternion, RelativeToState, SinCos, SlotMap
 from praxia.data.numbers import Numbers
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.registry import from_json, to_json
@@ -162,3 +162,43 @@ def test_misuse_is_refused_with_the_fix():
         SlotMap((0, 1), 5).inverse(values, None)
     with pytest.raises(SpecMismatch, match="flips dim 3, the values have dims 0 to 2"):
         GripperSense(3).forward(values, None)
+
+
+def turning(rng: np.random.Generator, steps: int) -> np.ndarray:
+    """Quaternions (w, x, y, z) of a smooth turn by more than one revolution, each written as q or -q by chance, float32 [steps, 4]."""
+    angle, axis = np.linspace(-2.0, 6.0, steps) / 2, np.array([0.6, 0.0, 0.8])
+    q = np.concatenate([np.cos(angle)[:, None], np.sin(angle)[:, None] * axis], axis=1)
+    return (q * rng.choice([-1, 1], size=(steps, 1))).astype(np.float32)
+
+
+@pytest.mark.parametrize("w_last", [False, True])
+def test_a_turn_written_with_either_sign_is_one_smooth_way_of_the_same_rotations(w_last):
+    rng = np.random.default_rng(0)
+    q = turning(rng, 64)
+    order = [1, 2, 3, 0] if w_last else [0, 1, 2, 3]
+    values = np.concatenate([rng.normal(size=(64, 3)).astype(np.float32), q[:, order], np.ones((64, 1), np.float32)], axis=1)
+    transform = Quaternion(3, w_last)
+    chunks = values.reshape(4, 16, 8)
+    out = transform.forward(chunks, None)
+    found = out[..., 3:7][..., np.argsort(order)]
+    assert (found[:, 0, 0] >= 0).all() and np.abs(np.diff(found, axis=1)).max() < 0.1
+    assert np.array_equal(np.abs(out), np.abs(chunks)), "a sign is all that changes"
+    assert np.array_equal(out[..., [0, 1, 2, 7]], chunks[..., [0, 1, 2, 7]])
+    assert np.array_equal(transform.forward(chunks[2], None), out[2]), "a chunk does not depend on those beside it"
+    rows = Quaternion(3, w_last, continuous=False).forward(values, None)
+    assert (rows[:, 6 if w_last else 3] >= 0).all()
+    back = transform.inverse(1.7 * out, None)[..., 3:7]
+    assert np.allclose(np.linalg.norm(back, axis=-1), 1, atol=1e-6) and np.allclose(back, out[..., 3:7], atol=1e-5)
+
+
+def test_statistics_of_quaternions_are_those_of_rows_and_their_misuse_is_named():
+    q = turning(np.random.default_rng(1), 400)
+    fitted = Numbers((Quaternion(0), Normalise("min_max")), (Normalise("min_max"),)).fitted(q, q, [400], horizon=8)
+    chunk = fitted.action_forward(q[100:108], q[100])
+    assert np.abs(np.diff(chunk, axis=0)).max() < 0.2
+    assert np.allclose(np.abs(fitted.action_inverse(chunk, q[100])), np.abs(q[100:108]), atol=1e-5)
+    assert fitted.action[1].centre[0] > 0, "w of rows is never negative"
+    with pytest.raises(ConfigError, match=r"Numbers.state has Quaternion\(continuous=True\).*set continuous=False"):
+        Numbers(state=(Quaternion(0),))
+    with pytest.raises(SpecMismatch, match="Quaternion takes dims 5 to 8, the values have dims 0 to 6"):
+        Quaternion(5).forward(np.zeros(7, np.float32), None)

@@ -112,6 +112,43 @@ class RelativeToState:
         return out
 
 
+@register("number/quaternion")
+@dataclass(frozen=True)
+class Quaternion:
+    """Four dims from `first` on, w first (`w_last`: last): of q and -q, which are one rotation, the one that can be learnt; back with unit length.
+
+    w >= 0, but for the later steps of a chunk (`continuous`): they take the one nearer to the step before, or crossing w = 0 would flip all four.
+    Give `continuous=False` to a state, whose rows do not follow each other. Pose-VLA, open point 11: put it before z-scoring.
+    """
+
+    first: int
+    w_last: bool = False
+    continuous: bool = True
+
+    def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
+        """[..., D], or with `continuous` chunks [..., H, D]."""
+        out = values.astype(np.float32, copy=True)
+        q = self._of(out)
+        q *= np.where(q[..., [3 if self.w_last else 0]] < 0, -1, 1)
+        if self.continuous and values.ndim > 1:
+            turned = np.where((q[..., 1:, :] * q[..., :-1, :]).sum(-1, keepdims=True) < 0, -1, 1)
+            q[..., 1:, :] *= np.cumprod(turned, axis=-2)
+        return out
+
+    def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
+        """What a model says is no rotation before it has unit length."""
+        out = values.astype(np.float32, copy=True)
+        q = self._of(out)
+        q /= np.maximum(np.linalg.norm(q, axis=-1, keepdims=True), 1e-6)
+        return out
+
+    def _of(self, values: np.ndarray) -> np.ndarray:
+        """A view on the four."""
+        if not 0 <= self.first <= values.shape[-1] - 4:
+            raise SpecMismatch(f"Quaternion takes dims {self.first} to {self.first + 3}, the values have dims 0 to {values.shape[-1] - 1}")
+        return values[..., self.first : self.first + 4]
+
+
 @register("number/sin_cos")
 @dataclass(frozen=True)
 class SinCos:
@@ -266,5 +303,6 @@ def fit_all(transforms: tuple[Any, ...], values: np.ndarray, anchors: np.ndarray
             transform = replace(transform, slots=tuple(range(values.shape[-1])))
         out.append(transform)
         if any(isinstance(t, Normalise | SlotMap | Split) for t in transforms[place + 1 :]):
-            values = transform.forward(values, anchors)
+            rows = replace(transform, continuous=False) if isinstance(transform, Quaternion) else transform  # they are of many chunks
+            values = rows.forward(values, anchors)
     return tuple(out)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from praxia.data.number_transforms import Normalise, RelativeToState, SlotMap, back_through, fit_all, through
+from praxia.data.number_transforms import Normalise, Quaternion, RelativeToState, SlotMap, back_through, fit_all, through
 from praxia.errors import ConfigError
 from praxia.registry import register
 from praxia.specs import ActionSpec, StateSpec
@@ -30,6 +30,8 @@ class Numbers:
     def __post_init__(self) -> None:
         if any(isinstance(t, RelativeToState) for t in self.state):
             raise ConfigError("Numbers.state has RelativeToState: the state would be relative to itself; put it into Numbers.action")
+        if any(isinstance(t, Quaternion) and t.continuous for t in self.state):
+            raise ConfigError("Numbers.state has Quaternion(continuous=True), but states do not follow each other as steps do; set continuous=False")
         for before, transform in zip(self.action, self.action[1:], strict=False):
             if isinstance(transform, RelativeToState) and not isinstance(before, RelativeToState):
                 raise ConfigError(
