@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from praxia.data.number_transforms import GripperSense, Normalise, Quaternion, RelativeToState, SinCos, SlotMap
+from praxia.data.number_transforms import GripperSense, Normalise, Part, Quaternion, RelativeToState, SinCos, SlotMap, Split
 from praxia.data.numbers import Numbers
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.registry import from_json, to_json
@@ -24,6 +24,7 @@ def numbers_of_every_kind() -> list[Numbers]:
         Numbers((GripperSense(4), Normalise("mean_std")), angles),
         Numbers(slots, (*slots, Normalise("min_max"))),
         Numbers((RelativeToState(((0, 1), (3, 2))), Normalise("quantile"))),
+        Numbers((Split((Part((0, 1, 2, 3, 4), (GripperSense(0), Normalise("mean_std"))),)),)),
         Numbers((RelativeToState(((2, 2),)), GripperSense(1, -1.0, 1.0), Normalise("min_max"), SlotMap((0, 1, 2, 3, 4), 8)), angles),
     ]
 
@@ -197,8 +198,14 @@ def test_statistics_of_quaternions_are_those_of_rows_and_their_misuse_is_named()
     chunk = fitted.action_forward(q[100:108], q[100])
     assert np.abs(np.diff(chunk, axis=0)).max() < 0.2
     assert np.allclose(np.abs(fitted.action_inverse(chunk, q[100])), np.abs(q[100:108]), atol=1e-5)
-    assert fitted.action[1].centre[0] > 0, "w of rows is never negative"
+    assert fitted.action[1].centre[0] > 0.4, "w of rows is never negative"
+    split = Split((Part((0, 1, 2, 3), (Quaternion(0), Normalise("min_max"))),))
+    assert Numbers((split,)).fitted(q, q, [400], horizon=8).action[0].parts[0].transforms[1].centre[0] > 0.4
     with pytest.raises(ConfigError, match=r"Numbers.state has Quaternion\(continuous=True\).*set continuous=False"):
         Numbers(state=(Quaternion(0),))
+    with pytest.raises(ConfigError, match=r"Numbers.state has Quaternion\(continuous=True\)"):
+        Numbers(state=(Split((Part((0, 1, 2, 3), (Quaternion(0),)),)),))
+    with pytest.raises(ConfigError, match="Numbers.action has Quaternion after Normalise.*put it first"):
+        Numbers((Normalise(), Quaternion(0)))
     with pytest.raises(SpecMismatch, match="Quaternion takes dims 5 to 8, the values have dims 0 to 6"):
         Quaternion(5).forward(np.zeros(7, np.float32), None)

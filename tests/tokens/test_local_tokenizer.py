@@ -1,6 +1,7 @@
 """The local tokenizer: known words are single tokens, every text survives, and the ids depend on nothing but the words."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from transformers import AutoTokenizer
 
 from praxia.recipes.words import world_words
 from praxia.tokens.local_tokenizer import LocalTokenizer, local_tokenizer
+from praxia.worlds.libero.tasks import SUITES, instruction
 
 SPECIALS = ("<pad>", "<eos>", "<bos>", "<unk>", "<loc0000>", "<loc0001>", "<SEG>")
 WORDS = ("push", "pushes", "the", "red", "mug", "to", "drawer", "colour")
@@ -28,6 +30,8 @@ def test_all_words_of_the_worlds_are_one_token():
     words = world_words()
     tokenizer = LocalTokenizer(words).build(SPECIALS)
     assert all(len(tokenizer.encode(word, add_special_tokens=False)) == 1 for word in words)
+    for text in (instruction(task).lower() for tasks in SUITES.values() for task in tasks):
+        assert set(re.findall("[a-z]+", text)) <= set(words)
 
 
 def unicode_texts(count: int) -> list[str]:

@@ -13,6 +13,7 @@ from PIL import Image
 from tests.recipes.micro_recipe import micro
 from transformers import SamModel
 
+from praxia.data.demonstrations import Demonstrations
 from praxia.data.making import make_dataset
 from praxia.data.number_transforms import Normalise, RelativeToState, SlotMap
 from praxia.data.numbers import Numbers
@@ -276,11 +277,19 @@ def test_number_tokens_begin_alike_where_their_bins_are_near_but_for_public_ones
     smooth = assembled(0.05)
     assert max(alike(assembled(0.0))) < 0.5 and min(alike(smooth)) > 0.9
     first_new = smooth.tokenizer.convert_tokens_to_ids("<transXY0000>")
-    public = replace(smooth.model.backbone, vocabulary=first_new)  # its table ends behind the 1,024 places
+    public = replace(smooth.model.backbone, vocabulary=first_new + 60)  # a table with spare rows behind the 1,024 places, as the public one
     public.build().model.save_pretrained(tmp_path / "public")
     public = replace(public, checkpoint=str(tmp_path / "public"))
     places, *new = alike(replace(smooth, model=replace(smooth.model, backbone=public)))
     assert places < 0.5 and min(new) > 0.9
+
+
+def test_sources_that_share_demonstrations_take_equally_many(recipe):
+    stage = recipe.stages[0]
+    few, more = (Demonstrations("tabletop", ("reach",), episodes=count, seed=3) for count in (2, 3))
+    sources = tuple(replace(stage.sources[0], data=data) for data in (few, more))
+    with pytest.raises(ConfigError, match=r"'warm': sources 0 and 1 take 2 and 3 episodes.*--stages.warm.sources.0.data.episodes"):
+        assemble(replace(recipe, stages=(replace(stage, sources=sources),)))
 
 
 def test_a_recipe_whose_stages_cannot_follow_each_other_is_refused(recipe):

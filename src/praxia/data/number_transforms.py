@@ -115,9 +115,10 @@ class RelativeToState:
 @register("number/quaternion")
 @dataclass(frozen=True)
 class Quaternion:
-    """Four dims from `first` on, w first (`w_last`: last): of q and -q, which are one rotation, the one that can be learnt; back with unit length.
+    """Four dims from `first` on, w first (`w_last`: last), written as one of q and -q, which are one rotation; back with unit length.
 
     w >= 0, but for the later steps of a chunk (`continuous`): they take the one nearer to the step before, or crossing w = 0 would flip all four.
+    Where w is near 0 (a half turn) the first steps of two chunks can still have opposite signs. Statistics are those of rows with w >= 0.
     Give `continuous=False` to a state, whose rows do not follow each other. Pose-VLA, open point 11: put it before z-scoring.
     """
 
@@ -303,6 +304,14 @@ def fit_all(transforms: tuple[Any, ...], values: np.ndarray, anchors: np.ndarray
             transform = replace(transform, slots=tuple(range(values.shape[-1])))
         out.append(transform)
         if any(isinstance(t, Normalise | SlotMap | Split) for t in transforms[place + 1 :]):
-            rows = replace(transform, continuous=False) if isinstance(transform, Quaternion) else transform  # they are of many chunks
-            values = rows.forward(values, anchors)
+            values = of_rows(transform).forward(values, anchors)
     return tuple(out)
+
+
+def of_rows(transform: Any) -> Any:
+    """The transform for rows that do not follow each other."""
+    if isinstance(transform, Quaternion):
+        return replace(transform, continuous=False)
+    if isinstance(transform, Split):
+        return Split(tuple(replace(part, transforms=tuple(map(of_rows, part.transforms))) for part in transform.parts))
+    return transform

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from praxia.data.number_transforms import Normalise, Quaternion, RelativeToState, SlotMap, back_through, fit_all, through
+from praxia.data.number_transforms import Normalise, Quaternion, RelativeToState, SinCos, SlotMap, back_through, fit_all, of_rows, through
 from praxia.errors import ConfigError
 from praxia.registry import register
 from praxia.specs import ActionSpec, StateSpec
@@ -30,13 +30,20 @@ class Numbers:
     def __post_init__(self) -> None:
         if any(isinstance(t, RelativeToState) for t in self.state):
             raise ConfigError("Numbers.state has RelativeToState: the state would be relative to itself; put it into Numbers.action")
-        if any(isinstance(t, Quaternion) and t.continuous for t in self.state):
+        if tuple(map(of_rows, self.state)) != self.state:
             raise ConfigError("Numbers.state has Quaternion(continuous=True), but states do not follow each other as steps do; set continuous=False")
         for before, transform in zip(self.action, self.action[1:], strict=False):
             if isinstance(transform, RelativeToState) and not isinstance(before, RelativeToState):
                 raise ConfigError(
                     f"Numbers.action has RelativeToState after {type(before).__name__}: the state it subtracts is in robot units; put it first"
                 )
+
+        for name in ("action", "state"):
+            for before, transform in zip(getattr(self, name), getattr(self, name)[1:], strict=False):
+                if isinstance(transform, Quaternion) and isinstance(before, Normalise | SlotMap | SinCos):
+                    raise ConfigError(
+                        f"Numbers.{name} has Quaternion after {type(before).__name__}: its four dims are no rotation any more; put it first"
+                    )
 
     def fitted(self, actions: np.ndarray, states: np.ndarray, lengths: Sequence[int] | None = None, horizon: int = 1) -> "Numbers":
         """Fit every Normalise without statistics and every SlotMap without slots, on the values that reach it.

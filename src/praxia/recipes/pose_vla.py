@@ -65,7 +65,7 @@ def tiny() -> Recipe:
     places = (Weighted(PositionRegression(beta=0.05), Constant(5.0)), Weighted(GuidedAttention(), Constant(0.2)))
 
     def poses(name: str, data: Demonstrations, supervision: ObjectPoses | Waypoints, start: InitFrom, minutes: float) -> Stage:
-        # which thing is asked for: dense grounding of the same pictures teaches that at a quarter of the price of an answer
+        # which thing is asked for: dense grounding of the same pictures teaches that at under a third of the price of an answer
         return Stage(
             name=name,
             sources=(Source(data, supervision, shift, weight=0.7), Source(data, SceneGrounding(), shift, weight=0.3)),

@@ -1,7 +1,8 @@
 """Does learning to say poses save demonstrations? Pose-VLA's central comparison on tabletop, at the size of `tiny`.
 
-The pose stages are next-token prediction alone, as published (but for the bell around the right bin that `tiny` has). Their placebo sees the same
-pictures and prompts for the same number of steps and answers with as many tokens, names in place of numbers. Every seed draws its own demonstrations.
+The pose stages are next-token prediction alone, as published (but for what `tiny` has: a bell around the right bin, number tokens that begin alike).
+Their placebo sees the same pictures and prompts for the same number of steps and answers with as many tokens, names in place of numbers. Every seed
+draws its own demonstrations.
 
 What makes a difference hard to see: `base_vlm` of all variants learns where named things are, and so does their robot stage beside the actions
 (`tiny`'s positions and grounding). "flow alone" leaves the latter out of both. Waypoints are learnt from another split of the world, on a fifth as
@@ -17,6 +18,7 @@ from praxia.data.number_transforms import RelativeToState
 from praxia.data.numbers import Numbers
 from praxia.data.supervision import Placebo
 from praxia.models.vision.ray_depth import RayDepth
+from praxia.objectives import GuidedAttention, NextToken, PositionRegression
 from praxia.recipes.base_vlm import QUICKSTART_TASKS, from_stage
 from praxia.recipes.pose_vla import tiny
 from praxia.stages.claim import Claim, Judged, Variant
@@ -83,7 +85,7 @@ def claim(budget: Budget | None = None) -> Claim:
             variant("none, longer", "the robot straight away: as many samples in all", Way((), more=longer)),
             variant("object poses alone", "without waypoints", Way(POSES[:1])),
             variant("waypoints alone", "without object poses", Way(POSES[1:])),
-            variant("poses and places", "registers also learn where things are, as in `tiny` (ours)", Way(places=True)),
+            variant("poses and places", "registers also learn where things are (ours)", Way(places=True)),
             variant("poses, flow alone", "as the first, and the robot stage learns actions alone", Way(alone=True)),
             variant("placebo, flow alone", "as the second, likewise", Way(placebo=True, alone=True)),
             variant("joint actions", "as the first, and the robot's actions are offsets of joint angles", Way(action="joint"), world=JOINT),
@@ -159,10 +161,12 @@ def _pretraining(stage: Stage, budget: Budget, way: Way, before: Stage) -> Stage
     source = _source(stage.sources[0], budget, way, episodes)
     says = source.supervision if objects else replace(source.supervision, frame=way.frame)
     says = says if way.places else replace(says, positions=0)
+    taught = (NextToken, PositionRegression, GuidedAttention) if way.places else NextToken
     return replace(
         stage,
         sources=(replace(source, supervision=Placebo(says) if way.placebo else says),),
-        objectives=stage.objectives if way.places else stage.objectives[:1],
+        objectives=tuple(w for w in stage.objectives if isinstance(w.objective, taught)),
+        cycle=1,
         init_from=(from_stage(before.name, before.parts),),
         steps=steps,
         minutes=0.0,

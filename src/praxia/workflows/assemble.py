@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import torch
 
 from praxia.data.collate import Collate
+from praxia.data.demonstrations import Demonstrations
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
 from praxia.errors import ConfigError, SpecMismatch
@@ -44,9 +46,8 @@ class Assembly:
                 built.load_checkpoint()
         self._load_nets(model, handed_on)
         if model.backbone is not None:
-            known = model.backbone.vocabulary_size() if "backbone" in self.model.checkpoints else 0
             model.backbone.resize_vocabulary(self.vocabulary_size)
-            self._smooth_rows(model.backbone, known)
+            self._smooth_rows(model.backbone, only_new="backbone" in self.model.checkpoints)
             model.backbone.bind(self.tokenizer)
         return model
 
@@ -55,12 +56,15 @@ class Assembly:
         """Ids of number tokens, one ordered list a scale, and whether it is a circle."""
         return [(self.tokenizer.convert_tokens_to_ids(list(names)), circle) for names, circle in getattr(self.model.vocabulary, "scales", ())]
 
-    def _smooth_rows(self, backbone: Backbone, known: int = 0) -> None:
-        """As the vocabulary says; rows below `known` came with public weights and stay."""
-        share = getattr(self.model.vocabulary, "row_smoothing", 0.0)
-        for ids, circle in self._scales if share else ():
-            if min(ids) >= known:
-                backbone.smooth_rows(ids, share, circle)
+    def _smooth_rows(self, backbone: Backbone, only_new: bool = False) -> None:
+        """As the vocabulary says. only_new: without tokens that public weights know (PaliGemma's places)."""
+        vocabulary = self.model.vocabulary
+        if not getattr(vocabulary, "row_smoothing", 0.0):
+            return
+        new = set(self.tokenizer.convert_tokens_to_ids(list(vocabulary.tokens)))
+        for ids, circle in self._scales:
+            if not only_new or new.issuperset(ids):
+                backbone.smooth_rows(ids, vocabulary.row_smoothing, circle)
 
     def _load_nets(self, model: VLA, handed_on: set[str]) -> None:
         """Weights of nets inside the model (geometry nets, mask decoders) whose specs name some, unless an earlier stage hands them on."""
@@ -121,6 +125,7 @@ def without_chance(transforms: Sequence[Any]) -> tuple[Any, ...]:
 def assemble(recipe: Recipe) -> Assembly:
     """Open the data of every stage, check that equal robots mean equal things, fit the number transforms, build the tokenizer."""
     _check_windows(recipe)
+    _check_episodes(recipe)
     specs = list(dict.fromkeys(source.data for stage in recipe.stages for source in (*stage.sources, *stage.held_out)))
     recorded_first = sorted(specs, key=lambda data: hasattr(data, "made"))  # a fault in a user's folder is said before minutes of making
     opened = {data: data.open() for data in recorded_first if not getattr(data, "stage", "")}
@@ -136,6 +141,18 @@ def assemble(recipe: Recipe) -> Assembly:
     if model.backbone is not None and model.backbone.vocabulary == 0:
         model = replace(model, backbone=replace(model.backbone, vocabulary=size))
     return Assembly(recipe, model, robots, tokenizer, special_ids, size, sources)
+
+
+def _check_episodes(recipe: Recipe) -> None:
+    """Sources of a stage that look at the same demonstrations must take equally many: each holds out some of its own."""
+    for stage in recipe.stages:
+        made = [(i, source.data) for i, source in enumerate(stage.sources) if isinstance(source.data, Demonstrations)]
+        for (i, a), (k, b) in combinations(made, 2):
+            if a.episodes != b.episodes and replace(a, episodes=b.episodes) == b:
+                raise ConfigError(
+                    f"stage {stage.name!r}: sources {i} and {k} take {a.episodes} and {b.episodes} episodes a task of the same demonstrations, so "
+                    f"one would train on scenes that the other holds out; set --stages.{stage.name}.sources.{i}.data.episodes and .sources.{k}. alike"
+                )
 
 
 def _check_windows(recipe: Recipe) -> None:

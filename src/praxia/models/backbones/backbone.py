@@ -204,20 +204,23 @@ class Backbone(nn.Module, ABC):
                 table[list(ids)] = (table[others].float().mean(0) + started.to(table.device)).to(table.dtype)
 
     def smooth_rows(self, ids: Sequence[int], share: float, circle: bool) -> None:
-        """Let rows of ordered tokens that nothing was learnt of be alike where the tokens are near, and be as large as before.
+        """Let rows of ordered tokens that nothing was learnt of be alike where the tokens are near; their mean and their spread stay.
 
-        Their deviations from their mean, drawn independently, are mixed by a bell. share: its standard deviation as a share of the tokens.
+        Their deviations from their mean are mixed by a bell. share: its standard deviation as a share of the tokens.
         """
         tables = {id(table): table for table in (self.language.embed_tokens.weight, self.causal_lm.lm_head.weight)}
         away = torch.arange(len(ids))
         away = (away[:, None] - away).abs()
         away = torch.minimum(away, len(ids) - away) if circle else away
         bell = torch.exp(-((away / (share * len(ids))) ** 2) / 2)
-        bell /= bell.square().sum(1, keepdim=True).sqrt()  # of independent rows: each sum is as large as one of them
+        bell /= bell.square().sum(1, keepdim=True).sqrt()  # sums at the ends are as large as those in the middle
         with torch.no_grad():
             for table in tables.values():
                 rows = table[list(ids)].float()
-                table[list(ids)] = (rows.mean(0) + bell.to(table.device) @ (rows - rows.mean(0))).to(table.dtype)
+                off = rows - rows.mean(0)
+                mixed = bell.to(table.device) @ off
+                mixed -= mixed.mean(0)
+                table[list(ids)] = (rows.mean(0) + mixed * (off.square().mean() / mixed.square().mean()).sqrt()).to(table.dtype)
 
     def embedding_scale(self) -> float:
         """Root mean square of the token embeddings as the language model takes them: queries and soft prompts start at this scale,
