@@ -100,6 +100,8 @@ def tiny_model() -> ModelSpec:
 
 
 PRIOR = ("encoder", "head")  # what stage 1 hands on
+FLOW = Weighted(FlowMatching(mean="samples"))
+RECONSTRUCTION = FlowMatching(mean="samples", head="reconstruction")
 # Only logged: the mean over all slots, which other code bases train on (D8).
 ALL_SLOTS = Weighted(FlowMatching(over="all", label="flow_matching_all_slots"), Constant(0.0))
 SEES = ("backbone", "readouts")
@@ -109,8 +111,8 @@ def prior(minutes: float = 5.0) -> Stage:
     """Stage 1: the auto-encoder of the four robots' numbers."""
     return Stage(
         name="action_prior",
-        sources=tuple(Source(replace(data, blind=True), StateActionChunk(HORIZON), weight=0.0) for data in robots().values()),
-        objectives=(Weighted(FlowMatching()), ALL_SLOTS),
+        sources=tuple(Source(replace(data, blind=True), StateActionChunk(HORIZON, still=True), weight=0.0) for data in robots().values()),
+        objectives=(FLOW, ALL_SLOTS),
         parts=("encoder", "conditioner", "head"),
         steps=10_000,
         minutes=minutes,
@@ -124,7 +126,7 @@ def tiny() -> Recipe:
     """Trains in minutes on two CPU cores: words and places on still scenes, the prior on states and actions of four robots, then the robots."""
     data = robots()
     shift = (RandomShift(),)
-    looking = tuple(Source(d, ActionChunk(HORIZON, positions=True, views=2), shift) for d in data.values())
+    looking = tuple(Source(d, ActionChunk(HORIZON, still=True, positions=True, views=2), shift) for d in data.values())
     decay = LinearDecay(500)
     return Recipe(
         name="action_priors",
@@ -139,9 +141,10 @@ def tiny() -> Recipe:
                 name="robot",
                 sources=looking,
                 objectives=(
-                    Weighted(FlowMatching()),
+                    FLOW,
                     Weighted(LatentAlignment(), decay),
-                    Weighted(FlowMatching(head="reconstruction"), decay),
+                    Weighted(RECONSTRUCTION, decay),
+                    ALL_SLOTS,
                     Weighted(PositionRegression(beta=0.05), Constant(5.0)),
                     Weighted(GuidedAttention(), Constant(0.2)),
                 ),
@@ -160,9 +163,8 @@ def paper() -> Recipe:
     """Published shapes (Qwen3-VL-2B, encoder and decoder of Qwen3-0.6B) and settings; both stages learn from --data.
 
     Robots that are not LIBERO's arm, GR1 or a Franka get slots of their own behind the published ones. Open points are as in the specification (its
-    D1 to D19), each a field: every sample counts alike (D8), what moves by deltas stands still past the end of an episode (D19).
+    D1 to D19), each a field; as in `tiny`, every sample counts alike (D8) and what moves by deltas stands still past the end of an episode (D19).
     """
-    flow = Weighted(FlowMatching(mean="samples"))
     core = Qwen3Size(checkpoint="Qwen/Qwen3-0.6B")
     decay = LinearDecay(5000)
     return Recipe(
@@ -184,7 +186,7 @@ def paper() -> Recipe:
             Stage(
                 name="action_prior",
                 sources=(Source(None, StateActionChunk(HORIZON, still=True), weight=0.0),),
-                objectives=(flow, ALL_SLOTS),
+                objectives=(FLOW, ALL_SLOTS),
                 parts=("encoder", "conditioner", "head"),
                 steps=5000,
                 batch=2048,
@@ -195,9 +197,9 @@ def paper() -> Recipe:
                 name="robot",
                 sources=(Source(None, ActionChunk(HORIZON, history=HORIZON, still=True), weight=0.0),),
                 objectives=(
-                    flow,
+                    FLOW,
                     Weighted(LatentAlignment(), decay),
-                    Weighted(FlowMatching(mean="samples", head="reconstruction"), decay),
+                    Weighted(RECONSTRUCTION, decay),
                     ALL_SLOTS,
                 ),
                 passes=((), ("history",)),

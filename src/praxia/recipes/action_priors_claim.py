@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, Literal
 
 from praxia.data.demonstrations import Demonstrations
-from praxia.objectives import FlowMatching, LatentAlignment
-from praxia.recipes.action_priors import PRIOR, SEES, tiny
+from praxia.objectives import LatentAlignment
+from praxia.recipes.action_priors import PRIOR, RECONSTRUCTION, SEES, tiny
 from praxia.recipes.action_priors_history import with_history
 from praxia.recipes.base_vlm import from_stage
 from praxia.stages.claim import Claim, Judged, Variant
@@ -167,7 +167,7 @@ def _sources(stage: Stage, budget: Budget, seed: int, times: int) -> tuple[Sourc
 
 def _objectives(robot: Stage, way: Way, decay: float) -> tuple[Weighted, ...]:
     """Those of the stage; what distils only where there is a teacher."""
-    distils = [w for w in robot.objectives if isinstance(w.objective, LatentAlignment) or w.objective == FlowMatching(head="reconstruction")]
+    distils = [w for w in robot.objectives if isinstance(w.objective, LatentAlignment) or w.objective == RECONSTRUCTION]
     kept = tuple(w for w in robot.objectives if w not in distils)
     if not way.encoder:
         return kept
