@@ -15,6 +15,7 @@ from praxia.files import read_json, write_json
 from praxia.recipes import action_priors, pose_vla  # noqa: F401 - what configurations name
 from praxia.registry import from_json
 from praxia.stages.recipe import Recipe
+from praxia.stages.run_directory import DONE
 from praxia.workflows.pose_answers import pose_metrics
 from praxia.workflows.summary import machine
 from praxia.workflows.train_recipe import stage_model, train_recipe
@@ -27,6 +28,9 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=150)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    for root in options.runs:
+        if not (root / "stages" / options.stage / DONE).is_file():
+            parser.error(f"{root}: stage {options.stage!r} is not finished; finish it with the command that began the run")
     rows = {}
     for root in options.runs:
         recipe = from_json(read_json(root / "config.json")["recipe"])
