@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from asking import asked
 
-from praxia.data.sample_transforms import AreaCrop, CentreCrop, ColourJitter, PseudoViews, RandomCrop, RandomShift
+from praxia.data.sample_transforms import AreaCrop, CentreCrop, ColourJitter, PseudoViews, RandomCrop, RandomShift, without_chance
 from praxia.data.supervision import ObjectPoses
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError
 from praxia.geometry.camera import project
 from praxia.geometry.image_transform import realise
 from praxia.geometry.se3 import apply, invert
-from praxia.workflows.assemble import without_chance
 
 NEEDS = Needs(objects=True, masks=True, depth=True)
 

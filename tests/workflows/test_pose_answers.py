@@ -98,6 +98,6 @@ def test_nothing_is_scored_without_a_vocabulary_and_without_delimiters_nobody_kn
     assert pose_metrics(held_out, model, tokenizer, None, SAMPLES) == {}
     speaker = Speaker(model, held_out.collate, tokenizer, vocabulary)
     with pytest.raises(ConfigError, match="delimiters"):
-        ask_objects(speaker, entry(tabletop_source, replace(OBJECTS, delimiters=False)), [0])
+        ask_objects(speaker, entry(tabletop_source, replace(OBJECTS, delimiters=False)), 1)
     with pytest.raises(ConfigError, match="delimiters"):
-        ask_paths(speaker, entry(tabletop_source, replace(WAYPOINTS, delimiters=False)), [0])
+        ask_paths(speaker, entry(tabletop_source, replace(WAYPOINTS, delimiters=False)), 1)

@@ -4,7 +4,7 @@ Within a source samples come as permutations (one per epoch), so every sample is
 sample without loader state. A draw's own randomness is Philox of (seed, source, number of the draw, attempt).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
 from typing import Any
@@ -13,7 +13,9 @@ import numpy as np
 
 from praxia.data.batch import Batch
 from praxia.data.collate import Collate
-from praxia.data.source import SampleSource
+from praxia.data.sample import Sample
+from praxia.data.sample_transforms import without_chance
+from praxia.data.source import SampleSource, spread
 from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ConfigError, DataError
 
@@ -47,6 +49,23 @@ class Entry:
         """What is read of each sample."""
         needs = self.supervision.needs
         return replace(needs, depth=needs.depth or (self.depth and needs.pictures))
+
+    def shown(self, count: int, needs: Needs | None = None) -> Iterator[tuple[Sample, np.random.Generator]]:
+        """Up to `count` samples, evenly spread, as a test shows them, each with randomness of its own; without those that cannot be read (training
+        counts and names them). needs: what is read of them, all that the supervision and the model look at if None."""
+        for index in self.indices[spread(len(self.indices), count)]:
+            rng = np.random.default_rng(int(index))
+            try:
+                sample = self.source.sample(int(index), needs or self.needs)
+            except DataError:
+                continue
+            for transform in without_chance(self.transforms):
+                sample = transform(sample, rng)
+            yield sample, rng
+
+    def examples(self, count: int) -> Iterator[Example]:
+        """What the supervision says of them."""
+        return (example for sample, rng in self.shown(count) if (example := self.supervision(sample, rng)) is not None)
 
 
 def temperature_weights(sizes: Sequence[int], exponent: float = 0.43) -> list[float]:

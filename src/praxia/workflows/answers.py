@@ -1,10 +1,7 @@
 """Questions about held-out pictures, what is right, and what the model said right after the stage that learnt to answer: for the report."""
 
-import numpy as np
 import torch
 
-from praxia.data.mixture import Entry
-from praxia.data.source import spread
 from praxia.data.supervision.embodied_vqa import EmbodiedVQA
 from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.spatial_vqa import SpatialVQA
@@ -33,7 +30,7 @@ def answers(trained: Trained, count: int = 12) -> tuple[Answer, ...]:
         assert model.backbone is not None
         stop = model.backbone.stop_id(trained.assembly.tokenizer)
         entry = next(e for e in held_out.entries if isinstance(e.supervision, SceneQuestions))
-        examples = _examples(entry, count)
+        examples = list(entry.examples(count))
         said = []
         for example in examples:
             with torch.inference_mode():
@@ -41,16 +38,6 @@ def answers(trained: Trained, count: int = 12) -> tuple[Answer, ...]:
             said.append(trained.assembly.tokenizer.decode(answer.ids[0][answer.valid[0]].tolist(), skip_special_tokens=False).strip())
         return tuple(_answer(example, text, entry.supervision.view) for example, text in zip(examples, said, strict=True))
     return ()
-
-
-def _examples(entry: Entry, count: int) -> list[Example]:
-    rng = np.random.default_rng(0)
-    found = []
-    for index in entry.indices[spread(len(entry.indices), count)]:
-        example = entry.supervision(entry.source.sample(int(index), entry.needs), rng)
-        if example is not None:
-            found.append(example)
-    return found
 
 
 def _answer(example: Example, said: str, role: str) -> Answer:

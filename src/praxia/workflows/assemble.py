@@ -11,6 +11,7 @@ import torch
 from praxia.data.collate import Collate
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
+from praxia.data.sample_transforms import without_chance
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.models.backbones.backbone import Backbone
@@ -113,13 +114,6 @@ class Assembly:
 
     def _held_out(self, source: Source, indices: np.ndarray, share: float = 0.0) -> Entry:
         return self._entry(source, indices, without_chance(source.transforms), share)
-
-
-def without_chance(transforms: Sequence[Any]) -> tuple[Any, ...]:
-    """What held-out samples go through: transforms that decide what there is, and in place of one with a test form (`AreaCrop`) that; the others only
-    augment."""
-    tested = [getattr(t, "tested", t) for t in transforms]
-    return tuple(t for t in tested if getattr(t, "structural", False))
 
 
 def assemble(recipe: Recipe) -> Assembly:

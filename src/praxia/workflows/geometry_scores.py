@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from praxia.data.batch import Batch, ViewBatch
 from praxia.data.mixture import Entry, Mixture
 from praxia.data.pixels import view_pixels
-from praxia.data.source import spread
 from praxia.data.supervision.scene_geometry import SceneGeometry
 from praxia.data.true_geometry import TrueGeometry, true_geometry
 from praxia.evaluate.reconstruction import mean_depth, reconstruction_scores
@@ -52,14 +51,10 @@ def scenes(mixture: Mixture) -> list[Entry]:
 
 
 def batches(mixture: Mixture, entry: Entry, samples: int) -> Iterator[Batch]:
-    """Up to `samples` samples of an entry, evenly spread, as the entry shows them but for what only augments."""
-    rng = np.random.default_rng(0)
-    indices = entry.indices[spread(len(entry.indices), samples)]
-    for start in range(0, len(indices), _AT_ONCE):
-        drawn = [entry.source.sample(int(i), entry.needs) for i in indices[start : start + _AT_ONCE]]
-        examples = [example for sample in drawn if (example := entry.supervision(sample, rng)) is not None]
-        if examples:
-            yield mixture.collate(examples)
+    """What an entry says of up to `samples` samples, as a test shows them."""
+    examples = entry.examples(samples)
+    while some := list(islice(examples, _AT_ONCE)):
+        yield mixture.collate(some)
 
 
 def _views(mixture: Mixture, entry: Entry, samples: int) -> Iterator[ViewBatch]:

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from praxia.data.pixels import view_pixels
-from praxia.data.source import spread
 from praxia.objectives import TargetMask
 from praxia.report.content import GoalFacts, MaskPicture
 from praxia.stages.recipe import Stage
@@ -39,9 +37,7 @@ def _pictures(trained: Trained, stage: Stage, samples: int) -> tuple[MaskPicture
     _, held_out = trained.assembly.mixtures(stage, model)
     scores = next(w.objective for w in stage.objectives if isinstance(w.objective, TargetMask))
     entry = next(entry for entry in held_out.entries if entry.supervision.needs.horizon > 0)
-    indices = entry.indices[spread(len(entry.indices), samples)]
-    rng = np.random.default_rng(0)
-    examples = [e for i in indices if (e := entry.supervision(entry.source.sample(int(i), entry.needs), rng)) is not None]
+    examples = list(entry.examples(samples))
     batch, outputs = looked(model, held_out.collate(examples))
     seen = marked(scores, batch, outputs)
     if seen is None or batch.views is None or outputs.visual is None or outputs.visual.image_spec is None:

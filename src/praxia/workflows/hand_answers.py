@@ -11,11 +11,9 @@ import torch
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture
 from praxia.data.sample import Sample
-from praxia.data.source import spread
 from praxia.data.supervision.hand_motion import SIDES, HandMotion, Motion, description
 from praxia.data.supervision.spatial_vqa import SpatialVQA
 from praxia.data.supervision.supervision import Example, Needs
-from praxia.errors import DataError
 from praxia.evaluate.hand3d import ALL, Told, hand3d_scores, majority, read
 from praxia.evaluate.hand_motion import SaidMotion, constant_velocity, mean_path, motion_scores
 from praxia.models.generate import Grammar
@@ -79,7 +77,7 @@ def hand_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: An
 
 def ask(entry: Entry, samples: int) -> list[tuple[Sample, Example]]:
     """Up to `samples` evenly spread samples of a source with what its supervision makes of them."""
-    return [(sample, example) for sample, rng in _readable(entry, samples, entry.needs) if (example := entry.supervision(sample, rng)) is not None]
+    return [(sample, example) for sample, rng in entry.shown(samples) if (example := entry.supervision(sample, rng)) is not None]
 
 
 def _vqa_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
@@ -238,7 +236,7 @@ def _named(name: str, groups: dict[str, dict[str, dict[str, float]]]) -> dict[st
 def _learnt(taught: Sequence[Entry]) -> list[tuple[Any, Sample]]:
     """What the predictors that do not look are fitted on: samples of training without their pictures, with what is asked of them."""
     each = LEARNT_FROM // len(taught)
-    return [(entry.supervision, sample) for entry in taught for sample, _ in _readable(entry, each, Needs(pictures=False))]
+    return [(entry.supervision, sample) for entry in taught for sample, _ in entry.shown(each, Needs(pictures=False))]
 
 
 def _apart(asked: Sequence[Sample], told: Sequence[T]) -> dict[str, list[T]]:
@@ -248,15 +246,6 @@ def _apart(asked: Sequence[Sample], told: Sequence[T]) -> dict[str, list[T]]:
         unseen = sample.provenance is not None and sample.provenance.unseen_task
         found.setdefault(TASK if unseen else CLIPS, []).append(one)
     return found
-
-
-def _readable(entry: Entry, samples: int, needs: Needs) -> Iterator[tuple[Sample, np.random.Generator]]:
-    """Samples with their own randomness, without those that cannot be read (training counts and names them)."""
-    for index in entry.indices[spread(len(entry.indices), samples)]:
-        try:
-            yield entry.source.sample(int(index), needs), np.random.default_rng(int(index))
-        except DataError:
-            continue
 
 
 def _anything(ids: Sequence[int]) -> None:

@@ -1,7 +1,6 @@
 """Held-out pictures put to a model that says poses: its answers beside the truth, for scores and for the report."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,10 @@ import numpy as np
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture
 from praxia.data.sample import Sample
-from praxia.data.source import spread
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.supervision import Example
 from praxia.data.supervision.waypoints import Waypoints, called
-from praxia.errors import ConfigError, DataError
+from praxia.errors import ConfigError
 from praxia.evaluate.object_poses import Seen, object_scores
 from praxia.evaluate.waypoints import SaidPath, waypoint_scores
 from praxia.geometry.boxes import Boxes
@@ -72,28 +70,27 @@ class Asked:
     said: list[SaidPose]
 
 
-def ask_objects(speaker: Speaker, entry: Entry, indices: Iterable[int]) -> list[Asked]:
-    """Every class that a view of a sample shows, once.
+def ask_objects(speaker: Speaker, entry: Entry, samples: int) -> list[Asked]:
+    """Every class that a view of one of up to `samples` samples shows, once a sample.
 
     Raises ConfigError for a supervision without view delimiters: its answers do not say which view a box is of.
     """
     supervision: ObjectPoses = entry.supervision
     if not supervision.delimiters:
         raise ConfigError("object poses can only be scored with view delimiters: without them nobody knows whose frame a box is in")
-    asked = [pair for sample in _readable(entry, indices) for pair in _classes(supervision.shown(sample), supervision)]
+    asked = [pair for sample, _ in entry.shown(samples) for pair in _classes(supervision.shown(sample), supervision)]
     numbers = OBJECT_BOX if supervision.place == "box" else OBJECT_CENTRE
     grammars = [speaker.grammar([category], numbers, len(sample.views)) for sample, category in asked]
     answers = speaker.answers([Example(sample, f"detect the {category}") for sample, category in asked], grammars)
     return [Asked(*pair, said) for pair, said in zip(asked, answers, strict=True)]
 
 
-def ask_paths(speaker: Speaker, entry: Entry, indices: Iterable[int]) -> list[Asked]:
-    """The instruction of every sample in which a view lists an arm. Raises ConfigError as `ask_objects`."""
+def ask_paths(speaker: Speaker, entry: Entry, samples: int) -> list[Asked]:
+    """The instruction of each of up to `samples` samples in which a view lists an arm. Raises ConfigError as `ask_objects`."""
     supervision: Waypoints = entry.supervision
     if not supervision.delimiters:
         raise ConfigError("waypoints can only be scored with view delimiters: without them nobody knows whose frame a pose is in")
-    samples = _readable(entry, indices)
-    examples = [example for sample in samples if (example := supervision(sample, np.random.default_rng(0))) is not None]
+    examples = list(entry.examples(samples))
     grammars = [speaker.grammar(waypoint_names(e.sample, supervision), WAYPOINT, len(e.sample.views)) for e in examples]
     return [Asked(e.sample, "", said) for e, said in zip(examples, speaker.answers(examples, grammars), strict=True)]
 
@@ -124,18 +121,6 @@ def said_paths(asked: Sequence[Asked], supervision: Waypoints) -> list[SaidPath]
                 whole = all(name in named for name in names)
                 paths.append(SaidPath(view.role, truth[1], np.stack([pose_matrix(named[name]) for name in names]) if whole else None))
     return paths
-
-
-def _readable(entry: Entry, indices: Iterable[int]) -> list[Sample]:
-    """The samples as the entry shows them, without those that cannot be read (training counts and names them)."""
-    found: list[Sample] = []
-    for index in indices:
-        with suppress(DataError):
-            sample, rng = entry.source.sample(int(index), entry.needs), np.random.default_rng(int(index))
-            for transform in entry.transforms:
-                sample = transform(sample, rng)
-            found.append(sample)
-    return found
 
 
 def waypoint_names(sample: Sample, supervision: Waypoints) -> list[str]:
@@ -182,12 +167,11 @@ def pose_metrics(held_out: Mixture, model: VLA, tokenizer: Any, vocabulary: Any,
     seen: dict[str, list[Seen]] = {}
     paths: dict[str, list[SaidPath]] = {}
     for entry in held_out.entries:
-        indices = entry.indices[spread(len(entry.indices), samples)]
         supervision = entry.supervision
         if isinstance(supervision, ObjectPoses) and supervision.delimiters:
-            seen.setdefault(supervision.name, []).extend(seen_objects(ask_objects(speaker, entry, indices), supervision))
+            seen.setdefault(supervision.name, []).extend(seen_objects(ask_objects(speaker, entry, samples), supervision))
         if isinstance(supervision, Waypoints) and supervision.delimiters:
-            for path in said_paths(ask_paths(speaker, entry, indices), supervision):
+            for path in said_paths(ask_paths(speaker, entry, samples), supervision):
                 where = "wrist" if path.role.startswith("wrist") else "outside"
                 paths.setdefault(f"{supervision.name}/{where}", []).append(path)
     scores = {f"{name}/{score}": value for name, some in seen.items() for score, value in object_scores(some).items()}

@@ -5,7 +5,6 @@ from itertools import pairwise
 import numpy as np
 
 from praxia.data.mixture import Entry
-from praxia.data.source import spread
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.waypoints import Waypoints
 from praxia.geometry.boxes import Boxes, corners
@@ -38,12 +37,11 @@ def pose_pictures(trained: Trained, count: int = 6) -> tuple[PosePicture, ...]:
 
 
 def _pictures(stage: str, speaker: Speaker, entry: Entry, count: int) -> list[PosePicture]:
-    indices = entry.indices[spread(len(entry.indices), count)]
     if isinstance(entry.supervision, ObjectPoses) and entry.supervision.delimiters:
-        asked = {id(one.sample): one for one in ask_objects(speaker, entry, indices)}  # one class a sample
+        asked = {id(one.sample): one for one in ask_objects(speaker, entry, count)}  # one class a sample
         return [_objects(stage, one, entry.supervision) for one in asked.values()]
     if isinstance(entry.supervision, Waypoints) and entry.supervision.delimiters and entry.supervision.frame == "camera":
-        return [picture for one in ask_paths(speaker, entry, indices) if (picture := _path(stage, one, entry.supervision)) is not None]
+        return [picture for one in ask_paths(speaker, entry, count) if (picture := _path(stage, one, entry.supervision)) is not None]
     return []
 
 

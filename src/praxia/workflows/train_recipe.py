@@ -14,7 +14,7 @@ from praxia.annotate.feature_cache import CachedFeatures
 from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture
 from praxia.data.recorded import Recorded
-from praxia.data.sample_transforms import CentreCrop
+from praxia.data.sample_transforms import CentreCrop, without_chance
 from praxia.data.source import SampleSource
 from praxia.data.supervision.action_chunk import INSTRUCTION
 from praxia.errors import ConfigError, unknown
@@ -38,7 +38,7 @@ from praxia.train.loop import train
 from praxia.train.parallel import ranks
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
-from praxia.workflows.assemble import Assembly, HeldOut, assemble, without_chance
+from praxia.workflows.assemble import Assembly, HeldOut, assemble
 from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.goal_scores import goal_metrics
 from praxia.workflows.hand_answers import hand_metrics

@@ -1,6 +1,6 @@
 """Held-out scenes put to a model that answers questions: its answers beside the truth, a predictor that does not look, and blank pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,12 +8,9 @@ import numpy as np
 
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture
-from praxia.data.sample import Sample
-from praxia.data.source import spread
 from praxia.data.supervision.embodied_vqa import EmbodiedVQA
 from praxia.data.supervision.questions.look import GROUPS, Question
 from praxia.data.supervision.supervision import Example
-from praxia.errors import DataError
 from praxia.evaluate.vqa import Answered, kind_scores, majority, vqa_scores
 from praxia.geometry.scene import View
 from praxia.models.generate import Grammar
@@ -103,7 +100,7 @@ def ask(entry: Entry, samples: int) -> list[Asked]:
     if not isinstance(supervision, EmbodiedVQA):
         return []
     found = []
-    for sample, rng in _readable(entry, samples):
+    for sample, rng in entry.shown(samples):
         for group in (g for g, size in zip(GROUPS, supervision.sizes, strict=True) if size > 0):
             if (question := supervision.question(sample, rng, (group,))) is not None:
                 found.append(Asked(question, supervision.example(sample, question)))
@@ -117,19 +114,6 @@ def blanked(example: Example) -> Example:
         return replace(view, image=np.full_like(view.image, _GREY), depth=None if view.depth is None else np.zeros_like(view.depth))
 
     return replace(example, sample=replace(example.sample, views=tuple(map(blank, example.sample.views))))
-
-
-def _readable(entry: Entry, samples: int) -> Iterator[tuple[Sample, np.random.Generator]]:
-    """Samples with their own randomness, without those that cannot be read (training counts and names them)."""
-    for index in entry.indices[spread(len(entry.indices), samples)]:
-        rng = np.random.default_rng(int(index))
-        try:
-            sample = entry.source.sample(int(index), entry.needs)
-        except DataError:
-            continue
-        for transform in entry.transforms:
-            sample = transform(sample, rng)
-        yield sample, rng
 
 
 def _anything(ids: Sequence[int]) -> None:

@@ -3,5 +3,6 @@
 from praxia.data.sample_transforms.colour_jitter import ColourJitter
 from praxia.data.sample_transforms.crops import AreaCrop, CentreCrop, PseudoViews, RandomCrop
 from praxia.data.sample_transforms.shift import RandomShift
+from praxia.data.sample_transforms.tested import without_chance
 
-__all__ = ["AreaCrop", "CentreCrop", "ColourJitter", "PseudoViews", "RandomCrop", "RandomShift"]
+__all__ = ["AreaCrop", "CentreCrop", "ColourJitter", "PseudoViews", "RandomCrop", "RandomShift", "without_chance"]
