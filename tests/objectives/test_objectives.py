@@ -110,6 +110,14 @@ def test_what_is_not_valid_does_not_count(batch):
     other = Outputs(heads={"action": replace(outputs.heads["action"], prediction=wild)})
     for objective in (L1Chunk(), FlowMatching()):
         assert objective(outputs, batch, {}) == objective(other, batch, {})
+    padding = FlowMatching(over="all")  # dims that a robot lacks count, steps past the end of its episode do not
+    late, wide = outputs.heads["action"].prediction.clone(), outputs.heads["action"].prediction.clone()
+    late[1, :, 1:], wide[1, :, :1, 2:] = 1e6, 1e6
+    (total, weight), (after, same), (wider, _) = (
+        padding(Outputs(heads={"action": replace(outputs.heads["action"], prediction=p)}), batch, {})["flow_matching"]
+        for p in (outputs.heads["action"].prediction, late, wide)
+    )
+    assert after == total and same == weight == 2 * 4 * (3 + 1) == 2 * padding.count(batch)["flow_matching"] and wider > 1e6
 
 
 def test_latent_alignment_is_two_minus_two_cosines_and_moves_the_student_only(batch):

@@ -16,7 +16,7 @@ from praxia.registry import register
 @register("objective/flow_matching")
 @dataclass(frozen=True)
 class FlowMatching:
-    """Mean squared error over valid steps and dims. over: `valid` or `all` dims (published pi0 scores its zero padding too).
+    """Mean squared error over valid steps and dims. over: `valid` or `all` dims of a valid step (published pi0 scores its zero padding too).
 
     mean: over the `entries` of all samples alike, so that a robot of 29 numbers weighs four times as much as one of 7; or of each sample over its own
     entries, then over the `samples`.
@@ -52,4 +52,4 @@ class FlowMatching:
         return {self.name: (means.sum(), (entries > 0).sum().float())}
 
     def _scored(self, valid: Tensor) -> Tensor:
-        return valid if self.over == "valid" else torch.ones_like(valid)
+        return valid if self.over == "valid" else valid.any(-1, keepdim=True).expand_as(valid)
