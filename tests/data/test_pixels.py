@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from praxia.data import pixels as px
 from praxia.data import resampling
@@ -73,6 +74,18 @@ def test_a_batch_shows_what_the_single_picture_reference_shows(kind, tolerance, 
         levels = 255 * got[i].permute(1, 2, 0).numpy()
         assert np.abs(levels - expected)[shown].mean() < tolerance
         assert not levels[~shown].any()
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(256, 256, 224), (48, 64, 112), (300, 200, 112), (90, 60, 56), (37, 91, 64)])
+def test_a_cubic_picture_is_pillow_s_to_the_last_level(height, width, side):
+    """Noise, so that every weight and every rounding counts; the third and the fourth are tall: Pillow scales their rows first."""
+    picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    spec = ImageSpec(side, "stretch", (0.0,) * 3, (1.0,) * 3, "bicubic")
+    affine, size = torch.eye(2, 3).expand(2, 2, 3), torch.tensor([[height, width]] * 2)
+    got, _ = px.resample(torch.from_numpy(np.stack([picture, picture[::-1, ::-1]])), affine, size, spec, replicate=True)
+    wanted = np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
+    for levels in (255 * got[0], 255 * got[1].flip(1, 2)):
+        np.testing.assert_allclose(levels.permute(1, 2, 0), wanted, atol=1e-3)
 
 
 def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch():

@@ -82,7 +82,9 @@ def resample(
     to_canvas = canvas_transform(size, spec)
     transform = _multiply(to_canvas, affine)
     with torch.autocast(_kind(images.device), enabled=False):  # a bf16 forward must not round coordinates' weights and pixels
-        moved = levels(images, to_canvas, transform, size.detach().to("cpu", torch.float64), spec.size, 255 * fill, replicate)
+        moved = levels(
+            images, to_canvas, transform, size.detach().to("cpu", torch.float64), spec.size, 255 * fill, replicate, spec.filter == "bicubic"
+        )
     return _scaled(moved, spec, 255.0).to(dtype), transform
 
 

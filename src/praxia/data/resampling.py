@@ -1,7 +1,8 @@
 """The ways pixels move from stored pictures to a square canvas, picked per picture from its affine (so no picture depends on its neighbours).
 
 Whole-pixel shifts are copied. Whole windows onto whole windows go through the library's antialiased uint8 resize (CPU). Other upright scalings
-go through an exact triangle filter per axis. Turns go through an average-pool of whole factor and bilinear sampling.
+go through an exact filter per axis: a triangle, or Pillow's cubic with its rounding to 8-bit levels after each axis. Turns go through an
+average-pool of whole factor and bilinear sampling.
 All take the full transform stored -> canvas, float64 [B, 2, 3] on the CPU, and give levels 0..255, float32 [B, 3, S, S].
 """
 
@@ -14,17 +15,20 @@ from torch import Tensor
 # Floats that one block of pictures may take while it is filtered: bounds memory for large stored pictures.
 _BLOCK = 1 << 24
 _COPY, _CUT, _FILTER, _TURN = range(4)
+_STEP = 2.0**-22  # Pillow's weights are whole numbers of it
 
 
-def levels(images: Tensor, to_canvas: Tensor, transform: Tensor, size: Tensor, side: int, level: float, replicate: bool) -> Tensor:
-    """uint8 [B, H, W, 3] on the canvas, `level` where no picture is; arguments as in `data.pixels.resample`."""
+def levels(
+    images: Tensor, to_canvas: Tensor, transform: Tensor, size: Tensor, side: int, level: float, replicate: bool, cubic: bool = False
+) -> Tensor:
+    """uint8 [B, H, W, 3] on the canvas, `level` where no picture is; arguments as in `data.pixels.resample`. cubic: of upright scalings."""
     stored = (images.shape[1], images.shape[2])
     on_cpu = images.device.type == "cpu"
     way, cuts = torch.where(_shifted(transform), _COPY, _TURN), torch.empty(0)
     if (way == _TURN).any():
         way[(way == _TURN) & _upright(transform)] = _FILTER
         cuts, cuttable = _cuts(to_canvas, transform, size, stored, side)
-        if on_cpu and not replicate:
+        if on_cpu and not replicate and not cubic:
             way[(way == _FILTER) & cuttable] = _CUT
     kinds = way.unique().tolist()
     out = None if len(kinds) == 1 else torch.empty(len(images), 3, side, side, device=images.device)
@@ -38,7 +42,7 @@ def levels(images: Tensor, to_canvas: Tensor, transform: Tensor, size: Tensor, s
         elif kind == _CUT:
             done = _cut_and_scaled(part, cuts[rows], side, level)
         else:
-            done = (_filtered if kind == _FILTER else _turned)(part, full, side)
+            done = _filtered(part, full, side, cubic) if kind == _FILTER else _turned(part, full, side)
             done.masked_fill_(~inside(to_canvas[rows], full, size[rows], stored, side, images.device, beyond=replicate)[:, None], level)
         if out is None:
             return done
@@ -129,25 +133,56 @@ def _cut_and_scaled(images: Tensor, cuts: Tensor, side: int, level: float) -> Te
     return out
 
 
-def _filtered(images: Tensor, transform: Tensor, side: int) -> Tensor:
-    """Upright scale and shift: triangle filter as wide as the shrink, as two small matrix products a picture."""
+def _filtered(images: Tensor, transform: Tensor, side: int, cubic: bool) -> Tensor:
+    """Upright scale and shift: a filter as wide as the shrink, as two small matrix products a picture."""
     scale, shift = transform[:, [0, 1], [0, 1]], transform[:, :, 2]
     out = torch.empty(len(images), 3, side, side, device=images.device)
-    for index, pooled, factor in _pooled(images, (1 / scale.amax(dim=1) + 1e-6).floor()):
+    shrinks = torch.ones(len(images)) if cubic else (1 / scale.amax(dim=1) + 1e-6).floor()
+    for index, pooled, factor in _pooled(images, shrinks):
         columns, rows = (
-            _triangle(scale[index, axis], shift[index, axis], side, pooled.shape[3 - axis], factor).to(images.device) for axis in range(2)
+            _weights(scale[index, axis], shift[index, axis], side, pooled.shape[3 - axis], factor, cubic).to(images.device) for axis in range(2)
         )
-        out[index.to(images.device)] = rows[:, None] @ (pooled @ columns[:, None].mT)
+        if cubic:
+            length = side / scale[index]
+            tall = (length[:, 1] > side) & (length[:, 1] + side > 2 * length[:, 0])
+            done = _as_pillow(pooled.double(), columns[:, None], rows[:, None], tall.to(images.device)).float()
+        else:
+            done = rows[:, None] @ (pooled @ columns[:, None].mT)
+        out[index.to(images.device)] = done
     return out
 
 
-def _triangle(scale: Tensor, shift: Tensor, side: int, length: int, factor: int) -> Tensor:
-    """Filter weights float32 [B, S, L] of one axis: canvas pixel i looks at stored pixel (i - shift) / scale; rows sum to 1."""
+def _as_pillow(planes: Tensor, columns: Tensor, rows: Tensor, tall: Tensor) -> Tensor:
+    """One axis after the other, rounded in between. tall: bool [b], rows go first (Pillow 13 onto a square; found by trying). float64 sums of whole
+    numbers of _STEP are exact, as Pillow's of integers."""
+    done = _to_level(rows @ _to_level(planes @ columns.mT))
+    if tall.any():
+        done[tall] = _to_level(_to_level(rows[tall] @ planes[tall]) @ columns[tall].mT)
+    return done
+
+
+def _to_level(values: Tensor) -> Tensor:
+    """The nearest 8-bit level, halves up."""
+    return (values + 0.5).floor_().clamp_(0, 255)
+
+
+def _weights(scale: Tensor, shift: Tensor, side: int, length: int, factor: int, cubic: bool) -> Tensor:
+    """Filter weights [B, S, L] of one axis: canvas pixel i looks at stored pixel (i - shift) / scale; rows sum to 1. float32; float64, rounded to
+    whole numbers of _STEP as in Pillow, if cubic."""
     centre = (torch.arange(side, dtype=torch.float64) - shift[:, None]) / scale[:, None]
     centre = ((centre - (factor - 1) / 2) / factor).clamp(-0.5, length - 0.5)
     reach = (1 / (scale * factor)).clamp(min=1)
-    weights = (1 - (torch.arange(length, dtype=torch.float64) - centre[..., None]).abs() / reach[:, None, None]).clamp(min=0)
-    return (weights / weights.sum(dim=-1, keepdim=True)).float()
+    away = (torch.arange(length, dtype=torch.float64) - centre[..., None]).abs() / reach[:, None, None]
+    weights = _cubic(away) if cubic else (1 - away).clamp(min=0)
+    weights = weights / weights.sum(dim=-1, keepdim=True)
+    return (weights / _STEP).round() * _STEP if cubic else weights.float()
+
+
+def _cubic(away: Tensor) -> Tensor:
+    """Keys' cubic convolution kernel with a = -1/2 (IEEE TASSP 29, 1981), as Pillow's."""
+    near = (1.5 * away - 2.5) * away**2 + 1
+    far = ((-0.5 * away + 2.5) * away - 4) * away + 2
+    return torch.where(away < 1, near, torch.where(away < 2, far, 0))
 
 
 def _turned(images: Tensor, transform: Tensor, side: int) -> Tensor:

@@ -30,7 +30,7 @@ from praxia.train.optimiser import AdamW
 PUBLIC = "Stanford-ILIAD/prism-qwen25-extra-dinosiglip-224px-0_5b"
 DINO, SIGLIP = "facebook/dinov2-with-registers-large", "google/siglip-so400m-patch14-224"  # the towers: frozen in its training, not in its file
 Coordinates = Literal["picture", "square"]
-PROMPT = "What action should the robot take to {instruction}?"  # the parent's (VLA-Adapter)
+PROMPT = "What action should the robot take to {instruction:lower}?"  # the parent's (VLA-Adapter)
 SEES = ("backbone", "adapters", "readouts")
 ASKED = (*SEES, "tokens")
 CHAT_WORDS = ("user", "assistant")

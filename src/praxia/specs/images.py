@@ -20,9 +20,13 @@ class CameraSpec:
 @register("spec/image")
 @dataclass(frozen=True)
 class ImageSpec:
-    """Pixels as one consumer (backbone, teacher, encoder) wants them: square size, fit, normalisation of [0, 1] RGB."""
+    """Pixels as one consumer (backbone, teacher, encoder) wants them: square size, fit, normalisation of [0, 1] RGB.
+
+    filter: of a picture that is scaled. `bicubic` is Pillow's, rounded to 8-bit levels: what public weights were trained on.
+    """
 
     size: int
     fit: Literal["letterbox", "stretch"] = "letterbox"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    filter: Literal["bilinear", "bicubic"] = "bilinear"

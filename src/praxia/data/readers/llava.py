@@ -111,7 +111,7 @@ class Conversations:
         try:
             with Image.open(path) as file:
                 shape = (file.height, file.width)
-                image = np.asarray(file.convert("RGB").resize((self._spec.side, self._spec.side), Image.Resampling.BILINEAR))
+                image = np.asarray(file.convert("RGB").resize((self._spec.side, self._spec.side), Image.Resampling.BICUBIC))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error}; the file is missing or damaged") from error
         question, answer = (self._over_picture(text, shape) for text in (turn.question, turn.answer))

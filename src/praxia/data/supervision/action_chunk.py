@@ -11,12 +11,12 @@ from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ConfigError
 from praxia.registry import register
 
-INSTRUCTION = "{instruction}"
+INSTRUCTION, LOWER_CASE = "{instruction}", "{instruction:lower}"
 
 
 def told(prompt: str, instruction: str) -> str:
     """An instruction as a prompt puts it."""
-    return prompt.replace(INSTRUCTION, instruction)
+    return prompt.replace(LOWER_CASE, instruction.lower()).replace(INSTRUCTION, instruction)
 
 
 @register("supervision/action_chunk")
@@ -24,7 +24,8 @@ def told(prompt: str, instruction: str) -> str:
 class ActionChunk:
     """The prompt is the instruction, the target is the chunk itself (sample.future).
 
-    prompt: how the instruction is put, to the model in training and by the policy that it becomes.
+    prompt: how the instruction is put (`{instruction}`, or `{instruction:lower}` in lower case), to the model in training and by the policy that it
+    becomes.
     positions: an auxiliary target for worlds that know the truth: tool, target object's centre and goal in the frames of `views` cameras
     (`supervision.places`).
 
@@ -43,8 +44,10 @@ class ActionChunk:
     name: str = "action_chunk"
 
     def __post_init__(self) -> None:
-        if INSTRUCTION not in self.prompt:
-            raise ConfigError(f"ActionChunk.prompt is {self.prompt!r}; expected a text with {INSTRUCTION} in it, where the instruction stands")
+        if INSTRUCTION not in self.prompt and LOWER_CASE not in self.prompt:
+            raise ConfigError(
+                f"ActionChunk.prompt is {self.prompt!r}; expected a text with {INSTRUCTION} or {LOWER_CASE} where the instruction stands"
+            )
         if self.horizon < 1 or self.history < 0:
             raise ConfigError(f"ActionChunk has horizon {self.horizon}, history {self.history}; expected steps: at least 1, and at least 0")
         if self.views < 1:

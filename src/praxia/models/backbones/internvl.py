@@ -122,7 +122,7 @@ class InternVLBackbone(ChatBackbone):
         self.model = InternVLForConditionalGeneration(spec.hf_config())
         if spec.stem == "conv":
             self.model.model.vision_tower.embeddings.patch_embeddings.projection = ConvStem(spec.vision_width, spec.patch_size)
-        self.image_spec = ImageSpec(spec.image_size, "stretch", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        self.image_spec = ImageSpec(spec.image_size, "stretch", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
         self.vision_width, self.text_width = spec.vision_width, spec.text_width
         self.missing_view = spec.missing_view
         self.geometry = AttentionGeometry(spec.text_layers, spec.text_heads, spec.text_kv_heads, spec.text_head_dim, spec.text)

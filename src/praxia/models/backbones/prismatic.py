@@ -167,7 +167,7 @@ class PrismaticBackbone(Backbone):
         for name, (mean, std) in (("dino", DINO_NORMAL), ("siglip", SIGLIP_NORMAL)):
             self.register_buffer(f"{name}_mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
             self.register_buffer(f"{name}_std", torch.tensor(std).view(3, 1, 1), persistent=False)
-        self.image_spec = ImageSpec(spec.image_size, "stretch", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        self.image_spec = ImageSpec(spec.image_size, "stretch", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bicubic")
         self.vision_width, self.text_width = spec.vision_width, spec.text_width
         self.missing_view = spec.missing_view
         head_dim = spec.text_width // spec.text_heads

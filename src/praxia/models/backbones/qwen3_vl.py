@@ -123,7 +123,7 @@ class Qwen3VLBackbone(ChatBackbone):
         if spec.stem == "conv":
             self.stem = ConvStem(spec.vision_width, spec.patch_size)
             self.model.model.visual.patch_embed = nn.Identity()  # rows come embedded
-        self.image_spec = ImageSpec(spec.image_size, "letterbox", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+        self.image_spec = ImageSpec(spec.image_size, "letterbox", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
         self.vision_width, self.text_width = spec.vision_width, spec.text_width
         self.missing_view = spec.missing_view
         self.geometry = AttentionGeometry(spec.text_layers, spec.text_heads, spec.text_kv_heads, spec.text_head_dim, "qwen3_mrope")

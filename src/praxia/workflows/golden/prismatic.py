@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from praxia.data.pixels import resample
 from praxia.models.backbones.backbone import Piece
 from praxia.models.backbones.prismatic import DINO_NORMAL, SIGLIP_NORMAL, Prismatic, PrismaticBackbone, asked, replied
 from praxia.models.backbones.prismatic_checkpoint import dino_state, language_state, resample_positions, siglip_state
 from praxia.models.published_config import agree, section
 from praxia.models.states import VisualTokens, Want
+from praxia.specs import ImageSpec
 from praxia.workflows.golden.compare import (
     EXACT,
     Deviation,
@@ -135,9 +137,10 @@ def check_case(file: GoldenFile, backbone: PrismaticBackbone) -> Iterator[Deviat
         "inputs_embeds": embeddings,
     }
     yield from file.compare_all(ours, TOLERANCE)
-    # rows of padding look at other things here than there, and nobody reads them
-    for name, tensor in (("hidden_states", torch.stack(states.layers)), ("logits", scores)):
-        yield file.compare(name, torch.where(seen[..., None], tensor, file[name]), TOLERANCE)
+    # rows of padding, which nobody reads, look at other things here than in the public code: theirs come from the same module under its mask
+    plain = backbone.llm(inputs_embeds=embeddings, attention_mask=seen.long(), output_hidden_states=True)
+    for name, tensor, padding in (("hidden_states", torch.stack(states.layers), torch.stack(plain.hidden_states)), ("logits", scores, plain.logits)):
+        yield file.compare(name, torch.where(seen[..., None], tensor, padding), TOLERANCE)
     yield file.compare("fused_attention_mask", seen.long(), EXACT)
     labels = file["labels"]
     patches = labels.new_full((len(labels), seen.shape[1] - labels.shape[1]), -100)
@@ -227,10 +230,8 @@ def _normal(backbone: PrismaticBackbone, pixels: Tensor, rounded: bool = False) 
 
 def _check_pixels(file: GoldenFile, backbone: PrismaticBackbone) -> Iterator[Deviation]:
     """Stored pictures [sample.view] to normalised pixels."""
-    size = backbone.spec.image_size
     places = [tuple(map(int, m.groups())) for m in file.matching(r"picture\.(\d+)\.(\d+)")]
-    levels = [resized(Image.fromarray(file[f"picture.{b}.{v}"].numpy()), size) for b, v in sorted(places)]
-    pixels = torch.stack([_channels_first(level) for level in levels]) / 255
+    pixels = torch.cat([shown(file[f"picture.{b}.{v}"], backbone.image_spec) for b, v in sorted(places)])
     views = 1 + max(v for _, v in places)
     for name, ours in zip(("dino", "siglip"), _normal(backbone, pixels), strict=True):
         wanted = file[f"pixel_values.{name}"]
@@ -255,13 +256,20 @@ def check_pictures(file: GoldenFile) -> Iterator[Deviation]:
             yield from file.compare_known({f"{stem}.{other}.rows_0_4": rows}, CONSTANTS)
 
 
+def shown(picture: Tensor, spec: ImageSpec) -> Tensor:
+    """A picture uint8 [H, W, 3] as a model with this spec is shown it: [1, 3, S, S]."""
+    size = torch.tensor([picture.shape[:2]])
+    return resample(picture[None], torch.eye(2, 3)[None], size, spec, replicate=True)[0]
+
+
 def _channels_first(levels: np.ndarray) -> Tensor:
     return torch.from_numpy(levels).permute(2, 0, 1).float()
 
 
 def resized(picture: Image.Image, size: int) -> np.ndarray:
-    """Both sides to `size`."""
-    return np.array(picture.resize((size, size), Image.Resampling.BICUBIC))
+    """Both sides to `size`, as models are shown pictures here."""
+    levels = shown(torch.from_numpy(np.array(picture)), ImageSpec(size, "stretch", (0.0,) * 3, (1.0,) * 3, "bicubic"))[0] * 255
+    return levels.round().to(torch.uint8).movedim(0, -1).numpy()
 
 
 def cut(picture: Image.Image, size: int) -> np.ndarray:

@@ -133,7 +133,7 @@ class VGGTNet(GeometryNet):
     def __init__(self, spec: VGGT):
         super().__init__()
         self.spec = spec
-        self.image_spec = ImageSpec(spec.image_size, "letterbox", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        self.image_spec = ImageSpec(spec.image_size, "letterbox", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
         self.width, self.licence = 2 * spec.width, spec.licence
         native = spec.image_size // spec.patch_size
         embedder = PatchEmbedder(native, spec.patch_size, spec.width, spec.dino_depth, spec.dino_heads, spec.dino_mlp_ratio, spec.dino_registers)
