@@ -21,9 +21,8 @@ def test_overlap_counts_where_the_target_shows_and_silence_where_it_does_not():
     known = torch.tensor([[True]] * 5 + [[False]])
     scores = mask_scores(("head",), said, truth, known)
     # the second overlaps on 8 x 4 of 8 x 12 pixels; the third shows 9 pixels, too few either way; the last is not known
-    assert scores == pytest.approx(
-        {"head/seen": 2, "head/out_of_sight": 2, "head/iou": (1 + 1 / 3) / 2, "head/iou_50": 0.5, "head/silent": 0.5 if LEAST > 9 else 0}
-    )
+    expected = {"seen": 2, "out_of_sight": 2, "iou": (1 + 1 / 3) / 2, "iou_50": 0.5, "silent": 0.5 if LEAST > 9 else 0, "empty": 0}
+    assert scores == pytest.approx({f"head/{name}": value for name, value in expected.items()})
 
 
 def test_scores_of_what_nobody_can_say_are_left_out():
@@ -64,6 +63,7 @@ def test_alignment_beyond_the_mean_is_what_a_mean_feature_does_not_have():
     perfect, blind = scores(5 * target), scores(mean.value.expand_as(target))
     assert perfect["head/cosine"] == pytest.approx(1) and perfect["wrist/centred_cosine"] == pytest.approx(1)
     assert perfect["head/blind_cosine"] == pytest.approx(blind["head/cosine"]) and blind["head/cosine"] > 0.8
+    assert perfect["head/blind_centred_cosine"] == pytest.approx(blind["head/centred_cosine"])
     assert abs(blind["head/centred_cosine"]) < 0.2, "it is common to all pictures"
     half = scores(F.normalize(target, dim=-1) + 0.3 * torch.randn(target.shape, generator=generator))
     assert blind["head/centred_cosine"] < half["head/centred_cosine"] < 1

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.models import compositions as micro
 
+from praxia.data.batch import Chunk
 from praxia.evaluate.latents import DEGREES, SHARES, _others, _pairs, history_errors, smoothness, step_errors
 
 
@@ -25,10 +26,10 @@ def _doubled(chunk):
 
 def test_the_error_begins_with_that_of_the_latent_itself_and_the_way_leads_from_one_chunk_to_the_other(prior):
     model, batch = prior
-    found = smoothness(model, batch, torch.Generator().manual_seed(0))
+    found = smoothness(model, [batch], torch.Generator().manual_seed(0))
     noise = model.head.noise(batch.size, torch.Generator().manual_seed(0))
     latent = model.encoder(batch.future, batch.embodiment)
-    chunk = model.head.sample(None, latent, None, noise, model.head.steps).detach()
+    chunk = model.head.sample(None, latent, None, noise, model.head.steps, batch.action_dims).detach()
     valid = batch.future.valid[..., None].expand_as(chunk)
     assert found.degrees == DEGREES and found.error[0] == pytest.approx(float((chunk - batch.future.actions).abs()[valid].mean()), rel=1e-5)
     assert found.shares == SHARES and found.to_first[0] == 0 and found.to_second[-1] == 0
@@ -39,9 +40,10 @@ def test_the_error_begins_with_that_of_the_latent_itself_and_the_way_leads_from_
 def test_a_model_without_an_encoder_has_no_latent_to_look_at(prior):
     model, batch = prior
     encoder, model.encoder = model.encoder, None
-    assert smoothness(model, batch, torch.Generator()) is None
+    assert smoothness(model, [batch], torch.Generator()) is None
     model.encoder = encoder
-    assert smoothness(model, replace(batch, embodiment=torch.arange(6)), torch.Generator()) is None, "no two chunks of one robot"
+    two = replace(batch, size=2, embodiment=torch.arange(2), future=Chunk(batch.future.states[:2], batch.future.actions[:2], batch.future.valid[:2]))
+    assert smoothness(model, [two], torch.Generator()) is None, "no two chunks of one robot"
 
 
 def test_neighbours_and_strangers_are_of_the_same_robot(prior):
@@ -50,6 +52,8 @@ def test_neighbours_and_strangers_are_of_the_same_robot(prior):
     assert [(robots[a], robots[b]) for a, b in _pairs(batch)] == [(0, 0), (1, 1)]
     others = _others(batch)
     assert sorted(others) == list(range(6)) and all(robots[i] == robots[j] and i != j for i, j in enumerate(others))
+    far = replace(batch, embodiment=torch.zeros(6, dtype=torch.long), sample_index=torch.tensor([3, 1, 2, 60, 61, 62]))
+    assert all((i < 3) != (j < 3) for i, j in enumerate(_others(far))), "neighbours in the dataset are mostly of one episode"
 
 
 def test_numbers_of_integration_steps_are_compared_on_the_same_noise(prior):

@@ -41,6 +41,30 @@ def reads(model, batch, groups) -> set[str]:
         return {g for g in groups if not torch.equal(before, model.head(nudged(prefix, g), None, batch, draws).prediction)}
 
 
+@pytest.mark.parametrize("name", ["pose_vla", "vipa_vla", "action_priors"])
+def test_slots_that_a_robot_has_not_go_in_sampling_as_they_went_in_training(name, monkeypatch):
+    """No loss teaches their velocity, and the net's answer for the others depends on what stands there: their noise, by its share of the path."""
+    model, batch = robot(name)
+    noise, seen = model.head.noise(batch.size, torch.Generator().manual_seed(1)), []
+    dims = torch.ones(batch.size, noise.shape[-1], dtype=torch.bool)
+    dims[0, -1] = False
+    lacking = ~dims[:, None].expand_as(noise)
+
+    def wild(*inputs):
+        chunk, time = inputs[-2:]
+        share = time if name == "pose_vla" else 1 - time  # pi0 counts from data to noise
+        seen.append((chunk[:, 0][lacking], (share[:, :, None] * noise)[lacking]))
+        return torch.full_like(chunk, 7.0)
+
+    monkeypatch.setattr(model.head, "velocity", wild)
+    end = model.sample(replace(batch, future=None, target=None, action_dims=dims), noise)
+    assert len(seen) == model.head.steps
+    for stands, expected in seen:
+        torch.testing.assert_close(stands, expected)
+    torch.testing.assert_close(end[lacking], torch.zeros_like(end[lacking]), atol=1e-5, rtol=0)
+    assert ((end - noise)[~lacking].abs() > 6.9).all()
+
+
 def test_the_l1_head_reads_queries_views_and_goal():
     model, batch = robot("poke_vla")
     assert reads(model, batch, ("prompt", "queries", "seg", "view:head", "view:wrist")) == {"queries", "seg", "view:head", "view:wrist"}

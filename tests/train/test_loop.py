@@ -12,7 +12,7 @@ from praxia.errors import CheckpointError, ConfigError
 from praxia.files import read_json, write_json
 from praxia.objectives import FlowMatching
 from praxia.stages import weights
-from praxia.stages.recipe import Weighted
+from praxia.stages.recipe import LinearDecay, Weighted
 from praxia.train import checkpoint
 from praxia.train.guard import NumericalError
 from praxia.train.loop import Callbacks, train
@@ -134,6 +134,17 @@ def test_a_budget_is_planned_so_that_the_last_update_validation_and_checkpoint_e
 def test_schedules_shrink_with_the_plan():
     plan = Plan(steps=500, declared=10_000, since=25)
     assert (plan.schedule_step(25), plan.schedule_step(250), plan.schedule_step(500)) == (500, 5_000, 10_000)
+
+
+@pytest.mark.parametrize(("steps", "warm"), [(2622, 500), (400, 100)])
+def test_what_fades_over_the_warm_up_is_gone_where_the_planned_warm_up_ends(steps, warm):
+    """Action Priors: lambda falls to zero over the warm-up of the learning rate, which the plan of a budgeted stage does not shrink alike."""
+    plan, optimiser, fading = Plan(steps, declared=20_000, warmup=500), AdamW(lr=1.0, warmup=500), LinearDecay(500)
+    rates = [optimiser.rate(step, steps) for step in range(steps)]
+    assert max(rates) == rates[warm - 1] == 1.0
+    weights = [fading(plan.schedule_step(step)) for step in range(steps)]
+    assert weights[0] == 1 and weights[warm // 2] == pytest.approx(0.5, abs=0.01) and weights[warm - 1] > 0 == weights[warm]
+    assert plan.schedule_step(steps) == 20_000
 
 
 def test_a_plan_made_on_slow_steps_is_made_again_and_the_budget_is_used(tmp_path, monkeypatch):

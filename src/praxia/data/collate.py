@@ -60,7 +60,7 @@ class Collate:
             state=state,
             future=self._chunk([s.future for s in samples], samples, "future"),
             past=self._chunk([s.past for s in samples], samples, "past"),
-            action_dims=self._action_dims(samples) if samples[0].future is not None else None,
+            action_dims=self._action_dims(samples) if all(s.embodiment in self.numbers for s in samples) else None,
             embodiment=self._robots(samples) if self.embodiments else None,
             phrases=self._phrases([e.phrases for e in examples]) if self.text else None,
             dense={k: torch.from_numpy(np.stack([e.dense[k] for e in examples])) for k in examples[0].dense},

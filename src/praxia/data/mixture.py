@@ -75,9 +75,12 @@ def temperature_weights(sizes: Sequence[int], exponent: float = 0.43) -> list[fl
 
 
 class Mixture:
-    """Stream of micro-batches. `step(k)` is the same at any time, on any machine, in any order of calls."""
+    """Stream of micro-batches. `step(k)` is the same at any time, on any machine, in any order of calls.
 
-    def __init__(self, entries: Sequence[Entry], collate: Collate, batch: int, seed: int, cycle: int = 1, bad_records: int = 100, attempts: int = 8):
+    bad_records: after so many samples that cannot be read it stops; 0 = a thousandth of all, at least 100.
+    """
+
+    def __init__(self, entries: Sequence[Entry], collate: Collate, batch: int, seed: int, cycle: int = 1, bad_records: int = 0, attempts: int = 8):
         for entry in entries:
             if len(entry.indices) == 0:
                 raise DataError(f"source {entry.source.name!r} has no samples to draw; check its episodes and its held-out fraction")
@@ -86,7 +89,8 @@ class Mixture:
         total = sum(e.share for e in entries)
         self.entries, self.shares = tuple(entries), [e.share / total for e in entries]
         self.collate, self.batch, self.seed, self.cycle = collate, batch, seed, cycle
-        self.bad_records, self.attempts = bad_records, attempts
+        self.bad_records = bad_records or max(100, sum(len(e.indices) for e in entries) // 1000)
+        self.attempts = attempts
         self.bad: dict[str, str] = {}
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 

@@ -45,6 +45,8 @@ class Alignment:
             "cosine": (ours * theirs).sum(-1),
             "blind_cosine": F.cosine_similarity(mean, theirs, dim=-1),
             "centred_cosine": F.cosine_similarity(ours - mean, theirs - mean, dim=-1),
+            # a unit vector too, as ours: what is left of it points where features of narrow spread lie, so it does not score exactly 0
+            "blind_centred_cosine": F.cosine_similarity(F.normalize(mean, dim=-1) - mean, theirs - mean, dim=-1),
         }
         for name, term in terms.items():
             total = (term.mean(-1) * valid).sum(0)
@@ -54,8 +56,8 @@ class Alignment:
     def scores(self, roles: Sequence[str]) -> dict[str, float]:
         """ROLE/NAME -> number, means over tokens and pictures of every view that was there.
 
-        cosine: between projected state and feature; blind_cosine: between the training mean and the feature; centred_cosine: after the training mean
-        has been taken from both, so that a projector that has learnt the mean alone gets 0.
+        cosine: between projected state and feature; centred_cosine: after the training mean has been taken from both; both with `blind_` in front: of
+        the training mean itself, all that a projector which does not look can have learnt.
         """
         assert self.views is not None
         seen = [(slot, role) for slot, role in enumerate(roles) if self.views[slot] > 0]

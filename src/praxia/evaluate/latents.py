@@ -34,22 +34,34 @@ class Smoothness:
 
 
 @torch.no_grad()
-def smoothness(model: VLA, batch: Batch, generator: torch.Generator) -> Smoothness | None:
-    """Decode turned and blended latents of a batch's chunks; None of a model without encoder, or of a batch without two chunks of one robot."""
-    pairs = _pairs(batch)
-    if model.encoder is None or model.head is None or batch.future is None or not pairs:
+def smoothness(model: VLA, batches: Sequence[Batch], generator: torch.Generator) -> Smoothness | None:
+    """Decode turned and blended latents of chunks: those that the policy acts on, in the first stage the encoder's. None of a model without encoder,
+    or where no batch has two chunks of one robot."""
+    error, to_first, to_second = torch.zeros(len(DEGREES)), torch.zeros(len(SHARES)), torch.zeros(len(SHARES))
+    turned, blended = 0.0, 0.0
+    for batch in batches:
+        if model.encoder is None or model.head is None or batch.future is None:
+            return None
+        latent = model.condition(batch.with_target(None))
+        noise = model.head.noise(batch.size, generator).to(latent.device)
+        valid = chunk_validity(batch)[:, 0].expand_as(noise)
+        sideways = torch.randn(latent.shape, generator=generator).to(latent.device)
+        sideways = F.normalize(sideways - (sideways * latent).sum(-1, keepdim=True) * latent, dim=-1)
+        chunks = [_decoded(model, _turned(latent, sideways, degrees), noise, batch.action_dims) for degrees in DEGREES]
+        error += torch.stack([_gap(chunk, batch.future.actions, valid) for chunk in chunks])
+        turned += float(valid.sum())
+        if pairs := _pairs(batch):
+            first, second = (torch.tensor(side, device=latent.device) for side in zip(*pairs, strict=True))
+            dims = None if batch.action_dims is None else batch.action_dims[first]
+            same, both = noise[first], valid[first] & valid[second]
+            way = [_decoded(model, F.normalize(torch.lerp(latent[first], latent[second], share), dim=-1), same, dims) for share in SHARES]
+            to_first += torch.stack([_gap(chunk, way[0], both) for chunk in way])
+            to_second += torch.stack([_gap(chunk, way[-1], both) for chunk in way])
+            blended += float(both.sum())
+    if not turned or not blended:
         return None
-    latent = model.encoder(batch.future, batch.embodiment)
-    noise = model.head.noise(batch.size, generator).to(latent.device)
-    valid = chunk_validity(batch)[:, 0].expand_as(noise)
-    sideways = torch.randn(latent.shape, generator=generator).to(latent.device)
-    sideways = F.normalize(sideways - (sideways * latent).sum(-1, keepdim=True) * latent, dim=-1)
-    error = [_gap(_decoded(model, _turned(latent, sideways, degrees), noise), batch.future.actions, valid) for degrees in DEGREES]
-    first, second = (torch.tensor(side, device=latent.device) for side in zip(*pairs, strict=True))
-    same, both = noise[first], valid[first] & valid[second]
-    way = [_decoded(model, F.normalize(torch.lerp(latent[first], latent[second], share), dim=-1), same) for share in SHARES]
-    to_first, to_second = ([_gap(chunk, end, both) for chunk in way] for end in (way[0], way[-1]))
-    return Smoothness(DEGREES, tuple(error), SHARES, tuple(to_first), tuple(to_second), to_first[-1])
+    ends = [tuple((gaps / blended).tolist()) for gaps in (to_first, to_second)]
+    return Smoothness(DEGREES, tuple((error / turned).tolist()), SHARES, *ends, apart=ends[0][-1])
 
 
 @torch.no_grad()
@@ -89,9 +101,9 @@ def history_errors(model: VLA, batches: Sequence[Batch], generator: torch.Genera
     return {name: total / count for name, total in totals.items()} if count else {}
 
 
-def _decoded(model: VLA, latent: Tensor, noise: Tensor) -> Tensor:
+def _decoded(model: VLA, latent: Tensor, noise: Tensor, dims: Tensor | None) -> Tensor:
     assert model.head is not None
-    return model.head.sample(None, latent, None, noise, model.head.steps)
+    return model.head.sample(None, latent, None, noise, model.head.steps, dims)
 
 
 def _turned(latent: Tensor, sideways: Tensor, degrees: float) -> Tensor:
@@ -99,8 +111,9 @@ def _turned(latent: Tensor, sideways: Tensor, degrees: float) -> Tensor:
     return angle.cos() * latent + angle.sin() * sideways
 
 
-def _gap(chunk: Tensor, other: Tensor, valid: Tensor) -> float:
-    return float(((chunk - other).abs() * valid).sum() / valid.sum().clamp_min(1))
+def _gap(chunk: Tensor, other: Tensor, valid: Tensor) -> Tensor:
+    """Sum of the absolute differences of valid entries."""
+    return ((chunk.float() - other).abs() * valid).sum().cpu()
 
 
 def _robots(batch: Batch) -> list[int]:
@@ -120,8 +133,8 @@ def _pairs(batch: Batch) -> list[tuple[int, int]]:
 
 
 def _others(batch: Batch) -> list[int]:
-    """For every sample the next one of the same robot, the first one's behind the last (itself where it is the only one)."""
-    robots = _robots(batch)
-    rows = {robot: [i for i, r in enumerate(robots) if r == robot] for robot in set(robots)}
-    following = {row: group[(place + 1) % len(group)] for group in rows.values() for place, row in enumerate(group)}
+    """For every sample one of the same robot: half way round them in the order of the dataset, so of another episode unless there are only a few."""
+    robots, places = _robots(batch), range(batch.size) if batch.sample_index is None else batch.sample_index.tolist()
+    rows = {robot: sorted((i for i, r in enumerate(robots) if r == robot), key=lambda i: places[i]) for robot in set(robots)}
+    following = {row: group[(place + len(group) // 2) % len(group)] for group in rows.values() for place, row in enumerate(group)}
     return [following[i] for i in range(batch.size)]

@@ -13,7 +13,8 @@ def mask_scores(roles: Sequence[str], predicted: Tensor, truth: Tensor, known: T
     """Of masks bool [N, V, 64, 64] of N samples in V views; known: bool [N, V], whether there is a truth. ROLE/NAME -> number:
 
     iou: mean intersection over union of the views in which the target shows at least LEAST pixels; seen: their number; iou_50: share above 0.5.
-    silent: of the views in which it shows no pixel, the share in which fewer than LEAST are predicted; out_of_sight: their number.
+    silent: of the views in which it shows no pixel, the share in which fewer than LEAST are predicted, empty: the share in which none is;
+    out_of_sight: their number.
     A name is left out where nothing can be said of it.
     """
     overlap = (predicted & truth).sum((2, 3)) / (predicted | truth).sum((2, 3)).clamp_min(1)
@@ -25,7 +26,8 @@ def mask_scores(roles: Sequence[str], predicted: Tensor, truth: Tensor, known: T
         if seen.any():
             found |= {f"{role}/iou": float(overlap[seen, slot].mean()), f"{role}/iou_50": float((overlap[seen, slot] > 0.5).float().mean())}
         if absent.any():
-            found[f"{role}/silent"] = float((said[absent, slot] < LEAST).float().mean())
+            marks = said[absent, slot]
+            found |= {f"{role}/silent": float((marks < LEAST).float().mean()), f"{role}/empty": float((marks == 0).float().mean())}
     return found
 
 

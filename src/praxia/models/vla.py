@@ -165,13 +165,20 @@ class VLA(nn.Module):
         """Normalised action chunk float32 [B, H, A] for the batch's observation, starting from `noise` [B, H, A]."""
         if self.head is None:
             raise ConfigError("this model has no action head; it can only generate text. Train an action stage first")
-        prefix = condition = None
-        if self.backbone is not None:
-            prefix, _ = self.prefix(batch, Draws(), drop)
-        if self.conditioner is not None:
-            latents = self.conditioner(prefix, batch, self.encoder)
-            condition = latents[self.conditioner.acts_on(latents)]
-        return self.head.sample(prefix, condition, batch.state, noise, steps or self.head.steps)
+        prefix = self.prefix(batch, Draws(), drop)[0] if self.backbone is not None else None
+        condition = self._condition(prefix, batch) if self.conditioner is not None else None
+        return self.head.sample(prefix, condition, batch.state, noise, steps or self.head.steps, batch.action_dims)
+
+    @torch.no_grad()
+    def condition(self, batch: Batch, drop: Collection[str] = ()) -> Tensor:
+        """The latent [B, Z] that the head acts on: predicted from the observation, or, in a model without backbone, encoded from the chunk."""
+        return self._condition(self.prefix(batch, Draws(), drop)[0] if self.backbone is not None else None, batch)
+
+    def _condition(self, prefix: PrefixStates | None, batch: Batch) -> Tensor:
+        if self.conditioner is None:
+            raise ConfigError("this model has no conditioner, so its head acts on no latent; set ModelSpec.conditioner")
+        latents = self.conditioner(prefix, batch, self.encoder)
+        return latents[self.conditioner.acts_on(latents)]
 
     @torch.no_grad()
     def generate(

@@ -120,7 +120,8 @@ class Stage:
     samples a step of its own (fewer and larger micro-batches, equal shares).
     validate_every: updates between two looks at the held-out samples (a checkpoint follows each), 0 = never.
     minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are planned after a short
-    measurement, again at each quarter of the budget where that was wrong, and the plan is kept by a resumed run; objective weights shrink with it).
+    measurement, again at each quarter of the budget where that was wrong, and the plan is kept by a resumed run; objective weights
+    keep their place beside the learning rate's warm-up and fall).
     new_rows: the rows of the vocabulary's tokens start anew in this stage, around the mean row (`MotionVocabulary.row_noise`): public weights have
     none, and an earlier stage that never said them only taught what they are not.
     shared: a run takes the outcome of the same stage from the cache if an earlier run has trained it.

@@ -18,7 +18,7 @@ _SPARE = 0.02  # part of the remaining budget kept for what was not measured
 
 @dataclass(frozen=True)
 class Plan:
-    """steps: updates of the stage; since: first step that follows this plan.
+    """steps: updates of the stage; since: first step that follows this plan. warmup: that of the learning rate, in a stage of the declared steps.
 
     The other fields say how it came about: the declared steps, the budget and the measured seconds of a step, a validation and a checkpoint.
     """
@@ -30,10 +30,17 @@ class Plan:
     step_seconds: float = 0.0
     validation_seconds: float = 0.0
     checkpoint_seconds: float = 0.0
+    warmup: int = 0
 
     def schedule_step(self, step: int) -> int:
-        """A step's place in the declared schedule: objective weights declared over `declared` steps shrink with the plan."""
-        return step if self.steps == self.declared else step * self.declared // self.steps
+        """A step's place in the declared schedule: the weights of objectives keep their place beside the learning rate, whose warm-up is as long as
+        declared (or a quarter of the steps), and whose fall shrinks with the plan."""
+        if self.steps == self.declared:
+            return step
+        short, declared = min(self.warmup, self.steps // 4), min(self.warmup, self.declared // 4)
+        if step < short:
+            return step * declared // short
+        return declared + (step - short) * (self.declared - declared) // (self.steps - short)
 
     def wrong(self, later: "Plan") -> bool:
         """Whether a plan made later asks for clearly more or fewer steps."""
@@ -46,7 +53,8 @@ def fit(stage: Stage, step: int, spent: float, step_seconds: float, validation_s
     left = (budget - spent) * (1 - _SPARE) - pause
     per_step = step_seconds + (pause / stage.validate_every if stage.validate_every else 0.0)
     steps = min(stage.steps, step + max(0, int(left / per_step)))
-    return Plan(steps, stage.steps, step, budget, step_seconds, validation_seconds, checkpoint_seconds)
+    warmup = getattr(stage.optimiser, "warmup", 0)
+    return Plan(steps, stage.steps, step, budget, step_seconds, validation_seconds, checkpoint_seconds, warmup)
 
 
 class PlanClock:

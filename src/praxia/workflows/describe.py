@@ -40,6 +40,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "parameters": {
             "total": _size(model.parameters()),
             "by_module": {n: size for n, m in model.named_children() if (size := _size(m.parameters()))},
+            "by_part_of_backbone": {n: _size(m.parameters()) for n, m in model.backbone.named_children()} if model.backbone is not None else {},
             "by_adapter": {n: _size(m.parameters()) for adapter in model.adapters for n, m in adapter.named_children()},
             "vision_language_model": _with_output_rows(model),
         },

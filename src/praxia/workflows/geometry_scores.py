@@ -15,7 +15,7 @@ from praxia.data.true_geometry import TrueGeometry, true_geometry
 from praxia.evaluate.reconstruction import mean_depth, reconstruction_scores
 from praxia.models.geometry_nets.geometry_net import GeometryNet, Reconstruction
 
-_AT_ONCE = 16
+AT_ONCE = 16
 SCORES = "geometry/"  # what the names of scores begin with
 LEARNT_FROM = 500  # training samples that the predictor which does not look takes its mean depth of
 
@@ -53,7 +53,7 @@ def scenes(mixture: Mixture) -> list[Entry]:
 def batches(mixture: Mixture, entry: Entry, samples: int) -> Iterator[Batch]:
     """What an entry says of up to `samples` samples, as a test shows them."""
     examples = entry.examples(samples)
-    while some := list(islice(examples, _AT_ONCE)):
+    while some := list(islice(examples, AT_ONCE)):
         yield mixture.collate(some)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TypeVar
 
 import torch
@@ -9,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from praxia.data.batch import Batch, Draws
-from praxia.data.mixture import Mixture
+from praxia.data.mixture import Entry, Mixture
 from praxia.data.pixels import resample_nearest
+from praxia.data.supervision.supervision import Example
 from praxia.evaluate.alignment import Alignment, Mean
 from praxia.evaluate.target_masks import SIDE, mask_scores, usual_mask
 from praxia.models.states import Outputs
@@ -18,10 +20,11 @@ from praxia.models.vla import VLA
 from praxia.objectives import GeometryAlignment, TargetMask
 from praxia.objectives.objective import Teachers
 from praxia.stages.recipe import Stage
-from praxia.workflows.geometry_scores import batches
+from praxia.workflows.geometry_scores import AT_ONCE, batches
 
 MASKS, ALIGNMENT = "target_mask/", "geometry_alignment/"  # what the names of scores begin with
 LEARNT_FROM = 200  # training samples that the predictors which do not look are fitted on
+RARE = 10  # times as many held-out samples are searched for views in which the target is out of sight
 
 T = TypeVar("T")
 
@@ -48,8 +51,13 @@ def goal_metrics(training: Mixture, held_out: Mixture, model: VLA, stage: Stage,
         seen, learnt = (list(_masks(mixture, model, masks, count)) for mixture, count in ((held_out, samples), (training, LEARNT_FROM)))
         if seen and learnt:
             one = joined(seen)
+            away = [part for batch in _out_of_sight(held_out, samples) if (part := marked(masks, *looked(model, batch))) is not None]
             usual = usual_mask(joined(learnt).truth, joined(learnt).known).expand_as(one.truth)
             found |= {MASKS + name: value for name, value in mask_scores(one.roles, one.predicted, one.truth, one.known).items()}
+            if away:
+                rare = joined(away)
+                hidden = mask_scores(rare.roles, rare.predicted, rare.truth, rare.known)
+                found |= {MASKS + name: value for name, value in hidden.items() if name.endswith(("/silent", "/empty", "/out_of_sight"))}
             blind = mask_scores(one.roles, usual, one.truth, one.known)
             found |= {f"{MASKS}{role}/blind_iou": blind[f"{role}/iou"] for role in one.roles if f"{role}/iou" in blind}
     if aligns is not None and aligns.teacher in teachers and aligns.readout in model.readouts:
@@ -90,13 +98,32 @@ def looked(model: VLA, batch: Batch) -> tuple[Batch, Outputs]:
     return shown, model.eval()(shown, Draws())
 
 
-def _looks(mixture: Mixture, model: VLA, samples: int) -> Iterator[tuple[Batch, Outputs]]:
-    """Those of all entries that act and show the views of the first of them."""
+def _acting(mixture: Mixture) -> Iterator[Entry]:
+    """Entries that act and show the views of the first of them."""
     acting = [entry for entry in mixture.entries if entry.supervision.needs.horizon > 0]
     roles = [tuple(camera.role for camera in entry.source.cameras) for entry in acting]
-    for entry in (entry for entry, shown in zip(acting, roles, strict=True) if shown == roles[0]):
+    return (entry for entry, shown in zip(acting, roles, strict=True) if shown == roles[0])
+
+
+def _looks(mixture: Mixture, model: VLA, samples: int) -> Iterator[tuple[Batch, Outputs]]:
+    for entry in _acting(mixture):
         for batch in batches(mixture, entry, samples):
             yield looked(model, batch)
+
+
+def _out_of_sight(mixture: Mixture, samples: int) -> Iterator[Batch]:
+    """Up to `samples` samples of every entry in which a view does not show the target."""
+    for entry in _acting(mixture):
+        examples = islice(filter(_hidden, entry.examples(RARE * samples)), samples)
+        while some := list(islice(examples, AT_ONCE)):
+            yield mixture.collate(some)
+
+
+def _hidden(example: Example) -> bool:
+    if "target_mask" not in example.dense:
+        return False
+    shown = example.dense["target_mask"].reshape(len(example.dense["target_mask"]), -1).any(1)
+    return bool((example.dense["target_mask_valid"] & ~shown).any())
 
 
 def _masks(mixture: Mixture, model: VLA, masks: TargetMask, samples: int) -> Iterator[SeenMasks]:

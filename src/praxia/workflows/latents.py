@@ -23,9 +23,8 @@ def latent_facts(trained: Trained, device: str = "cpu") -> tuple[LatentFacts, ..
             continue
         _, held_out = assembly.mixtures(stage, model)
         batches = [micro.batch.to(device) for micro in held_out.fixed(BATCHES)]
-        largest = max(batches, key=lambda batch: batch.size)
         with compute(torch.device(device), assembly.recipe.precision):
-            smooth = smoothness(model, largest, torch.Generator().manual_seed(0))
+            smooth = smoothness(model, batches, torch.Generator().manual_seed(0))
             history = history_errors(model, batches, torch.Generator().manual_seed(1))
             steps = step_errors(model, batches, torch.Generator().manual_seed(2))
         curves = read_curves(trained.run.stage(stage.name).metrics)

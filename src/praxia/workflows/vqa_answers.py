@@ -73,8 +73,8 @@ class Speaker:
 def vqa_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: Any, samples: int) -> dict[str, float]:
     """Scores of what the model says to a question of every group about `samples` held-out samples of every source of questions.
 
-    `embodied_vqa/GROUP/SCORE` (`evaluate.vqa.vqa_scores`), the same with `/majority` and `/blank` behind it, and `embodied_vqa/kind/KIND`;
-    {} without any source of questions.
+    `embodied_vqa/GROUP/SCORE` (`evaluate.vqa.vqa_scores`) and `embodied_vqa/kind/KIND`, the same with `/majority` and `/blank` behind; {} without
+    any source of questions.
     """
     taught = [entry for entry in training.entries if isinstance(entry.supervision, EmbodiedVQA)]
     asked = [one for entry in held_out.entries for one in ask(entry, samples)]
@@ -82,16 +82,15 @@ def vqa_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: Any
         return {}
     speaker = Speaker(model.eval(), held_out.collate, tokenizer)
     usual = majority([one.question for entry in taught for one in ask(entry, LEARNT_FROM // len(taught))])
-    looked = speaker.says(asked)
-    said = {
-        "": vqa_scores(looked),
-        "/majority": vqa_scores([usual(one.question) for one in asked]),
-        "/blank": vqa_scores(speaker.says([Asked(one.question, blanked(one.example)) for one in asked])),
+    told = {
+        "": speaker.says(asked),
+        "/majority": [usual(one.question) for one in asked],
+        "/blank": speaker.says([Asked(one.question, blanked(one.example)) for one in asked]),
     }
-    name = taught[0].supervision.name
+    name, said = taught[0].supervision.name, {control: vqa_scores(answers) for control, answers in told.items()}
     found = {f"{name}/{g}/{score}{control}": v for control, groups in said.items() for g, scores in groups.items() for score, v in scores.items()}
     found = {key: value for key, value in found.items() if not key.endswith(("asked/majority", "asked/blank"))}
-    return found | {f"{name}/kind/{kind}": value for kind, value in kind_scores(looked).items()}
+    return found | {f"{name}/kind/{kind}{c}": value for c, answers in told.items() for kind, value in kind_scores(answers).items()}
 
 
 def ask(entry: Entry, samples: int) -> list[Asked]:

@@ -114,8 +114,10 @@ def _blocks(timm: dict[str, Tensor], prefix: str, names: dict[str, str], project
                     state[prefix.format(i) + projection.format(letter) + f".{kind}"] = rows.contiguous()
             elif name in names:
                 state[prefix.format(i) + names[name]] = tensor
+            elif (module := name.rpartition(".")[0]) in names:
+                state[prefix.format(i) + names[module] + f".{kind}"] = tensor
             else:
-                state[prefix.format(i) + names[name.rpartition(".")[0]] + f".{kind}"] = tensor
+                raise CheckpointError(f"the Prismatic file has blocks.{i}.{name}, unknown here; expected one of {', '.join(names)}")
     return state
 
 

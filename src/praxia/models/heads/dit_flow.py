@@ -105,9 +105,11 @@ class DiTFlowHead(Head):
     def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
         return torch.randn(batch_size, self.spec.horizon, self.spec.action_width, generator=generator)
 
-    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
+    def sample(
+        self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int, dims: Tensor | None = None
+    ) -> Tensor:
         assert prefix is not None
-        return integrate(lambda chunk, time: self.velocity(prefix, state, chunk, time), noise, steps)
+        return integrate(lambda chunk, time: self.velocity(prefix, state, chunk, time), noise, steps, dims)
 
 
 class DiTBlock(nn.Module):

@@ -17,9 +17,15 @@ def path(actions: Tensor, noise: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
     return r * actions + (1 - r) * noise, actions - noise
 
 
-def integrate(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int) -> Tensor:
-    """Euler from r = 0 to 1. velocity: (chunk [B, 1, H, A], time [B, 1]) -> [B, 1, H, A]; noise [B, H, A] -> [B, H, A]."""
+def integrate(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int, dims: Tensor | None = None) -> Tensor:
+    """Euler from r = 0 to 1. velocity: (chunk [B, 1, H, A], time [B, 1]) -> [B, 1, H, A]; noise [B, H, A] -> [B, H, A]; dims as in `Head.sample`."""
     chunk = noise[:, None]
     for i in range(steps):
-        chunk = chunk + velocity(chunk, torch.full((len(noise), 1), i / steps, device=noise.device)) / steps
+        found = velocity(chunk, torch.full((len(noise), 1), i / steps, device=noise.device))
+        chunk = chunk + known(found, -noise[:, None], dims) / steps
     return chunk[:, 0]
+
+
+def known(velocity: Tensor, padding: Tensor, dims: Tensor | None) -> Tensor:
+    """Velocity [B, 1, H, A], in the slots that the robot has not (bool [B, A]; None: it has all) the path's own: `padding`, of the same shape."""
+    return velocity if dims is None else torch.where(dims[:, None, None], velocity, padding)

@@ -35,8 +35,12 @@ class Head(nn.Module, ABC):
         """What sampling starts from: float32 [B, H, A]."""
 
     @abstractmethod
-    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
-        """Normalised actions float32 [B, H, A] from noise, deterministic. state: [B, Ds] or None."""
+    def sample(
+        self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int, dims: Tensor | None = None
+    ) -> Tensor:
+        """Normalised actions float32 [B, H, A] from noise, deterministic. state: [B, Ds] or None. dims: bool [B, A], slots that the robot has, all if
+        None. Flow heads move the others as they moved in training, from their noise straight to 0, whatever the net says of them: no loss taught
+        it, and its answer for the robot's own slots depends on what stands there."""
 
 
 class RegressionHead(Head):
@@ -58,7 +62,9 @@ class RegressionHead(Head):
     def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
         return torch.zeros(batch_size, self.spec.horizon, self.spec.action_width)
 
-    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
+    def sample(
+        self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int, dims: Tensor | None = None
+    ) -> Tensor:
         return self._said(prefix, state)
 
     def diagnostics(self, inputs: tuple[Any, ...], output: HeadOutput) -> dict[str, tuple[Tensor, Tensor]]:

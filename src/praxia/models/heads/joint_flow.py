@@ -14,6 +14,7 @@ from transformers import DynamicCache, GemmaConfig, GemmaModel
 from praxia.data.batch import Batch, Draws
 from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Attention, additive_mask
+from praxia.models.heads.flow import known
 from praxia.models.heads.head import Head, chunk_validity
 from praxia.models.heads.time_embedding import time_embedding
 from praxia.models.layout import Group, TokenLayout
@@ -166,12 +167,14 @@ class JointFlowHead(Head):
     def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
         return torch.randn(batch_size, self.spec.horizon, self.spec.action_width, generator=generator)
 
-    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
+    def sample(
+        self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int, dims: Tensor | None = None
+    ) -> Tensor:
         assert prefix is not None
         chunk = noise[:, None]
         for i in range(steps):
             time = torch.full((len(noise), 1), 1.0 - i / steps, device=noise.device)
-            chunk = chunk - self.velocity(prefix, state, chunk, time) / steps
+            chunk = chunk - known(self.velocity(prefix, state, chunk, time), noise[:, None], dims) / steps
         return chunk[:, 0]
 
 

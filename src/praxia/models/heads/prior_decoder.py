@@ -95,5 +95,7 @@ class PriorDecoderHead(Head):
     def noise(self, batch_size: int, generator: torch.Generator) -> Tensor:
         return torch.randn(batch_size, self.spec.horizon, self.spec.action_width, generator=generator)
 
-    def sample(self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int) -> Tensor:
-        return integrate(lambda chunk, time: self.velocity(condition, chunk, time), noise, steps)
+    def sample(
+        self, prefix: PrefixStates | None, condition: Tensor | None, state: Tensor | None, noise: Tensor, steps: int, dims: Tensor | None = None
+    ) -> Tensor:
+        return integrate(lambda chunk, time: self.velocity(condition, chunk, time), noise, steps, dims)

@@ -11,9 +11,10 @@ from praxia.report.words import count, title
 _MASKS = {
     "mean IoU where the target is seen": ("iou", "blind_iou"),
     "share above IoU 0.5": ("iou_50", ""),
-    "silent where it is out of sight": ("silent", ""),
+    "fewer than 12 pixels where it is out of sight": ("silent", ""),
+    "not a pixel where it is out of sight": ("empty", ""),
 }
-_ALIGNMENT = {"cosine after taking away the training mean": ("centred_cosine", ""), "cosine": ("cosine", "blind_cosine")}
+_ALIGNMENT = {"cosine after taking away the training mean": ("centred_cosine", "blind_centred_cosine"), "cosine": ("cosine", "blind_cosine")}
 
 
 def goals(content: ReportContent) -> Markup | None:
@@ -40,7 +41,7 @@ def _stage(facts: GoalFacts) -> Markup:
     if facts.alignment:
         lead = (
             "Projected visual states beside the features of the geometry net that taught them, as directions, on held-out episodes; in "
-            "brackets the mean feature of training pictures. A projector that has learnt that mean alone gets 0 in the first row."
+            "brackets the mean feature of training pictures, which is what a projector that does not look can learn."
         )
         parts += [tag("p", lead, class_="note"), _table(facts.alignment, _ALIGNMENT, 3)]
     return tag("div", *parts)

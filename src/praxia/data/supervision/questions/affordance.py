@@ -16,7 +16,8 @@ REACH = 0.025  # metres around the contact that are right too, as far as they ar
 
 
 def interact(look: Look, contacts: tuple[Contact, ...], rng: np.random.Generator) -> Question | None:
-    """A contact that is seen: what is drawn over it, by the thing itself or by another, is not asked about."""
+    """A contact whose place in the picture is the thing's: one that another thing hides is not asked about. Contacts are to be where the camera can
+    see them: one on the far side of its own thing is not told apart."""
     v, u = np.mgrid[: look.size[0], : look.size[1]]
     assert look.view.camera is not None
     focal = look.view.camera.K[0, 0]
