@@ -10,7 +10,7 @@ from asking import asked
 from praxia.data.collate import Collate
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.supervision import ObjectPoses, Placebo, Waypoints
-from praxia.errors import ConfigError
+from praxia.errors import ConfigError, DataError
 from praxia.geometry.boxes import Boxes, corners
 from praxia.geometry.camera import Camera, project
 from praxia.geometry.rotations import angle_between, euler_to_matrix
@@ -108,7 +108,7 @@ def test_an_absent_class_is_answered_with_no_object_in_every_view(tabletop_sourc
         name = example.prompt.removeprefix("detect the ")
         shown = {word for o in example.sample.objects for word in f"{o.category} {o.name}".split()}
         assert not set(name.split()) & shown
-        assert example.target == (f"<image0>{NO_OBJECT}</image0><image1>{NO_OBJECT}</image1>",)
+        assert "".join(example.target) == f"<image0> {name}{NO_OBJECT}</image0><image1> {name}{NO_OBJECT}</image1>"
         names.add(name)
     assert {"zebra", "traffic cone"} <= names
     share = np.mean([NO_OBJECT in str(e.target) for e in asked(tabletop_source, replace(asks, negatives=0.25), draws=12)])
@@ -221,6 +221,42 @@ def test_collate_writes_quantities_with_the_models_vocabulary(tabletop_source):
         Collate({}, backbone.build(), tokenizer)([quiet])
 
 
+@pytest.mark.parametrize("of", [ObjectPoses(negatives=0.0, names="category"), Waypoints(count=5, every=1)], ids=["objects", "waypoints"])
+@pytest.mark.parametrize("placebo", [False, True])
+def test_an_answer_that_is_too_long_loses_whole_tuples_from_the_far_end(of, placebo, tabletop_source):
+    sample = tabletop_source.sample(0, replace(of.needs, objects=True))
+    sample = replace(sample, state=None, objects=tuple(replace(o, category="mug", name="mug") for o in sample.objects))
+    numbers = {"translation": np.random.default_rng(0).uniform(-1, 1, (500, 3)), "extent": np.random.default_rng(1).uniform(0, 0.2, (500, 3))}
+    vocabulary = PoseVocabulary(xy=64, z=64, size=32, rotation=36).fitted(numbers, {kind: np.ones(500) for kind in numbers})
+    backbone = PaliGemma(
+        image_size=16, patch_size=8, vision_width=16, vision_layers=1, vision_heads=2, vision_mlp=16, text_width=16, text_layers=1, text_heads=2,
+        text_kv_heads=1, text_head_dim=8, text_mlp=16, vocabulary=3000,
+    )  # fmt: skip
+    tokenizer = local_tokenizer(("detect", "the", "mug", "arm", *sample.instruction.split()), backbone.specials + vocabulary.tokens)
+    collate = Collate({}, backbone.build(), tokenizer, vocabulary=vocabulary)
+
+    def said(most):
+        says = replace(of, most_tokens=most)
+        batch = collate([(Placebo(says) if placebo else says)(sample, np.random.default_rng(0))])
+        text = tokenizer.decode(batch.target.ids[0][batch.target.valid[0]])
+        assert int(batch.target.valid.sum() + batch.prompt.valid.sum()) <= most
+        return [re.findall(r"[^;]*;", section) for section in re.findall(r"<image\d>(.*?)</image\d>", text)]
+
+    whole = said(512)
+    tuples = sum(map(len, whole))
+    assert tuples >= 5 and len(whole) == 2
+    for most in (40, 60):
+        kept = said(most)
+        assert len(kept) == 2 and 0 < sum(map(len, kept)) < tuples
+        assert all(section == full[: len(section)] for section, full in zip(kept, whole, strict=True)), "the near end is as it was"
+        counts, full = list(map(len, kept)), list(map(len, whole))
+        assert max(counts) - min(counts) <= 1 or min(counts) == min(full), "the fullest view gives first"
+    with pytest.raises(DataError, match="without a single tuple.*raise `most_tokens`"):
+        said(8)
+    with pytest.raises(ConfigError, match=f"{type(of).__name__}.most_tokens is 0"):
+        replace(of, most_tokens=0)
+
+
 @pytest.mark.parametrize("turns", [0, 2, 4])
 def test_of_rotations_that_look_alike_the_nearest_to_the_camera_is_said(turns, tabletop_source):
     sample = tabletop_source.sample(0, OBJECTS.needs)
@@ -256,7 +292,7 @@ def test_registers_learn_where_the_asked_object_and_the_task_are(tabletop_source
         np.testing.assert_allclose(dense["positions"][1, 2], nearest.T[2, 3], rtol=1e-5)
         np.testing.assert_allclose(dense["positions_pixel"][1], nearest.centre, rtol=1e-5)
     absent = next(asked(tabletop_source, replace(taught, negatives=1.0, classes=("unicorn",))))
-    assert NO_OBJECT in absent.target[0] and not absent.dense["positions_valid"].any()
+    assert NO_OBJECT in absent.target and not absent.dense["positions_valid"].any()
     way = next(asked(tabletop_source, Waypoints(count=2, every=1, positions=2)))
     (path,) = way.sample.tool_path.values()
     head = way.sample.views[0].camera

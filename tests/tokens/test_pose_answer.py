@@ -35,6 +35,13 @@ def test_tuples_come_with_their_view_name_numbers_and_certainty(vocabulary):
 
 
 def test_nothing_and_unfinished_ends_are_passed_over(vocabulary):
-    parts = ("<image0><no_object></image0><image1> left arm", *pose([0.2, 0.3, 0.7])[:-1])
+    parts = ("<image0> red mug<no_object></image0><image1> left arm", *pose([0.2, 0.3, 0.7])[:-1])
     ids = TOKENIZER.encode(vocabulary.text(parts), add_special_tokens=False)
     assert read_answer(ids, [0.0] * len(ids), TOKENIZER, vocabulary) == []
+
+
+def test_an_absent_class_in_one_view_does_not_blur_the_next(vocabulary):
+    parts = ("<image0> red mug<no_object></image0><image1> red mug", *pose([0.2, 0.3, 0.7]), "</image1>")
+    ids = TOKENIZER.encode(vocabulary.text(parts), add_special_tokens=False)
+    (said,) = read_answer(ids, [0.0] * len(ids), TOKENIZER, vocabulary)
+    assert (said.view, said.name, said.certainty) == (1, "red mug", 1.0)

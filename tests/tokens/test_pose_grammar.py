@@ -1,5 +1,7 @@
 """Every answer that the grammar lets through parses, whatever the model prefers."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from praxia.tokens.pose_vocabulary import NO_OBJECT, PoseVocabulary
 SPEC = PoseVocabulary(xy=32, z=32, size=16, rotation=12)
 LOCS = tuple(f"<loc{i:04d}>" for i in range(1024))
 TOKENIZER = local_tokenizer(("red", "mug", "left", "right", "arm"), ("<pad>", "<eos>", "<bos>", *LOCS, *SPEC.tokens))
-STOP = TOKENIZER.eos_token_id
+STOP, NOTHING = TOKENIZER.eos_token_id, TOKENIZER.convert_tokens_to_ids(NO_OBJECT)
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +25,13 @@ def vocabulary():
     )
 
 
-def random_answer(grammar, rng, limit=600):
+def random_answer(grammar, rng, limit=512):
     """A model that prefers anything."""
     ids = []
-    while len(ids) < limit:
+    while len(ids) <= limit:
         allowed = torch.nonzero(grammar(ids))[:, 0]
         assert len(allowed)
-        token = int(rng.choice(allowed))
+        token = NOTHING if NOTHING in allowed and rng.random() < 0.3 else int(rng.choice(allowed))  # one among hundreds of numbers
         if token == STOP:
             return TOKENIZER.decode(ids)
         ids.append(token)
@@ -38,13 +40,15 @@ def random_answer(grammar, rng, limit=600):
 
 @pytest.mark.parametrize(("numbers", "views"), [(OBJECT_BOX, 2), (OBJECT_CENTRE, 0), (OBJECT_BOX, 3)])
 def test_random_answers_about_objects_parse(vocabulary, numbers, views):
-    grammar = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], numbers, views, STOP, most=3)
+    most = 40 * max(views, 1)
+    grammar = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], numbers, views, STOP, most)
     rng, listed, nothing = np.random.default_rng(0), 0, 0
-    for _ in range(60):
-        text = random_answer(grammar, rng)
+    for _ in range(100):
+        text = random_answer(grammar, rng, most)
         found = vocabulary.numbers(text)
         count = text.count(";")
-        assert count == len(found["translation"]) == len(found["extent"]) == len(found["rotation"]) == text.count("red mug") <= 3 * max(views, 1)
+        assert count == len(found["translation"]) == len(found["extent"]) == len(found["rotation"])
+        assert text.count("red mug") == count + text.count("red mug" + NO_OBJECT) and text.count(NO_OBJECT) == text.count("red mug" + NO_OBJECT)
         assert len(found["location"]) == count * numbers.count("loc") // 2
         assert all(text.count(f"<image{k}>") == text.count(f"</image{k}>") == 1 for k in range(views))
         listed, nothing = listed + count, nothing + text.count(NO_OBJECT)
@@ -57,21 +61,62 @@ def test_random_answers_about_objects_parse(vocabulary, numbers, views):
 
 def test_waypoints_of_two_arms(vocabulary):
     names = [f"{side} arm {i}" for side in ("left", "right") for i in range(2)]
-    text = random_answer(PoseGrammar(TOKENIZER, vocabulary, names, WAYPOINT, 1, STOP, most=4), np.random.default_rng(3))
-    found = vocabulary.numbers(text)
-    assert len(found["translation"]) == len(found["rotation"]) == len(found["location"]) == text.count(";") and len(found["extent"]) == 0
+    grammar, rng, lists = PoseGrammar(TOKENIZER, vocabulary, names, WAYPOINT, 2, STOP), np.random.default_rng(3), set()
+    for _ in range(60):
+        text = random_answer(grammar, rng)
+        found = vocabulary.numbers(text)
+        assert len(found["translation"]) == len(found["rotation"]) == len(found["location"]) == text.count(";") and len(found["extent"]) == 0
+        assert NO_OBJECT not in text, "an arm that a view does not show is not listed"
+        for section in text.split("<image1>"):
+            listed = re.findall(r"(?:left|right) arm \d", section)
+            assert listed == sorted(set(listed)), "in order, each once"
+            lists.add(len(listed))
+    assert lists >= {0, 1, 2}
+
+
+def test_no_tuple_begins_that_has_no_room_for_its_end(vocabulary):
+    """Who wants to list objects for ever is stopped in time, and every section behind is still said."""
+    end, frame = len(TOKENIZER.encode(";", add_special_tokens=False)), 6  # three views' delimiters
+    tuple_ = 2 + len(OBJECT_CENTRE) + end
+    for most in (frame + 2 * tuple_, frame + 3 * tuple_ - 1):
+        grammar, ids = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_CENTRE, 3, STOP, most), []
+        while not (allowed := grammar(ids))[STOP]:
+            likes = [t for t in torch.nonzero(allowed)[:, 0].tolist() if t not in (NOTHING, TOKENIZER.convert_tokens_to_ids("</image0>"))]
+            ids.append(likes[0] if likes else int(torch.nonzero(allowed)[0, 0]))
+        text = TOKENIZER.decode(ids)
+        assert text.count(";") == 2 and len(ids) == frame + 2 * tuple_ <= most and text.endswith("<image2></image2>")
+
+
+def test_the_states_of_an_answer_are_remembered_and_another_answer_is_read_anew(vocabulary):
+    """One grammar may be asked about several answers in turn, and about a shorter one; what it says depends on the ids alone."""
+    grammar, rng = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_BOX, 2, STOP), np.random.default_rng(5)
+    answers = []
+    for _ in range(4):
+        text = random_answer(PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_BOX, 2, STOP), rng)
+        answers.append(TOKENIZER.encode(text.replace(" ;", ";"), add_special_tokens=False))
+    for length in (7, 3, 12, 12, 0):
+        for ids in answers:
+            fresh = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_BOX, 2, STOP)
+            assert torch.equal(grammar(ids[:length]), fresh(ids[:length]))
+
+
+def test_an_answer_of_several_hundred_tokens_costs_one_step_a_token(vocabulary, monkeypatch):
+    steps = []
+    after = PoseGrammar._after
+    monkeypatch.setattr(PoseGrammar, "_after", lambda self, *state: steps.append(1) or after(self, *state))
+    ids = TOKENIZER.encode("<image0>" + _object() * 20, add_special_tokens=False)
+    grammar = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_BOX, 2, STOP)
+    for k in range(len(ids)):
+        assert grammar(ids[:k])[ids[k]]
+    assert len(ids) > 300 and len(steps) == len(ids) - 1
+
+
+def _object():
+    return " red mug" + "<loc0000>" * 4 + "<transXY0000>" * 2 + "<transZ0001>" + "<size0002>" * 3 + "<rot003>" * 3 + ";"
 
 
 def test_what_supervision_writes_is_what_the_grammar_allows(vocabulary):
-    text = (
-        "<image0> red mug"
-        + "<loc0000>" * 4
-        + "<transXY0000>" * 2
-        + "<transZ0001>"
-        + "<size0002>" * 3
-        + "<rot003>" * 3
-        + ";</image0><image1></image1>"
-    )
+    text = f"<image0>{_object() * 2}</image0><image1> red mug{NO_OBJECT}</image1>"
     grammar = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_BOX, 2, STOP)
     ids = TOKENIZER.encode(text, add_special_tokens=False)
     for k in range(len(ids)):

@@ -11,6 +11,7 @@ from torch import Tensor
 from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
 from praxia.data.numbers import Numbers
 from praxia.data.sample import Sample, Window
+from praxia.data.supervision.pose_text import shortened
 from praxia.data.supervision.supervision import Example
 from praxia.errors import ConfigError, DataError, unknown
 from praxia.geometry.scene import View
@@ -56,7 +57,7 @@ class Collate:
             size=len(examples),
             views=view_batch(views) if views else None,
             prompt=self._prompts(examples, state) if self.text else None,
-            target=self._texts("a target text", [e.target for e in examples], self._target) if self.text else None,
+            target=self._targets(examples) if self.text else None,
             state=state,
             future=self._chunk([s.future for s in samples], samples, "future"),
             past=self._chunk([s.past for s in samples], samples, "past"),
@@ -120,8 +121,18 @@ class Collate:
             raise DataError(f"no number transforms for embodiment {embodiment!r}; the recipe has {sorted(self.numbers)}")
         return self.numbers[embodiment]
 
-    def _target(self, target: str | Parts) -> tuple[int, ...]:
-        return self._answer(self._said(target, "target"))
+    def _targets(self, examples: Sequence[Example]) -> Tokens | None:
+        present = _all_or_none("a target text", [e.target for e in examples])
+        return self._tokens([self._target(e, target) for e, target in zip(examples, present, strict=True)]) if present else None
+
+    def _target(self, example: Example, target: str | Parts) -> tuple[int, ...]:
+        ids = self._answer(self._said(target, "target"))
+        if example.prompt is None or isinstance(target, str) or not example.most_tokens:
+            return ids
+        most = example.most_tokens - len(self._prompt(self._said(example.prompt, "prompt")))
+        if len(ids) <= most:
+            return ids
+        return self._answer(self._said(shortened(target, most, lambda parts: len(self._answer(self._said(parts, "target")))), "target"))
 
     def _said(self, parts: str | Parts, what: str) -> str:
         if isinstance(parts, str):
@@ -129,10 +140,6 @@ class Collate:
         if self._vocabulary is None:
             raise ConfigError(f"a supervision's {what} holds numbers, but the model has no vocabulary that writes them; set ModelSpec.vocabulary")
         return self._vocabulary.text(parts)
-
-    def _texts(self, what: str, texts: Sequence[T | None], ids: Callable[[T], tuple[int, ...]]) -> Tokens | None:
-        present = _all_or_none(what, texts)
-        return self._tokens([ids(text) for text in present]) if present else None
 
     def _phrases(self, phrases: list[tuple[str, ...]]) -> Tokens | None:
         if not phrases[0]:

@@ -1,6 +1,6 @@
 """What may follow in an answer of motion, so that every generation is a path: x, y, z in turn, a fixed number of blocks (VIPA-VLA, open point 30)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -20,8 +20,8 @@ class MotionGrammar:
         if not present or steps < 1:
             raise ConfigError(f"a motion of {len(present)} blocks with {steps} waypoints each says nothing; expected at least 1 of each")
         names = {"open": (OPEN,), "close": (CLOSE,), "noop": (NOOP,)} | {axis: axis_names(axis, vocabulary.bins) for axis in AXES}
-        self._masks = {name: _mask(tokenizer.convert_tokens_to_ids(list(tokens)), len(tokenizer)) for name, tokens in names.items()}
-        self._masks["stop"] = _mask([stop], len(tokenizer))
+        self._ids = {name: frozenset(tokenizer.convert_tokens_to_ids(list(tokens))) for name, tokens in names.items()} | {"stop": frozenset([stop])}
+        self._masks = {name: _mask(ids, len(tokenizer)) for name, ids in self._ids.items()}
         self._slots = [slot for there in present for slot in ("open", *(AXES if there else ("noop",) * 3) * steps, "close")]
         self._slots.append("stop")
 
@@ -31,12 +31,12 @@ class MotionGrammar:
 
     def __call__(self, ids: Sequence[int]) -> Tensor:
         """Raises ConfigError behind an answer that this grammar does not make."""
-        if len(ids) >= len(self._slots) or not all(self._masks[slot][token] for slot, token in zip(self._slots, ids, strict=False)):
+        if len(ids) >= len(self._slots) or not all(token in self._ids[slot] for slot, token in zip(self._slots, ids, strict=False)):
             raise ConfigError(f"an answer that begins with tokens {list(ids)[:8]} is not the motion that was asked for")
         return self._masks[self._slots[len(ids)]]
 
 
-def _mask(ids: Sequence[int], size: int) -> Tensor:
+def _mask(ids: Iterable[int], size: int) -> Tensor:
     mask = torch.zeros(size, dtype=torch.bool)
     mask[list(ids)] = True
     return mask

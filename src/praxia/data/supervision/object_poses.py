@@ -7,7 +7,7 @@ import numpy as np
 
 from praxia.data.sample import Sample
 from praxia.data.supervision.places import place_targets, places
-from praxia.data.supervision.pose_text import Sections, pixel_quantity
+from praxia.data.supervision.pose_text import END, Sections, check_most_tokens, pixel_quantity
 from praxia.data.supervision.supervision import Example, Needs, picture_size
 from praxia.errors import ConfigError
 from praxia.geometry.boxes import Boxes, corners
@@ -16,6 +16,7 @@ from praxia.geometry.rotations import euler_to_matrix, matrix_to_euler
 from praxia.geometry.scene import ObjectTruth, View
 from praxia.geometry.se3 import invert, pose
 from praxia.registry import register
+from praxia.tokens.pose_grammar import MOST_TOKENS
 from praxia.tokens.pose_vocabulary import NO_OBJECT
 from praxia.tokens.quantity import Parts, quantity
 
@@ -40,8 +41,8 @@ class ObjectPoses:
     """Prompt `detect the {class}`, target one section a view, objects from near to far.
 
     An object: a space (a class is then the same tokens everywhere), class, place (`box` two corners, `centre` one point), translation, extent,
-    rotation, and a semicolon. A class that is not in a view leaves its section empty; `<no_object>` stands in every section for a class that
-    the scene does not have.
+    rotation, and a semicolon. A class that is not in a view leaves its section empty; its name and `<no_object>` stand in every section for a
+    class that the scene does not have.
 
     roles: views that are shown and spoken of; all if empty.
     names: what is asked for, the `category` (all its instances are listed) or the full `name` ("red mug").
@@ -50,6 +51,7 @@ class ObjectPoses:
     least_side: metres; thinner things (a mark on the table) are not listed: a box of no height overlaps nothing that is a millimetre off.
     delimiters: whether sections stand between <imageK> and </imageK>.
     positions: views in whose frames the register tokens also learn where the asked object is (the nearest of them; `supervision.places`), 0 = none.
+    most_tokens: of an answer with its prompt; the farthest objects of the fullest view are left out of one that is longer (published: cut off).
     symmetric: (category, n): things that look the same after a turn of 360 / n degrees about their z axis, 0 = after any turn. Of all rotations
     that look alike the one nearest to the camera's axes is said; empty = rotations as recorded, as published.
     """
@@ -64,6 +66,7 @@ class ObjectPoses:
     delimiters: bool = True
     positions: int = 0
     symmetric: tuple[tuple[str, int], ...] = ()
+    most_tokens: int = MOST_TOKENS
     name: str = "object_poses"
 
     def __post_init__(self) -> None:
@@ -73,7 +76,7 @@ class ObjectPoses:
             raise ConfigError(f"ObjectPoses.positions is {self.positions}; expected a number of views, 0 for none")
         if self.negatives and not self.classes:
             raise ConfigError("ObjectPoses.negatives needs `classes`, names to ask for where they are absent; give them, or set negatives to 0")
-
+        check_most_tokens("ObjectPoses", self.most_tokens)
         for category, turns in self.symmetric:
             if turns < 0 or turns == 1:
                 raise ConfigError(f"ObjectPoses.symmetric says {turns} for {category!r}; expected 0 (looks alike after any turn) or at least 2")
@@ -91,10 +94,12 @@ class ObjectPoses:
         if not present:
             return None
         if rng.random() < self.negatives and (absent := self._absent(sample)):
-            return Example(sample, f"detect the {absent[rng.integers(len(absent))]}", self._nothing(sample.views), self._places(sample, []))
+            asked = absent[rng.integers(len(absent))]
+            return Example(sample, f"detect the {asked}", self._nothing(asked, sample.views), self._places(sample, []), most_tokens=self.most_tokens)
         asked = present[rng.integers(len(present))]
         named = [v for objects in seen for v in objects if self.called(v.truth) == asked]
-        return Example(sample, f"detect the {asked}", self.answer(asked, seen, sample.views), self._places(sample, named))
+        answer = self.answer(asked, seen, sample.views)
+        return Example(sample, f"detect the {asked}", answer, self._places(sample, named), most_tokens=self.most_tokens)
 
     def _places(self, sample: Sample, named: list[Visible]) -> dict[str, np.ndarray]:
         """Where the nearest of some objects is, for the registers."""
@@ -113,7 +118,7 @@ class ObjectPoses:
             for v in sorted((v for v in objects if self.called(v.truth) == asked), key=lambda v: v.T[2, 3]):
                 place = v.box.reshape(2, 2) if self.place == "box" else v.centre[None]
                 said += [f" {asked}", pixel_quantity(place, picture_size(view)), quantity("translation", v.T[:3, 3])]
-                said += [quantity("extent", v.truth.size), quantity("rotation", matrix_to_euler(v.T[:3, :3])), ";"]
+                said += [quantity("extent", v.truth.size), quantity("rotation", matrix_to_euler(v.T[:3, :3])), END]
             sections.add(said)
         return sections.parts()
 
@@ -156,10 +161,10 @@ class ObjectPoses:
         # A name shares its colour with half the scene: there only the whole name decides.
         return [c for c in self.classes if c not in known and (self.names == "name" or not words & set(c.split()))]
 
-    def _nothing(self, views: tuple[View, ...]) -> Parts:
+    def _nothing(self, absent: str, views: tuple[View, ...]) -> Parts:
         sections = Sections(self.delimiters)
         for _ in views:
-            sections.add([NO_OBJECT])
+            sections.add([f" {absent}", NO_OBJECT])
         return sections.parts()
 
 

@@ -58,7 +58,7 @@ class Placebo:
         if isinstance(example.target, str):
             return replace(example, target=" ".join(islice(words, len(_PIECE.findall(example.target)))), dense={}, phrases=())
         said = [part if isinstance(part, str) else "".join(f" {word}" for word in islice(words, _length(part))) for part in example.target]
-        return replace(example, target=("".join(said),), dense={}, phrases=())
+        return replace(example, target=tuple(said), dense={}, phrases=())
 
     def _words(self, example: Example, rng: np.random.Generator) -> list[str]:
         """What is said over and over."""

@@ -16,6 +16,7 @@ class Example:
 
     prompt, target: a text, or its parts where it holds numbers that the model's vocabulary writes as tokens.
     dense: further targets by name (arrays of one shape per name). phrases: texts that dense targets speak of (equally many in every example).
+    most_tokens: of prompt and target together; whole tuples are left out of a target of poses that is longer (`pose_text.shortened`). 0 = any.
     """
 
     sample: Sample
@@ -23,6 +24,7 @@ class Example:
     target: str | Parts | None = None
     dense: dict[str, np.ndarray] = field(default_factory=dict)
     phrases: tuple[str, ...] = ()
+    most_tokens: int = 0
 
     @property
     def question(self) -> "Example":

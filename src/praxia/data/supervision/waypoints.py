@@ -7,7 +7,7 @@ import numpy as np
 
 from praxia.data.sample import Sample
 from praxia.data.supervision.places import place_targets, task_places
-from praxia.data.supervision.pose_text import Sections, pixel_quantity
+from praxia.data.supervision.pose_text import END, Sections, check_most_tokens, pixel_quantity
 from praxia.data.supervision.supervision import Example, Needs, picture_size
 from praxia.errors import ConfigError
 from praxia.geometry.camera import project
@@ -15,6 +15,7 @@ from praxia.geometry.rotations import matrix_to_euler
 from praxia.geometry.scene import View
 from praxia.geometry.se3 import invert
 from praxia.registry import register
+from praxia.tokens.pose_grammar import MOST_TOKENS
 from praxia.tokens.quantity import quantity
 
 
@@ -30,6 +31,8 @@ class Waypoints:
     frame: of translation and rotation, `camera` as published or the robot's `base`. grip: metres from the recorded tool frame to the point
     between the fingers, along the tool's z. delimiters: whether sections stand between <imageK> and </imageK>.
     positions: views in whose frames the register tokens also learn where tool, target and goal are (`supervision.places`), 0 = none.
+    most_tokens: of an answer with its prompt; the last waypoints of the fullest view are left out of one that is longer. Two arms in three views
+    say 20 waypoints, about 250 tokens.
     """
 
     count: int = 5
@@ -38,6 +41,7 @@ class Waypoints:
     grip: float = 0.0
     delimiters: bool = True
     positions: int = 0
+    most_tokens: int = MOST_TOKENS
     name: str = "waypoints"
 
     def __post_init__(self) -> None:
@@ -46,6 +50,7 @@ class Waypoints:
                 raise ConfigError(f"Waypoints.{field} is {getattr(self, field)}; expected at least 1")
         if self.positions < 0:
             raise ConfigError(f"Waypoints.positions is {self.positions}; expected a number of views, 0 for none")
+        check_most_tokens("Waypoints", self.most_tokens)
 
     @property
     def needs(self) -> Needs:
@@ -63,10 +68,10 @@ class Waypoints:
                     pixels, T = poses
                     for i in range(self.count):
                         said += [f" {called(arm)} {i}", pixel_quantity(pixels[i : i + 1], picture_size(view))]
-                        said += [quantity("translation", T[i, :3, 3]), quantity("rotation", matrix_to_euler(T[i, :3, :3])), ";"]
+                        said += [quantity("translation", T[i, :3, 3]), quantity("rotation", matrix_to_euler(T[i, :3, :3])), END]
             sections.add(said)
         taught = place_targets(sample, task_places(sample), self.positions) if self.positions else {}
-        return Example(sample, sample.instruction, sections.parts(), taught) if shown else None
+        return Example(sample, sample.instruction, sections.parts(), taught, most_tokens=self.most_tokens) if shown else None
 
     def seen(self, path: np.ndarray, arm: str, view: View, sample: Sample) -> tuple[np.ndarray, np.ndarray] | None:
         """Pixels [count, 2], clipped to the picture, and poses [count, 4, 4] in `frame`; None if the view does not list the arm."""
