@@ -7,38 +7,33 @@ Nothing inside either recipe changes: a head, its encoder and one query token ar
 
 from dataclasses import replace
 
-from praxia.data.supervision import StateActionChunk
 from praxia.models.spec import LearnedTokens
-from praxia.objectives import FlowMatching, LatentAlignment
+from praxia.objectives import LatentAlignment
 from praxia.recipes import action_priors, pose_vla
+from praxia.recipes.action_priors import HORIZON, PRIOR, RECONSTRUCTION
 from praxia.recipes.base_vlm import from_stage
-from praxia.stages.recipe import LinearDecay, Recipe, Source, Weighted
+from praxia.stages.recipe import LinearDecay, Recipe, Weighted
 
 
 def my_recipe() -> Recipe:
-    """object poses -> waypoints -> action prior -> robot."""
+    """object poses -> waypoints -> the action prior of four robots -> one of them."""
     poses, prior = pose_vla.tiny(), action_priors.tiny()
     *seeing, robot = poses.stages
-    learnt = next(stage for stage in prior.stages if stage.name == "action_prior")
-    horizon = robot.sources[0].supervision.horizon
-    demonstrations = robot.sources[0].data
+    source = robot.sources[0]
     model = replace(
         poses.model,
         tokens=(*poses.model.tokens, LearnedTokens("q", 1)),
         order=("views", "prompt", "registers", "q", "target"),
         encoder=prior.model.encoder,
         conditioner=prior.model.conditioner,
-        head=replace(prior.model.head, horizon=horizon),
+        head=prior.model.head,
     )
-    moving = replace(learnt, sources=(Source(replace(demonstrations, blind=True), StateActionChunk(horizon)),), minutes=1.0)
-    decay = LinearDecay(500)
+    decay = LinearDecay(robot.optimiser.warmup)
     acting = replace(
         robot,
-        objectives=(
-            *robot.objectives,
-            Weighted(LatentAlignment(), decay),
-            Weighted(FlowMatching(head="reconstruction"), decay),
-        ),
-        init_from=(*robot.init_from, from_stage("action_prior", action_priors.PRIOR)),
+        sources=(replace(source, supervision=replace(source.supervision, horizon=HORIZON, still=True)),),
+        objectives=(*robot.objectives, Weighted(LatentAlignment(), decay), Weighted(RECONSTRUCTION, decay)),
+        init_from=(*robot.init_from, from_stage("action_prior", PRIOR)),
     )
-    return replace(poses, name="pose_vla_with_action_prior", model=model, stages=(*seeing, moving, acting))
+    stages = (*seeing, action_priors.prior(minutes=1.5), acting)
+    return replace(poses, name="pose_vla_with_action_prior", model=model, numbers=action_priors.SPACE, stages=stages)

@@ -93,7 +93,7 @@ OPENING = Dim("gripper", "gripper", sense="open_positive", low=0.0, high=1.0)
 MOVES = tuple(Dim(f"d{i}", "position" if i < 3 else "rotation", reference="delta") for i in range(6))
 POSE = tuple(Dim(f"p{i}", "position") for i in range(7))
 TABLE = {  # action, state: Table I
-    "libero": (ActionSpec((*MOVES, OPENING), 20.0), StateSpec((*POSE, OPENING))),
+    "panda": (ActionSpec((*MOVES, OPENING), 20.0), StateSpec((*POSE, OPENING))),
     "gr1": (ActionSpec(JOINTS, 20.0), StateSpec(JOINTS)),
     "franka": (ActionSpec((*JOINTS[:7], OPENING), 20.0), StateSpec((*JOINTS[:7], OPENING))),
 }
@@ -105,7 +105,7 @@ def test_the_robots_of_the_paper_stand_where_its_table_puts_them_and_come_back(n
     actions, states = _moving(action, 300, 1), _moving(state, 300, 2)
     numbers = PUBLISHED.of(name, action, state).fitted(actions, states, [100] * 3, 15)
     there, told = numbers.action_forward(actions, states), numbers.state_forward(states)
-    taken = {"libero": (range(7, 14), range(8)), "gr1": (range(29), range(16, 74)), "franka": (range(29, 37), range(8, 16))}[name]
+    taken = {"panda": (range(7, 14), range(8)), "gr1": (range(29), range(16, 74)), "franka": (range(29, 37), range(8, 16))}[name]
     for values, slots, width in ((there, taken[0], 37), (told, taken[1], 74)):
         assert values.shape == (300, width) and np.flatnonzero(np.abs(values).max(0)).tolist() == list(slots)
     np.testing.assert_allclose(numbers.action_inverse(there, states), actions, atol=2e-6)
@@ -144,7 +144,7 @@ def test_slots_with_two_meanings_are_told():
     assert set(runs["right arm"].robots) == {"arm7", "arm6", "sawyer", "bimanual"} and runs["single arm"].robots == {}
     assert runs["right arm"].meanings == ("delta pose", "delta position", "joint offsets") and runs["left arm"].meanings == ()
     published = {run.name: run for run in paper().numbers.meanings()["action"]}
-    assert published["right arm"].robots == {"libero": 7, "gr1": 7} and published["single arm"].robots == {"franka": 8}
+    assert published["right arm"].robots == {"panda": 7, "gr1": 7} and published["single arm"].robots == {"franka": 8}
     assert [name for name, run in published.items() if run.meanings] == ["right arm"]
     states = {run.name: run for run in SPACE.meanings()["state"]}
     assert len(states["end effector"].robots) == 3 and all(run.meanings == () for run in states.values()), "a state slot has one meaning"

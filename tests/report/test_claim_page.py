@@ -91,8 +91,13 @@ def test_the_page_says_how_many_updates_each_variant_needed():
     assert common_error(rows[:2]) == 0.2 and updates_until([[0, 0.6], [10, 0.4], [20, 0.2]], 0.3) == pytest.approx(15)
     assert updates_until([[0, 0.6], [10, 0.5]], 0.3) is None and updates_until([[0, 0.2]], 0.3) == 0
     lines = pace_rows(rows, ("poses", "placebo")).rows
-    assert lines[0] == ("poses", "0.25", "3", "10", "0.125") and lines[1][3] == value((20 + 18) / 2) and lines[2][3] == "–"
+    assert lines[0] == ("poses", "0.25", "3", "0.5", "10", "0.125") and lines[1][4] == value((20 + 18) / 2) and lines[2][4] == "–"
     found = {"statement": "Faster.", "benchmark": "b", "plan": {"episodes": 1, "hash": "h"}, "primary": DECIDED, "variants": rows, "published": []}
     page = claim_page(found)
     assert "Updates to an action error of 0.200, poses / placebo: **0.53** (" in page and "over 2 seeds" in page
+    aside = {"title": "Which half?", "about": "The decoder, or the latent.", "variants": ["poses", "placebo", "never run"]}
+    asked = claim_page(found | {"asides": [aside, aside | {"title": "One alone", "variants": ["poses"]}]})
+    assert "## Which half?\n\nThe decoder, or the latent.\n\n| variant" in asked and "One alone" not in asked
+    robots = DECIDED | {"by_benchmark": {"tabletop": {"difference": 0.05, "low": -0.02, "high": 0.11}}}
+    assert "| tabletop | +5.0 | -2.0 to +11.0 |" in claim_page(found | {"primary": robots})
     assert "How the last stage began" not in claim_page(found | {"variants": ROWS}), "runs of before this was kept say nothing"

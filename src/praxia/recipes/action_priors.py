@@ -46,10 +46,11 @@ SPACE = UnifiedSpace(
     least=0.02,
 )
 
-# The table as published: LIBERO's delta pose shares the right arm with GR1's joints.
+# The table as published, under the names of the robots in their datasets: LIBERO's Panda, whose delta pose shares the right arm with GR1's joints,
+# and the real Franka, which is told joint angles.
 PUBLISHED = UnifiedSpace(
     robots=(
-        RobotSlots("libero", run(7, 7), run(0, 8), acts="delta pose"),
+        RobotSlots("panda", run(7, 7), run(0, 8), acts="delta pose"),
         RobotSlots("gr1", run(0, 29), run(16, 58), angles=(run(0, 7), run(7, 7), run(14, 6), run(20, 6), run(26, 3)), acts="joint angles"),
         RobotSlots("franka", run(29, 8), run(8, 8), acts="joint angles"),
     ),

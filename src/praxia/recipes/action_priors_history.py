@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
+from praxia.data.unified_space import UnifiedSpace
 from praxia.models.spec import HistoryToken
 from praxia.recipes import action_priors
 from praxia.recipes.action_priors import HORIZON
@@ -14,25 +15,25 @@ NAME = "action_priors_history"
 def with_history(recipe: Recipe, form: Literal["encoder", "mlp"] = "encoder") -> Recipe:
     """A recipe whose last stage acts, with a history token of as many steps as a chunk, between instruction and query.
 
-    Every sample is learnt with and without it (Eq. 13), so that the policy does not lean on it.
+    Every sample is learnt with and without it (Eq. 13), so that the policy does not lean on it. Past actions of a unified space are relative to the
+    start of the past, so that the encoder reads a chunk as it learnt to.
     """
     model, (*before, robot) = recipe.model, recipe.stages
     order = list(model.order)
     order.insert(order.index("q"), "history")
     sources = tuple(replace(source, supervision=replace(source.supervision, history=HORIZON)) for source in robot.sources)
+    numbers = replace(recipe.numbers, past="start") if isinstance(recipe.numbers, UnifiedSpace) else recipe.numbers
     return replace(
         recipe,
+        numbers=numbers,
         model=replace(model, tokens=(*model.tokens, HistoryToken(form=form, steps=HORIZON)), order=tuple(order)),
         stages=(*before, replace(robot, sources=sources, passes=((), ("history",)))),
     )
 
 
 def tiny() -> Recipe:
-    """`action_priors`' `tiny` with the token. A pass with and one without take twice the time: half the updates in the same minutes.
-
-    Past actions are relative to the start of the past, so that the encoder reads a chunk as it learnt to.
-    """
-    return replace(with_history(action_priors.tiny()), name=NAME, numbers=replace(action_priors.SPACE, past="start"))
+    """`action_priors`' `tiny` with the token. A pass with and one without take twice the time: half the updates in the same minutes."""
+    return replace(with_history(action_priors.tiny()), name=NAME)
 
 
 def paper() -> Recipe:

@@ -16,7 +16,6 @@ from praxia.models.readouts import GeometryProjector, TargetMaskDecoder
 from praxia.models.spec import LearnedTokens, ModelSpec, SpecialToken
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.objectives import (
-    FlowMatching,
     GeometryAlignment,
     Grounding,
     GuidedAttention,
@@ -25,7 +24,7 @@ from praxia.objectives import (
     TargetMask,
 )
 from praxia.recipes import action_priors, pose_vla, tabletop_geometry
-from praxia.recipes.action_priors import HORIZON, PRIOR
+from praxia.recipes.action_priors import FLOW, HORIZON, PRIOR, RECONSTRUCTION
 from praxia.recipes.base_vlm import QUICKSTART_TASKS, base_vlm, from_stage
 from praxia.recipes.poke_vla import TEACHER
 from praxia.recipes.words import world_words
@@ -48,9 +47,9 @@ def losses(distilled: int) -> tuple[Weighted, ...]:
     """Actions, their latent for the first `distilled` steps, the target's mask and nearness to the teacher; weights as where they are from."""
     decay = LinearDecay(distilled)
     return (
-        Weighted(FlowMatching()),
+        FLOW,
         Weighted(LatentAlignment(), decay),
-        Weighted(FlowMatching(head="reconstruction"), decay),
+        Weighted(RECONSTRUCTION, decay),
         Weighted(TargetMask(), Constant(0.2)),
         Weighted(GeometryAlignment(), Constant(0.4)),
     )
@@ -78,7 +77,7 @@ def tiny() -> Recipe:
     split."""
     look = {"split": "benchmark", "size": 64}
     robot = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args=look, picture_every=3, depth=True, masks=True)
-    says = ActionChunk(HORIZON, positions=True, views=2, beside=Together((SceneGrounding(), TargetMasks())))
+    says = ActionChunk(HORIZON, still=True, positions=True, views=2, beside=Together((SceneGrounding(), TargetMasks())))
     return Recipe(
         name="unified",
         model=tiny_model(),
@@ -137,7 +136,7 @@ def paper() -> Recipe:
             action_priors.paper().stages[0],
             Stage(
                 name="robot",
-                sources=(Source(None, ActionChunk(HORIZON, beside=TargetMasks()), (ColourJitter(), RandomCrop()), weight=0.0),),
+                sources=(Source(None, ActionChunk(HORIZON, still=True, beside=TargetMasks()), (ColourJitter(), RandomCrop()), weight=0.0),),
                 objectives=losses(distilled=5000),
                 parts=ACTS,
                 init_from=(from_stage("action_prior", PRIOR),),

@@ -20,8 +20,14 @@ def claim_page(found: Mapping[str, Any]) -> str:
         f"Judged on `{found['benchmark']}`, {plan['episodes']} episodes (plan {plan['hash']}). Success by training seed:",
         success_rows(of_primary).markdown(),
     ]
+    if by_benchmark := primary.get("by_benchmark"):
+        parts += ["One by one, without a verdict:", benchmark_rows(by_benchmark).markdown()]
     if others:
         parts += ["## Exploratory, without a verdict", success_rows(others).markdown(), *_apart(others, of_primary)]
+    for aside in found.get("asides", ()):
+        rows = [row for name in aside["variants"] for row in found["variants"] if row["name"] == name]
+        if len(rows) > 1:
+            parts += [f"## {aside['title']}", aside["about"], success_rows(rows).markdown()]
     if (paces := pace_rows(found["variants"], (primary["first"], primary["second"]))).rows:
         parts += ["## How the last stage began and how fast it learnt", paces.markdown(), *_pace_ratio(found["variants"], primary)]
     parts += ["## What each variant was trained on", budget_rows(found["variants"]).markdown()]
@@ -52,6 +58,12 @@ def verdict(primary: Mapping[str, Any]) -> str:
         f"**{word}**: {names} = {interval} over {len(seeds)} training seeds (by seed {by_seed}); 95 % interval by bootstrap over seeds and episodes, "
         f"at least Student's over seeds. A difference below {100 * primary['least']:.0f} points would not matter.{left_out}"
     )
+
+
+def benchmark_rows(found: Mapping[str, Mapping[str, float]]) -> Table:
+    """One row a benchmark: the primary difference there, in points."""
+    rows = tuple((name, f"{100 * d['difference']:+.1f}", f"{100 * d['low']:+.1f} to {100 * d['high']:+.1f}") for name, d in found.items())
+    return Table(("benchmark", "difference, points", "95 %"), rows, frozenset({1, 2}))
 
 
 def _apart(rows: Sequence[Mapping[str, Any]], primary: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -130,7 +142,8 @@ def pose_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def pace_rows(rows: Sequence[Mapping[str, Any]], primary: tuple[str, str]) -> Table:
-    """One row a variant: flow loss and gradient norm of the first update, updates until the action error that all primary runs reach, the last error.
+    """One row a variant: flow loss and gradient norm (of all losses) of the first update, action error before it, updates until the action error that
+    all primary runs reach, the last error.
 
     Means over seeds; a dash where a seed never gets there. Empty where no run says.
     """
@@ -143,12 +156,14 @@ def pace_rows(rows: Sequence[Mapping[str, Any]], primary: tuple[str, str]) -> Ta
         per_seed = (
             [one["first_losses"].get("flow_matching") for one in learning],
             [one["first_gradient_norm"] for one in learning],
+            [one["action_error"][0][1] if one["action_error"][0][0] == 0 else None for one in learning],
             reached,
             [one["action_error"][-1][1] for one in learning],
         )
         lines.append((row["name"], *(value(_mean(some)) for some in per_seed)))
     reaching = f"updates to {goal:.3f}" if goal is not None else "updates"
-    return Table(("variant", "first flow loss", "first gradient norm", reaching, "action error at the end"), tuple(lines), frozenset(range(1, 5)))
+    columns = ("variant", "first flow loss", "first gradient norm", "action error at the start", reaching, "at the end")
+    return Table(columns, tuple(lines), frozenset(range(1, len(columns))))
 
 
 def _mean(numbers: Sequence[float | None]) -> float | None:

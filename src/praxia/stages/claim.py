@@ -43,12 +43,21 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Aside:
+    """A question beside the primary contrast, with a paragraph of its own. variants: those that answer it, by name."""
+
+    title: str
+    about: str
+    variants: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Claim:
     """The claim holds if the first variant of the primary contrast succeeds more often than the second; all other variants are exploratory.
 
     statement: what is claimed, one sentence. judged: what all are judged on, one benchmark a robot. seeds: training seeds of the primary contrast.
     least: smallest difference of success rates that would matter.
-    published: (setting, result) rows of the paper, printed beside ours.
+    published: (setting, result) rows of the paper, printed beside ours. asides: further questions that variants answer together.
     """
 
     statement: str
@@ -58,6 +67,7 @@ class Claim:
     seeds: int = 5
     least: float = 0.05
     published: tuple[tuple[str, str], ...] = ()
+    asides: tuple[Aside, ...] = ()
 
     def __post_init__(self) -> None:
         folders = [v.folder for v in self.variants]
@@ -69,6 +79,8 @@ class Claim:
         for variant in self.variants:
             if variant.of:
                 self.variant(variant.of)
+        for name in (name for aside in self.asides for name in aside.variants):
+            self.variant(name)
 
     def variant(self, name: str) -> Variant:
         """The variant of that name. Raises ConfigError if there is none."""

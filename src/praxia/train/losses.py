@@ -54,12 +54,15 @@ def score(objectives: Sequence[Weighted], found: Counts, outputs: Outputs, batch
 
 
 def share_of_step(scored: Mapping[Key, tuple[Tensor, Tensor]], found: Counts, totals: Counts, weights: Sequence[float], passes: int) -> Tensor:
-    """This forward's part of the step's loss, a scalar: over all forwards the parts add up to sum_n weight_n * (sum of n) / (weight of n).
+    """This forward's part of the step's loss, a scalar: over all forwards the parts add up to sum_n weight_n * (sum of n) / (weight of n). What has
+    weight 0 is only logged: nothing goes backwards through it.
 
     A loss's own weight may differ from its count by a constant (several draws a sample), so the step's weight is weight * total / count.
     """
-    parts = []
+    parts = [next(iter(scored.values()))[0].new_zeros(())]
     for key, (total, weight) in scored.items():
+        if weights[key[0]] == 0:
+            continue
         step_weight = weight.clamp_min(_TINY) * totals[key].clamp_min(_TINY) * passes
         parts.append(total * (weights[key[0]] * found[key] / step_weight))
     return torch.stack(parts).sum()

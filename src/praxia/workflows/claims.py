@@ -70,14 +70,13 @@ class Judges:
 
     @property
     def weights(self) -> dict[str, float]:
-        """What every group weighs: tasks alike, categories as in LIBERO-Plus's Total (on average as a task), unperturbed episodes nothing."""
+        """What every group weighs: benchmarks alike, and in each of them tasks alike, or categories as in LIBERO-Plus's Total and unperturbed
+        episodes nothing."""
         found = {}
         for b in self.benchmarks:
             names = list(dict.fromkeys(_groups(b)))
-            published = sum(PUBLISHED_TASKS.get(name, 0) for name in names if _perturbed(b))
-            for name in names:
-                weight = PUBLISHED_TASKS.get(name, 0) * (len(names) - (UNPERTURBED in names)) / published if published else 1.0
-                found[self._named(b, name)] = weight
+            weights = {name: PUBLISHED_TASKS.get(name, 0) if _perturbed(b) else 1 for name in names}
+            found |= {self._named(b, name): weight / sum(weights.values()) for name, weight in weights.items()}
         return found
 
     def table(self, success: np.ndarray) -> dict[str, Any]:
@@ -165,6 +164,7 @@ def finished(claim: Claim, root: Path, judged: Judges) -> dict[str, Any]:
         "primary": _primary(claim, judged, *(runs.get(name, {}) for name in claim.primary)),
         "variants": rows,
         "published": claim.published,
+        "asides": [asdict(aside) for aside in claim.asides],
     }
 
 
@@ -181,6 +181,11 @@ def _primary(claim: Claim, judged: Judges, first: dict[int, Outcome], second: di
     if len(paired) > 1:
         ours, theirs = (np.stack([side[seed][0] for seed in paired]) for side in (first, second))
         found |= asdict(contrast(ours, theirs, judged.groups, claim.least, weights=judged.weights))
+        found["by_benchmark"] = {}
+        for b in judged.benchmarks if len(judged.benchmarks) > 1 else ():
+            weights = {name: weight * name.startswith(f"{b.name}: ") for name, weight in judged.weights.items()}
+            alone = contrast(ours, theirs, judged.groups, claim.least, weights=weights)
+            found["by_benchmark"][b.name] = {name: getattr(alone, name) for name in ("difference", "low", "high")}
     if len(paired) < claim.seeds:
         found.pop("verdict", None)  # said once, from what was planned: a look after every seed would find something sooner or later
     return found

@@ -34,7 +34,7 @@ def robots_of(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, 
         for other in group[1:]:
             check_identity("ActionSpec", first.action_spec, f"dataset {first.name!r}", other.action_spec, f"dataset {other.name!r}")
             check_identity("StateSpec", first.state_spec, f"dataset {first.name!r}", other.state_spec, f"dataset {other.name!r}")
-        fitted_on = [s for s in group if s in acting] or group
+        fitted_on = _last_acting(recipe, sources, group) or group
         actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
         rows = [n for group_lengths in lengths for n in group_lengths]
         numbers = _kept(recipe, kept[name], space, first) if name in kept else space.of(name, first.action_spec, first.state_spec)
@@ -43,6 +43,15 @@ def robots_of(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, 
         robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(seeing), numbers, _given(seeing)))
     robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
     return tuple(robots)
+
+
+def _last_acting(recipe: Recipe, sources: dict[Any, SampleSource], group: list[SampleSource]) -> list[SampleSource]:
+    """Of a robot's sources those of the last stage in which it acts: more data of an earlier stage does not change what its numbers mean."""
+    for stage in reversed(recipe.stages):
+        found = [sources[x.data] for x in stage.sources if x.supervision.needs.horizon > 0 and sources[x.data] in group]
+        if found:
+            return list(dict.fromkeys(found))
+    return []
 
 
 def _kept(recipe: Recipe, numbers: Numbers, space: Any, source: SampleSource) -> Numbers:
