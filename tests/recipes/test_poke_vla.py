@@ -59,6 +59,21 @@ def test_the_mask_decoder_of_paper_is_sam_s_smallest_and_counted_where_masks_are
     assert {backbone.checkpoint, backbone.dino_checkpoint, backbone.siglip_checkpoint} < facts["licences"].keys()
 
 
+def test_the_backbone_is_counted_part_by_part(facts):
+    """The specification's breakdown, without the last block of each tower (12.6 and 15.2 M), which is never used and not built."""
+    parts = {name: count / 1e6 for name, count in facts["parameters"]["by_part_of_backbone"].items()}
+    assert parts == pytest.approx({"llm": 494.0, "dino": 290.6, "siglip": 396.7, "projector": 27.6}, rel=0.002)
+
+
+def test_tiny_with_a_small_sam_has_the_two_passes_of_paper():
+    recipe = load_recipe("examples/poke_vla_with_sam.py:my_recipe")
+    rows = {row["module"]: row for row in describe(recipe)["stages"][-1]["by_module"]}
+    sam = {name.removeprefix("readouts.target_mask."): row for name, row in rows.items() if name.startswith("readouts.target_mask.")}
+    learns = {name for name, row in sam.items() if row["trainable"]}
+    assert {"sam.vision_encoder", "sam.mask_decoder.transformer", "fine.mask_decoder.transformer", "prompt"} <= learns
+    assert sam["sam.shared_image_embedding"]["trainable"] == 0 and sum(row["total"] for row in sam.values()) < 0.8e6
+
+
 def test_tiny_has_the_parts_of_paper_in_other_sizes():
     small, large = tiny(), paper()
     for preset in PRESETS:

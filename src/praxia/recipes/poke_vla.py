@@ -16,7 +16,7 @@ from praxia.models.geometry_nets.vggt import VGGT
 from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
 from praxia.models.lora import LoRA
 from praxia.models.readouts import GeometryProjector, PatchPlaces, PatchWords, Positions, TargetMaskDecoder, TokenAttention
-from praxia.models.readouts.sam_mask import FROZEN, SamMask
+from praxia.models.readouts.sam_mask import FIXED, FROZEN, SamMask
 from praxia.models.spec import LearnedTokens, ModelSpec, SpecialToken
 from praxia.models.vision.ray_depth import RayDepth
 from praxia.objectives import GeometryAlignment, Grounding, GuidedAttention, L1Chunk, NextToken, PositionRegression, TargetMask
@@ -71,6 +71,13 @@ def loss_only(model: ModelSpec) -> ModelSpec:
     tokens = tuple(replace(group, block=behind.get(group.name, group.block)) for group in model.tokens)
     order = (*(name for name in model.order if name not in ("seg", "target")), "seg", "target")
     return replace(model, tokens=tokens, order=order, head=replace(model.head, goal=""))
+
+
+def with_sam(recipe: Recipe) -> Recipe:
+    """`tiny` whose masks are made by a small SAM that learns beside, as in `paper`, in place of the decoder on the language model's visual states."""
+    *before, robot = recipe.stages
+    model = replace(recipe.model, readouts=recipe.model.readouts | {"target_mask": SamMask.small()})
+    return replace(recipe, model=model, stages=(*before, replace(robot, frozen=(*robot.frozen, *FIXED))))
 
 
 def tiny() -> Recipe:

@@ -90,6 +90,14 @@ class SamMask:
             raise ConfigError(f"SamMask.global_layers are {self.global_layers}; expected numbers from 0 to {self.vision_layers - 1}")
 
     @classmethod
+    def small(cls) -> "SamMask":
+        """The same modules at 64 px, 0.5 M parameters that learn from nothing."""
+        return cls(
+            image_size=64, patch_size=8, vision_width=64, vision_layers=3, vision_heads=4, window=4, global_layers=(2,), width=64, mask_channels=16,
+            decoder_heads=4, decoder_mlp=128,
+        )  # fmt: skip
+
+    @classmethod
     def vit_b(cls) -> "SamMask":
         """Published weights of the smallest encoder."""
         return cls(checkpoint="facebook/sam-vit-base")
