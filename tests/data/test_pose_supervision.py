@@ -113,8 +113,8 @@ def test_an_absent_class_is_answered_with_no_object_in_every_view(tabletop_sourc
     assert {"zebra", "traffic cone"} <= names
     share = np.mean([NO_OBJECT in str(e.target) for e in asked(tabletop_source, replace(asks, negatives=0.25), draws=12)])
     assert 0.15 < share < 0.35
-    with pytest.raises(ConfigError, match="negatives needs `classes`"):
-        ObjectPoses()
+    with pytest.raises(ConfigError, match="negatives needs names to ask for .* give them as `classes`"):
+        ObjectPoses()(tabletop_source.sample(0, asks.needs), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(

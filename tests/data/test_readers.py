@@ -76,12 +76,26 @@ def test_omni3d_sides_lie_along_the_axes_they_belong_to(omni3d):
 
 
 def test_omni3d_things_without_a_trusted_box_are_still_there(omni3d):
-    spec = omni3d(annotation(), annotation(id=8, category_name="Table", valid3D=False))
+    elsewhere = [annotation(id=9, image_id=4, category_name=name) for name in ("coffee table", "lamp")]
+    spec = omni3d(annotation(), annotation(id=8, category_name="Table", valid3D=False), *elsewhere)
     sample = spec.open().sample(0, Needs())
     assert sample.others == ("table",) and [o.name for o in sample.objects] == ["cereal box"]
     asks = ObjectPoses(negatives=1.0, classes=("table", "coffee table", "lamp"))
     assert asks(sample, np.random.default_rng(0)).prompt == "detect the lamp"  # the others may be in the picture
     assert [path.name for path in spec.inputs] == ["SUNRGBD_train.json"]
+
+
+def test_omni3d_absent_classes_are_those_that_the_picture_s_own_file_labels(omni3d, tmp_path):
+    elsewhere = [annotation(id=9, image_id=4, category_name=name) for name in ("night_stand", "dontcare")]
+    spec = omni3d(annotation(), annotation(id=8, category_name="Table", valid3D=False), *elsewhere)
+    content = json.loads((tmp_path / "SUNRGBD_train.json").read_text())
+    content["annotations"] = [annotation(category_name="zebra")]
+    (tmp_path / "Objectron_train.json").write_text(json.dumps(content))
+    rooms, zebras = (replace(spec, annotations=(*spec.annotations, str(tmp_path / "Objectron_train.json"))).open().sample(i, Needs()) for i in (0, 1))
+    assert rooms.labelled == ("cereal box", "night stand", "table") and zebras.labelled == ("zebra",)
+    for classes in ((), ("night stand", "sofa")):  # nobody looked for sofas
+        assert ObjectPoses(negatives=1.0, classes=classes)(rooms, np.random.default_rng(0)).prompt == "detect the night stand"
+    assert ObjectPoses(negatives=1.0)(zebras, np.random.default_rng(0)).prompt == "detect the zebra"  # nothing else is labelled
 
 
 def test_omni3d_pictures_without_a_depth_file_have_none(omni3d, tmp_path):
@@ -167,6 +181,14 @@ def test_bop_poses_are_of_the_box_centre_in_metres(bop):
     np.testing.assert_allclose(truth.T_base_object[:3, 3], CENTRE + R @ [0, 0, 0.05])
     np.testing.assert_allclose(sample.views[0].depth[:60], 1.5, rtol=1e-6)
     assert [o.instance for o in source.sample(1, Needs()).objects] == [2]  # the first one is hidden
+
+
+def test_bop_objects_that_hardly_show_are_not_said_to_be_absent(bop):
+    sample = replace(bop, names=((5, "mustard bottle"), (6, "drill"))).open().sample(1, Needs())
+    assert sample.others == ("mustard bottle",) and sample.labelled == ("drill", "mustard bottle")
+    hidden = replace(sample, objects=tuple(replace(o, name="can", category="can") for o in sample.objects))
+    asks = ObjectPoses(negatives=1.0, least_area=0.0)
+    assert asks(hidden, np.random.default_rng(0)).prompt == "detect the drill"
 
 
 def test_bop_faults_are_named(bop, tmp_path):

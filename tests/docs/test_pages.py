@@ -132,8 +132,8 @@ def test_the_page_about_your_own_recipe_runs_as_printed(desk, monkeypatch, capsy
 
 def test_the_page_about_pose_vla_runs_as_printed(capsys):
     names: dict[str, Any] = {}
-    for language, code in blocks("pose_vla.md"):
-        assert language == "python"
+    text = (ROOT / "docs/pose_vla.md").read_text()
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
         exec(code, names)
     assert "CC-BY-NC-4.0 box" in capsys.readouterr().out
     for insulate, weight in ((False, 10.0), (True, 1.0)):
@@ -143,7 +143,7 @@ def test_the_page_about_pose_vla_runs_as_printed(capsys):
         assert sum(s.weight for s in waypoints.sources[1:]) == pytest.approx(0.1)
     expert = names["from_pi0"]("pi0", "pi05").stages[-1].init_from[-1]
     assert ("model.time_mlp_in", "head.time_mlp_in") in expert.parts and expert.checkpoint == "pi0"
-    for path in re.findall(r"`(\w+)\.(\w+)`", (ROOT / "docs/pose_vla.md").read_text().split("## Options")[0]):
+    for path in re.findall(r"`(\w+)\.(\w+)`", text.split("## Options")[0]):
         kind = next(k for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow) if k.__name__ == path[0])
         assert path[1] in {f.name for f in fields(kind)}, path
 
@@ -252,7 +252,12 @@ class Parsed(Exception):
 def commands() -> list[str]:
     """Every command line of praxia in a bash block of the README or of a page, comments off."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    found = [line for page in pages for code in re.findall(r"```bash\n(.*?)```", page.read_text(), flags=re.S) for line in code.splitlines()]
+    found = [
+        line
+        for page in pages
+        for code in re.findall(r"```bash\n(.*?)```", page.read_text(), flags=re.S)
+        for line in code.replace("\\\n", "").splitlines()
+    ]
     return sorted({line.split("#")[0].strip() for line in found if line.startswith("praxia ")})
 
 

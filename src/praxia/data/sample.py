@@ -67,6 +67,7 @@ class Sample:
     tool_path: dict[str, np.ndarray] = field(default_factory=dict)  # arm -> float64 [T, 4, 4] T_base_tool, row 0 = now
     objects: tuple[ObjectTruth, ...] = ()
     others: tuple[str, ...] = ()  # names of things that are there too, but where is not known
+    labelled: tuple[str, ...] = ()  # names of all kinds of things that the dataset labels where they are; empty = it does not say
     target: str = ""  # name of the object that is to be acted on now
     goal: np.ndarray | None = None  # float64 [3] base frame: where the target, or the tool, must get to
     question: str = ""

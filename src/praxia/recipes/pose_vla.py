@@ -107,12 +107,6 @@ def tiny() -> Recipe:
 
 
 OMNI3D = {"SUNRGBD": 10, "ARKitScenes": 61, "Objectron": 47}  # thousands of pictures
-OMNI3D_NAMES = (
-    "chair", "table", "cabinet", "lamp", "books", "sofa", "picture", "window", "pillow", "door", "blinds", "sink", "shelves", "television", "shoes",
-    "cup", "bottle", "bookcase", "laptop", "desk", "cereal box", "floor mat", "mirror", "counter", "camera", "bicycle", "toilet", "bed",
-    "refrigerator", "box", "oven", "clothes", "towel", "night stand", "stove", "machine", "stationery", "bathtub", "curtain", "bin",
-)  # fmt: skip
-OBJECTRON_NAMES = ("bicycle", "books", "bottle", "camera", "cereal box", "chair", "cup", "laptop", "shoes")  # it labels nothing else in its pictures
 
 
 def paper() -> Recipe:
@@ -122,9 +116,8 @@ def paper() -> Recipe:
     """
 
     def omni3d(name: str) -> Source:
-        poses = ObjectPoses(classes=OBJECTRON_NAMES if name == "Objectron" else OMNI3D_NAMES)
         data = Omni3D((f"data/omni3d/Omni3D/{name}_train.json",), "data/omni3d")
-        return Source(data, poses, (ColourJitter(), PseudoViews()), weight=OMNI3D[name] ** 0.43)
+        return Source(data, ObjectPoses(), (ColourJitter(), PseudoViews()), weight=OMNI3D[name] ** 0.43)
 
     objects = tuple(map(omni3d, OMNI3D))
     robot = (ColourJitter(), RandomCrop())

@@ -20,7 +20,8 @@ _SUFFIXES = (".png", ".jpg", ".tif")
 @register("data/bop")
 @dataclass(frozen=True)
 class Bop:
-    """root: a dataset's folder, e.g. `ycbv`. split: folder of scenes in it. names: (object id, what it is called), the others are not listed.
+    """root: a dataset's folder, e.g. `ycbv`. split: folder of scenes in it. names: (object id, what it is called), the others are not listed;
+    all objects of these names must be labelled wherever they are seen (LineMOD's test scenes label one object each).
 
     side: longer side of the pictures. licence: the dataset's own.
     """
@@ -52,11 +53,16 @@ class Bop:
     def _pictures(self, scene: Path, models: dict[int, tuple[np.ndarray, np.ndarray]]) -> list[PosedPicture]:
         cameras, poses, infos = (_read(scene / f"{name}.json") for name in ("scene_camera", "scene_gt", "scene_gt_info"))
         names, found = dict(self.names), []
+        labelled = tuple(sorted(set(names.values())))
         for key, shown in poses.items():
-            objects = []
+            objects, hidden = [], set()
             for number, (truth, info) in enumerate(zip(shown, infos[key], strict=True)):
                 name = names.get(truth["obj_id"])
-                if name is not None and info["visib_fract"] >= LEAST_VISIBILITY:
+                if name is None:
+                    continue
+                if info["visib_fract"] < LEAST_VISIBILITY:
+                    hidden.add(name)
+                else:
                     objects.append(_object(name, truth, *models[truth["obj_id"]], number + 1))
             if objects:
                 camera, depth = cameras[key], _picture(scene, ("depth",), key)
@@ -64,7 +70,7 @@ class Bop:
                 if image is None:
                     raise DataError(f"{scene}: picture {key} is listed in scene_gt.json but is neither in rgb/ nor in gray/")
                 K, unit = np.array(camera["cam_K"], np.float64).reshape(3, 3), camera.get("depth_scale", 1.0) * _MM
-                found.append(PosedPicture(image, K, tuple(objects), int(scene.name), depth, unit))
+                found.append(PosedPicture(image, K, tuple(objects), int(scene.name), depth, unit, tuple(sorted(hidden)), labelled))
         return found
 
 

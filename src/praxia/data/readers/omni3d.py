@@ -28,6 +28,8 @@ _CHECKED = 200  # annotations whose corners are rebuilt
 class Omni3D:
     """annotations: JSON file(s), e.g. `SUNRGBD_train.json`. root: folder that their file paths start from.
 
+    A name that occurs in a file is labelled wherever it is seen in that file's pictures (so `ObjectPoses.negatives` may ask for it elsewhere).
+
     depth: folder with 16-bit depth pictures of the same names (as .png), in `depth_unit` metres a count, where there are any; empty = none.
     side: longer side of the pictures. licence: the JSON files are CC BY-NC 4.0, each set of pictures has its own terms.
     """
@@ -55,6 +57,7 @@ class Omni3D:
                 by_image[annotation["image_id"]].append(annotation)
             else:
                 others[annotation["image_id"]].add(_name(annotation))
+        labelled = tuple(sorted({_name(a) for a in content["annotations"]} - set(_IGNORED)))
         _check_corners([a for some in by_image.values() for a in some], path)
         found, groups = [], {}
         for image in content["images"]:
@@ -73,6 +76,7 @@ class Omni3D:
                     depth if depth is not None and depth.is_file() else None,
                     self.depth_unit,
                     tuple(sorted(others[image["id"]])),
+                    labelled,
                 )
             )
         return found

@@ -23,7 +23,8 @@ MOST_TRUNCATION = 0.33
 @dataclass(frozen=True)
 class PosedPicture:
     """One picture of a dataset. objects: in the camera's frame. depth: 16-bit picture, `depth_unit` metres a count. group: kept together when
-    held-out samples are chosen (a scene). others: names of what is there too, without a pose that can be trusted."""
+    held-out samples are chosen (a scene). others: names of what is there too, without a pose that can be trusted. labelled: all names that its dataset
+    labels."""
 
     path: Path
     K: np.ndarray  # float64 [3, 3]
@@ -32,6 +33,7 @@ class PosedPicture:
     depth: Path | None = None
     depth_unit: float = 0.001
     others: tuple[str, ...] = ()
+    labelled: tuple[str, ...] = ()
 
 
 class PosedPictures:
@@ -67,7 +69,13 @@ class PosedPictures:
                 raise DataError(f"{picture.depth}: depth is {depth.shape}, the picture {image.shape[:2]}; depth must be registered to the picture")
         view = View(ROLE, image, Camera(picture.K, np.eye(4)), depth)
         origin = Provenance(self.name, picture.group, index, self.licence)
-        return Sample(views=(_in_square(view, self._side),), objects=picture.objects, others=picture.others, provenance=origin)
+        return Sample(
+            views=(_in_square(view, self._side),),
+            objects=picture.objects,
+            others=picture.others,
+            labelled=picture.labelled,
+            provenance=origin,
+        )
 
     def numbers(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
         """Nobody acts."""

@@ -47,6 +47,7 @@ class ObjectPoses:
     roles: views that are shown and spoken of; all if empty.
     names: what is asked for, the `category` (all its instances are listed) or the full `name` ("red mug").
     negatives: probability of asking for one of `classes` that no object of the scene has and that shares no word with any.
+    classes: names to ask for where they are absent; of a dataset that says what it labels only those that it labels, all of those if empty.
     least_area: of an object's visible part, as a share of the padded square picture (published: 150 pixels of 224 x 224).
     least_side: metres; thinner things (a mark on the table) are not listed: a box of no height overlaps nothing that is a millimetre off.
     delimiters: whether sections stand between <imageK> and </imageK>.
@@ -74,8 +75,6 @@ class ObjectPoses:
             raise ConfigError(f"ObjectPoses.negatives is {self.negatives}; expected a probability from 0 to 1")
         if self.positions < 0:
             raise ConfigError(f"ObjectPoses.positions is {self.positions}; expected a number of views, 0 for none")
-        if self.negatives and not self.classes:
-            raise ConfigError("ObjectPoses.negatives needs `classes`, names to ask for where they are absent; give them, or set negatives to 0")
         check_most_tokens("ObjectPoses", self.most_tokens)
         for category, turns in self.symmetric:
             if turns < 0 or turns == 1:
@@ -87,7 +86,12 @@ class ObjectPoses:
         return Needs(objects=True, masks=True)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
-        """None if no object is visible in any calibrated view."""
+        """None if no object is visible in any calibrated view. Raises ConfigError without names to ask for where they are absent."""
+        if self.negatives and not (self.classes or sample.labelled):
+            raise ConfigError(
+                "ObjectPoses.negatives needs names to ask for where they are absent, and this dataset does not say what it labels; give them as "
+                "`classes`, or set negatives to 0"
+            )
         sample = self.shown(sample)
         seen = [self.visible(sample.objects, view) for view in sample.views]
         present = sorted({self.called(v.truth) for objects in seen for v in objects})
@@ -159,7 +163,8 @@ class ObjectPoses:
         words = {word for o in sample.objects for word in f"{o.category} {o.name}".split()} | {w for name in sample.others for w in name.split()}
         known = {self.called(o) for o in sample.objects} | set(sample.others)
         # A name shares its colour with half the scene: there only the whole name decides.
-        return [c for c in self.classes if c not in known and (self.names == "name" or not words & set(c.split()))]
+        asked = [c for c in self.classes if c in sample.labelled or not sample.labelled] if self.classes else sample.labelled
+        return [c for c in asked if c not in known and (self.names == "name" or not words & set(c.split()))]
 
     def _nothing(self, absent: str, views: tuple[View, ...]) -> Parts:
         sections = Sections(self.delimiters)
