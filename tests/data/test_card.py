@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import recordings as R
 from old_format import write_v21
@@ -107,8 +108,6 @@ def test_names_that_say_nothing_stay_unknown_and_known_ones_do_not(tmp_path):
         "sensors.cam_high.intrinsic_cv": Feature("float32", (9,)),
         "sensors.cam_high.extrinsic_cv": Feature("float32", (16,)),
     }
-    import numpy as np
-
     T_cam_base = np.linalg.inv(R.camera_pose(3))
     K = np.array([[60, 0, 31.5], [0, 61, 23.5], [0, 0, 1]])
     columns = {
@@ -129,3 +128,23 @@ def test_names_that_say_nothing_stay_unknown_and_known_ones_do_not(tmp_path):
     (root / CARD).write_text(completed)
     camera = LeRobotSource(root).sample_at(0, Want(horizon=1)).views[0].camera
     assert np.allclose(camera.K, K) and np.allclose(camera.T_base_cam, R.camera_pose(3), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        (("cam_high", "cam_left_wrist", "cam_right_wrist"), ["high", "wrist_left", "wrist_right"]),  # ALOHA
+        (("head", "hand_left", "hand_right"), ["head", "wrist_left", "wrist_right"]),  # AgiBot
+        (("base_0_rgb", "left_wrist_0_rgb"), ["base_0", "wrist"]),  # an arm's only camera, whatever its side
+        (("image", "eye_in_hand", "wrist_ir"), ["head", "wrist", "wrist_2"]),
+    ],
+)
+def test_cameras_on_arms_are_drafted_under_the_roles_that_supervisions_look_for(names, roles, tmp_path):
+    features = {f"observation.images.{name}": Feature("video", (R.H, R.W, 3), ["height", "width", "channels"]) for name in names} | {
+        "action": Feature("float32", (1,))
+    }
+    writer = LeRobotWriter(tmp_path / "arms", features, R.FPS)
+    frames = {key: [R.picture(0, 0)] * 2 for key in features if key != "action"}
+    writer.add(EpisodeData("wave", {"action": np.zeros((2, 1), np.float32)}, frames))
+    writer.finalize()
+    assert [view.role for view in inspect(tmp_path / "arms").views] == roles

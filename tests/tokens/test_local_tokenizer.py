@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
+from praxia.recipes.pose_vla import tiny
 from praxia.recipes.words import world_words
 from praxia.tokens.local_tokenizer import LocalTokenizer, local_tokenizer
 from praxia.worlds.libero.tasks import SUITES, instruction
@@ -32,6 +33,16 @@ def test_all_words_of_the_worlds_are_one_token():
     assert all(len(tokenizer.encode(word, add_special_tokens=False)) == 1 for word in words)
     for text in (instruction(task).lower() for tasks in SUITES.values() for task in tasks):
         assert set(re.findall("[a-z]+", text)) <= set(words)
+
+
+def test_a_semicolon_is_one_token_behind_a_word_and_behind_a_number_token():
+    """So that an answer of poses and its placebo, with words in place of numbers, have equally many tokens."""
+    tokenizer = tiny().tokenizer.build(SPECIALS)
+    ids = tokenizer.encode("<loc0000><loc0001>; mug<loc0001>;<SEG>", add_special_tokens=False)
+    said = ["<loc0000>", "<loc0001>", " ;", " mug", "<loc0001>", " ;", "<SEG>"]
+    assert [tokenizer.decode([i]) for i in ids] == said
+    words = tokenizer.encode(" red mug; mug mug;<SEG>", add_special_tokens=False)
+    assert [tokenizer.decode([i]) for i in words] == [" red", " mug", ";", " mug", " mug", ";", "<SEG>"]
 
 
 def unicode_texts(count: int) -> list[str]:

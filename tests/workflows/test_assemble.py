@@ -158,8 +158,9 @@ def test_training_and_held_out_samples_come_from_different_episodes(recipe):
         assert not set(a.source.episodes[a.indices]) & set(b.source.episodes[b.indices]) and b.transforms == ()
 
 
-def test_own_data_replaces_what_teaches_actions_in_shares_of_its_size(recipe, tabletop_data, twin):
-    own = with_data(recipe, [str(tabletop_data), twin("name: tabletop", "name: twin")], size=32)
+def test_own_data_replaces_what_teaches_actions_in_shares_of_its_episodes(recipe, tabletop_data, twin, monkeypatch):
+    brought = [str(tabletop_data), twin("name: tabletop", "name: twin")]
+    own = with_data(recipe, brought, size=32)
     sources = own.stages[-1].sources
     acting, asking = sources[:2], sources[2:]
     assert {s.data.size for s in sources} == {32} and [s.weight for s in acting] == [0.375, 0.375]
@@ -169,6 +170,14 @@ def test_own_data_replaces_what_teaches_actions_in_shares_of_its_size(recipe, ta
     assert [s.supervision.name for s in with_data(unable, [str(tabletop_data)]).stages[-1].sources] == ["action_chunk"]
     scenes = replace(recipe.stages[0], sources=(Source(Recorded("elsewhere"), SceneQuestions()),))
     assert with_data(replace(recipe, stages=(scenes,)), [str(tabletop_data)]).stages == (scenes,)
+
+    def open_in_one_go(spec, opened=Recorded.open):
+        source = opened(spec)
+        source.episodes = source.episodes * (spec.root == brought[0])  # as many frames, but of the twin they are one episode
+        return source
+
+    monkeypatch.setattr(Recorded, "open", open_in_one_go)
+    assert [s.weight for s in with_data(recipe, brought).stages[-1].sources] == pytest.approx([0.6, 0.15, 0.2, 0.05])
 
 
 def test_sources_without_data_take_what_the_user_brings(recipe, tabletop_data, twin):

@@ -1,6 +1,7 @@
 """Inspect a LeRobot dataset that somebody else recorded: what is in it, and a card to start from."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ _EXTRINSICS = (
     (r"extrinsics\.{cam}", "T_base_cam"),
 )
 _SIDECARS = ("meta/cameras.json", "meta/intrinsics.json", "intrinsics.json")
-_ROLES = {"": "head", "image": "head", "rgb": "head", "main": "head", "image2": "wrist", "hand": "wrist"}
+_ROLES = {"": "head", "image": "head", "rgb": "head", "main": "head", "image2": "wrist"}
+_ON_ARM = {"wrist", "hand"}  # words of a name: `cam_left_wrist`, `hand_right`, `eye_in_hand`
 _HEADER = """# Drafted by `praxia data inspect`. Check every line; replace each 'unknown'; the loader refuses the card until then.
 # dims: kind position|rotation|joint|gripper|velocity|effort|phase, unit m|rad|..., frame base|tool|camera:<role>, reference absolute|delta
 """
@@ -134,9 +136,9 @@ def _views(tables: Tables, notes: list[str]) -> tuple[ViewKeys, ...]:
     masks = {k for k, f in features.items() if f.is_picture and (f.info.get("is_instance_mask") or re.search(r"mask|segment", k.lower()))} - depths
     constants = _sidecar(tables.root, notes)
     views = []
-    for key in (k for k, f in features.items() if f.is_picture and k not in depths | masks):
-        name = key.rsplit(".", 1)[-1]
-        role = _role(name, {v.role for v in views})
+    pictures = {k: k.rsplit(".", 1)[-1] for k, f in features.items() if f.is_picture and k not in depths | masks}
+    for key, name in pictures.items():
+        role = _role(name, pictures.values(), {v.role for v in views})
         depth = next((d for d in sorted(depths) if _same_camera(d, name)), "")
         unit, scale = "m", 1.0
         if depth:
@@ -154,10 +156,19 @@ def _views(tables: Tables, notes: list[str]) -> tuple[ViewKeys, ...]:
     return tuple(views)
 
 
-def _role(name: str, taken: set[str]) -> str:
+def _role(name: str, names: Iterable[str], taken: set[str]) -> str:
+    """A view's role by its camera's name. A camera on an arm is `wrist`, of several `wrist_left` and `wrist_right`: supervisions look for that."""
+    if (words := _words(name)) & _ON_ARM:
+        several = sum(bool(_words(other) & _ON_ARM) for other in names) > 1
+        role = "_".join(["wrist", *sorted(words & {"left", "right"})]) if several else "wrist"
+        return role if role not in taken else f"{role}_{len(taken)}"
     base = re.sub(r"[_-]?(image|rgb|cam|camera|view)$|^(image|rgb|cam|camera)[_-]", "", name.lower())
     role = _ROLES.get(base, base)
     return role if role not in taken else name
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall("[a-z]+", name.lower()))
 
 
 def _same_camera(key: str, name: str) -> bool:

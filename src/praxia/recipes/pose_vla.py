@@ -84,7 +84,7 @@ def tiny() -> Recipe:
     return Recipe(
         name="pose_vla",
         model=tiny_model(),
-        tokenizer=LocalTokenizer(world_words()),
+        tokenizer=LocalTokenizer((*world_words(), ";")),  # one token, behind a word or a number
         numbers=Numbers(action=(Normalise("quantile", least=0.02),), state=(Normalise("quantile", least=0.02),)),
         replan=4,
         stages=(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from praxia.data.mixture import temperature_weights
+import numpy as np
+
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.source import examples_of
 from praxia.data.supervision import Example, Needs, Together
@@ -13,15 +14,16 @@ from praxia.stages.recipe import Recipe, Source, Stage
 
 
 def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
-    """The recipe with its action data, and sources that name no data, replaced by recorded datasets, in shares that follow n ** 0.43 of their
-    samples.
+    """The recipe with its action data, and sources that name no data, replaced by recorded datasets, in proportion to their episodes
+    (Pose-VLA, open point 8).
 
     Sources that teach no actions are kept where they have data of their own (stage 0); what was asked about the replaced data is asked about
     the new one if it knows the answers (objects and calibration), and left out otherwise. size: longer side the pictures are kept at, 0 = as stored.
     """
     data = [Recorded(str(folder), size=size) for folder in folders]
     opened = [d.open() for d in data]
-    shares = temperature_weights([len(d) for d in opened])
+    episodes = [len(np.unique(o.episodes)) for o in opened]
+    shares = [count / sum(episodes) for count in episodes]
     return replace(recipe, stages=tuple(_with_data(stage, data, opened, shares) for stage in recipe.stages))
 
 

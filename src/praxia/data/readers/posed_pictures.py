@@ -23,8 +23,8 @@ MOST_TRUNCATION = 0.33
 @dataclass(frozen=True)
 class PosedPicture:
     """One picture of a dataset. objects: in the camera's frame. depth: 16-bit picture, `depth_unit` metres a count. group: kept together when
-    held-out samples are chosen (a scene). others: names of what is there too, without a pose that can be trusted. labelled: all names that its dataset
-    labels."""
+    held-out samples are chosen (a scene). others: names of what is there too, without a pose that can be trusted. labelled: all names that its
+    dataset labels."""
 
     path: Path
     K: np.ndarray  # float64 [3, 3]
