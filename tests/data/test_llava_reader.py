@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from tests.models import compositions as micro
 
+from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture
 from praxia.data.readers import Llava
 from praxia.data.sample_transforms import RandomCrop
@@ -44,10 +46,12 @@ def written(tmp_path):
 
 
 def test_every_pair_is_a_sample_about_its_picture(written):
+    """Without the turns before it."""
     source = written(
         record("<image>\nWhat is there?", "A white square.", "What colour?\n<image>", "White."),
         record("Who are you?", "A model.", image=None),
         record("<image>\nWhere?", "[(0.750, 0.250)]", conversations=[{"from": "system", "value": "be brief"}, *talk("Where?", "[(0.750, 0.250)]")]),
+        whole=False,
     ).open()
     assert len(source) == 3 and source.episodes.tolist() == [0, 0, 1] and source.left_out == 1
     first, second, third = (source.sample(i, Needs()) for i in range(3))
@@ -55,6 +59,25 @@ def test_every_pair_is_a_sample_about_its_picture(written):
     assert first.views[0].image.shape == (SIDE, SIDE, 3) and first.views[0].camera is None and first.provenance.episode == 0
     u, v = (points_in(third.answer)[0] * SIDE).astype(int)
     assert third.views[0].image[v, u].min() > 200, "the point is on the white square of the stretched picture"
+
+
+def test_a_conversation_is_one_sample_of_which_every_answer_is_learnt(written):
+    recipe = micro.composition("poke_vla")
+    model, tokenizer = micro.build(recipe, recipe.stages[0]), micro.tokenizer("poke_vla")
+    source = written(
+        record("<image>\nWhat is there?", "A white square.", "What colour is it?", "White."), record("Where?", "[(0.750, 0.250)]")
+    ).open()
+    assert len(source) == 2 and source.sample(0, Needs()).later == ("What colour is it?", "White.")
+    examples = [QuestionAnswer()(source.sample(i, Needs()), np.random.default_rng(0)) for i in range(2)]
+    target = Collate({}, model.backbone, tokenizer)(examples).target
+    scored = [tokenizer.decode(ids[rows].tolist(), skip_special_tokens=False).split() for ids, rows in zip(target.ids, target.scored, strict=True)]
+    talk = tokenizer.decode(target.ids[0][target.valid[0]].tolist(), skip_special_tokens=False)
+    assert "what colour is it" in talk.lower() and "colour" not in " ".join(scored[0]).lower(), "a question is read, not learnt"
+    assert "square" in " ".join(scored[0]) and " ".join(scored[0]).lower().count("white") == 2
+    alone = Collate({}, model.backbone, tokenizer)(examples[1:]).target
+    assert alone.said is None and alone.ids[alone.scored].tolist() == target.ids[1][target.scored[1]].tolist()
+    with pytest.raises(ConfigError, match="whole=False"):
+        micro.build(micro.composition("pose_vla"), micro.composition("pose_vla").stages[0]).backbone.dialogue_ids(tokenizer, ("a", "b", "c"))
 
 
 def test_places_in_the_texts_follow_crops_or_the_sample_is_left_out(written):

@@ -232,18 +232,16 @@ def load(spec: Prismatic):
 def test_texts_equal_the_public_prompts():
     prompts = json.loads((GOLDEN / "prompts.json").read_text())["prompts"]
     tokenizer, backbone = tokenizer_for(SPEC), build(SPEC)
-    checked = 0
+    lengths = []
     for prompt in prompts:
-        turns = [text for _, text in prompt["turns"]]
-        if len(turns) > 2:
-            continue
-        ids = backbone.prompt_ids(tokenizer, turns[0].replace("<image>", ""))
-        if len(turns) == 2:
-            ids += backbone.target_ids(tokenizer, turns[1])
+        first, *others = (text for _, text in prompt["turns"])
+        ids, (later, replies) = backbone.prompt_ids(tokenizer, first.replace("<image>", "")), backbone.dialogue_ids(tokenizer, others)
         # The local tokenizer writes a space before each text; spaces are compared away.
-        assert tokenizer.decode(ids).replace(" ", "") == prompt["text"].replace(" ", "")
-        checked += 1
-    assert checked == 5
+        assert tokenizer.decode(ids + later).replace(" ", "") == prompt["text"].replace(" ", "")
+        assert len(others) != 1 or later == backbone.target_ids(tokenizer, others[0])
+        assert len(later) == len(replies) and all(replies) == (len(others) <= 1)
+        lengths.append(len(others))
+    assert max(lengths) == 3 and lengths.count(1) and lengths.count(0)
     assert backbone.target_ids(tokenizer, "") == backbone.target_ids(tokenizer, " ") and len(backbone.target_ids(tokenizer, "")) > 2
 
 

@@ -32,10 +32,17 @@ class ViewBatch:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Right-padded token ids. ids: int64 [..., L]; valid: bool [..., L]."""
+    """Right-padded token ids. ids: int64 [..., L]; valid: bool [..., L]; said: bool [..., L], of a target that is a conversation: what the model
+    has to say in it (None: all that is valid)."""
 
     ids: Tensor
     valid: Tensor
+    said: Tensor | None = None
+
+    @property
+    def scored(self) -> Tensor:
+        """bool [..., L]: rows of a target that are learnt."""
+        return self.valid if self.said is None else self.valid & self.said
 
 
 @dataclass(frozen=True)

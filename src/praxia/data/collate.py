@@ -1,6 +1,7 @@
 """Collate: examples -> Batch (numbers normalised, texts tokenised, pictures stacked as uint8)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ class Collate:
                 raise ConfigError("Collate renders texts for a backbone but was given no tokenizer; set Recipe.tokenizer")
             self._prompt = lru_cache(maxsize=100_000)(lambda s: tuple(text.prompt_ids(tokenizer, s)))
             self._answer = lru_cache(maxsize=100_000)(lambda s: tuple(text.target_ids(tokenizer, s)))
+            self._talk = lambda texts: text.dialogue_ids(tokenizer, texts)
             self._state_prompt = lambda s, state: tuple(text.state_prompt_ids(tokenizer, s, state))
             self._phrase = lru_cache(maxsize=100_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False)))
         self.text, self._vocabulary, self._state_in_prompt = text is not None, vocabulary, state_in_prompt
@@ -123,7 +125,14 @@ class Collate:
 
     def _targets(self, examples: Sequence[Example]) -> Tokens | None:
         present = _all_or_none("a target text", [e.target for e in examples])
-        return self._tokens([self._target(e, target) for e, target in zip(examples, present, strict=True)]) if present else None
+        if present is None or not any(e.later for e in examples):
+            return self._tokens([self._target(e, target) for e, target in zip(examples, present, strict=True)]) if present else None
+        talks = [self._talk((str(target), *e.later)) for e, target in zip(examples, present, strict=True)]
+        tokens = self._tokens([tuple(ids) for ids, _ in talks])
+        said = torch.zeros_like(tokens.valid)
+        for row, (_, replies) in zip(said, talks, strict=True):
+            row[: len(replies)] = torch.tensor(replies)
+        return replace(tokens, said=said)
 
     def _target(self, example: Example, target: str | Parts) -> tuple[int, ...]:
         ids = self._answer(self._said(target, "target"))

@@ -72,6 +72,7 @@ class Sample:
     goal: np.ndarray | None = None  # float64 [3] base frame: where the target, or the tool, must get to
     question: str = ""
     answer: str = ""
+    later: tuple[str, ...] = ()  # how a conversation goes on: question, answer, and so on
     category: str = ""  # kind of question, for scores by kind
     wrists: WristPaths | None = None
     provenance: Provenance | None = None

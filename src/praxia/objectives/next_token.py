@@ -17,7 +17,7 @@ from praxia.registry import register
 @register("objective/next_token")
 @dataclass(frozen=True)
 class NextToken:
-    """Mean cross-entropy per target token; the prompt, the views and the padding are not scored.
+    """Mean cross-entropy per target token; the prompt, the views, the padding and further questions of a conversation are not scored.
 
     spread: 0 as published: every bin but the right one is equally wrong. Above 0 a number's target is a bell around its bin, whose standard deviation
     is this share of all bins of its kind, and the loss is the divergence from it: with few samples, neighbouring bins learn from each other.
@@ -31,15 +31,15 @@ class NextToken:
 
     def count(self, batch: Batch) -> dict[str, Tensor]:
         """Target tokens."""
-        return {} if batch.target is None else {"next_token": batch.target.valid.sum().float()}
+        return {} if batch.target is None else {"next_token": batch.target.scored.sum().float()}
 
     def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
-        """Reads outputs.target_hidden [B, T, D] and batch.target; only valid rows reach the vocabulary projection."""
+        """Reads outputs.target_hidden [B, T, D] and batch.target; only scored rows reach the vocabulary projection."""
         assert batch.target is not None and outputs.target_hidden is not None
-        logits = outputs.logits(outputs.target_hidden[batch.target.valid])
-        ids = batch.target.ids[batch.target.valid]
+        rows = batch.target.scored
+        logits, ids = outputs.logits(outputs.target_hidden[rows]), batch.target.ids[rows]
         loss = _spread_loss(logits.float(), ids, outputs.scales, self.spread) if self.spread else F.cross_entropy(logits, ids, reduction="sum")
-        return {"next_token": (loss, batch.target.valid.sum().float())}
+        return {"next_token": (loss, rows.sum().float())}
 
 
 def _spread_loss(logits: Tensor, ids: Tensor, scales: Sequence[tuple[Tensor, bool]], spread: float) -> Tensor:

@@ -31,7 +31,8 @@ _MARK = "<image>"
 class Llava:
     """annotations: JSON file(s). root: folder that their picture paths start from.
 
-    Every pair of question and answer is a sample of its own (earlier turns are not shown). Records without a picture are left out.
+    A sample is a whole conversation, of which every answer is learnt; whole off: every pair of question and answer, without the turns before it.
+    Records without a picture are left out.
     side: pictures are stretched to this square, as Prismatic shows them; shares of a picture do not change by that.
     coordinates: what points and boxes in the texts are shares of: the `picture`, or the `square` that it is padded to on both sides (said of the
     boxes in LLaVA-1.5's own mix; look at a few pictures before trusting either). Numbers above 1 are left as they are.
@@ -42,6 +43,7 @@ class Llava:
     root: str
     side: int = 224
     coordinates: Literal["picture", "square"] = "picture"
+    whole: bool = True
     licence: str = "unknown"
 
     def __post_init__(self) -> None:
@@ -51,7 +53,7 @@ class Llava:
             raise ConfigError(f"Llava.coordinates is {self.coordinates!r}; expected 'picture' or 'square'")
 
     def open(self) -> "Conversations":
-        """All question-answer pairs about pictures. Raises DataError for files that are no list of records, or hold no picture at all."""
+        """All conversations about pictures. Raises DataError for files that are no list of records, or hold no picture at all."""
         return Conversations(self)
 
     @property
@@ -61,18 +63,17 @@ class Llava:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One question and its answer, or what is wrong with the record."""
+class Talk:
+    """Question, answer, question, answer and so on, or what is wrong with the record."""
 
     record: int  # number over all files: the "episode"
     picture: str = ""
-    question: str = ""
-    answer: str = ""
+    texts: tuple[str, ...] = ()
     fault: str = ""
 
 
 class Conversations:
-    """A SampleSource without a robot: one picture without a camera, question and answer; no state and no actions.
+    """A SampleSource without a robot: one picture without a camera, questions and answers; no state and no actions.
 
     left_out: records without a picture. A bad record stands for one sample that raises its DataError, so that training counts and names it.
     """
@@ -85,40 +86,40 @@ class Conversations:
     def __init__(self, spec: Llava):
         self._spec, self.name, self.licence = spec, "+".join(Path(a).stem for a in spec.annotations), spec.licence
         self.cameras = (CameraSpec(ROLE, spec.side, spec.side, calibrated=False),)
-        self._turns: list[Turn] = []
+        self._talks: list[Talk] = []
         self.left_out = number = 0
         for path in map(Path, spec.annotations):
             for place, record in enumerate(_read(path)):
                 if isinstance(record, dict) and not record.get("image") and record.get("conversations"):
                     self.left_out += 1
                     continue
-                self._turns += _turns(record, number, f"{path}, record {place}")
+                self._talks += _talks(record, number, f"{path}, record {place}", spec.whole)
                 number += 1
-        if not any(not turn.fault for turn in self._turns):
-            first = next((turn.fault for turn in self._turns), f"{self.left_out} records have no picture")
+        if not any(not talk.fault for talk in self._talks):
+            first = next((talk.fault for talk in self._talks), f"{self.left_out} records have no picture")
             raise DataError(f"dataset {self.name!r} has no question about a picture; {first}")
-        self.episodes = np.array([turn.record for turn in self._turns])
+        self.episodes = np.array([talk.record for talk in self._talks])
 
     def __len__(self) -> int:
-        return len(self._turns)
+        return len(self._talks)
 
     def sample(self, index: int, needs: Needs) -> Sample:
         """The picture with question and answer. Raises DataError for a bad record or a picture that cannot be read."""
-        turn = self._turns[index]
-        if turn.fault:
-            raise DataError(turn.fault)
-        path = Path(self._spec.root, turn.picture)
+        talk = self._talks[index]
+        if talk.fault:
+            raise DataError(talk.fault)
+        path = Path(self._spec.root, talk.picture)
         try:
             with Image.open(path) as file:
                 shape = (file.height, file.width)
                 image = np.asarray(file.convert("RGB").resize((self._spec.side, self._spec.side), Image.Resampling.BICUBIC))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error}; the file is missing or damaged") from error
-        question, answer = (self._over_picture(text, shape) for text in (turn.question, turn.answer))
-        origin = Provenance(self.name, turn.record, index, self.licence)
-        if question is None or answer is None:  # a place on the bars: a sample with nothing to say, as one whose place a crop has cut off
-            question = answer = ""
-        return Sample(views=(View(ROLE, image),), question=question, answer=answer, provenance=origin)
+        texts = [text for text in (self._over_picture(text, shape) for text in talk.texts) if text is not None]
+        origin = Provenance(self.name, talk.record, index, self.licence)
+        if len(texts) < len(talk.texts):  # a place on the bars: a sample with nothing to say, as one whose place a crop has cut off
+            texts = ["", ""]
+        return Sample(views=(View(ROLE, image),), question=texts[0], answer=texts[1], later=tuple(texts[2:]), provenance=origin)
 
     def numbers(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
         """Nobody acts."""
@@ -137,8 +138,8 @@ class Conversations:
         return rewritten(text, Moved(np.column_stack([np.eye(2), -bars]), (side, side), shape))
 
 
-def _turns(record: Any, number: int, where: str) -> Iterator[Turn]:
-    """Pairs of a record; one faulty turn for a record that is not what the format says."""
+def _talks(record: Any, number: int, where: str, whole: bool) -> Iterator[Talk]:
+    """The conversation of a record, or its pairs; a faulty one for a record that is not what the format says."""
     try:
         if not isinstance(record["image"], str):
             raise ValueError(f"`image` is {record['image']!r}, expected one path")
@@ -147,18 +148,18 @@ def _turns(record: Any, number: int, where: str) -> Iterator[Turn]:
             said = said[1:]
         if not said or len(said) % 2:
             raise ValueError(f"`conversations` has {len(said)} turns, expected pairs of question and answer")
-        found = []
+        texts: list[str] = []
         for (asker, question), (answerer, answer) in zip(said[::2], said[1::2], strict=True):
             if asker not in _ASKS or answerer not in _ANSWERS:
                 raise ValueError(f"`conversations` goes from {asker!r} to {answerer!r}, expected human to gpt")
             if not question or not answer:
                 raise ValueError("a question or an answer is empty")
-            found.append(Turn(number, record["image"], question, answer))
-        yield from found
+            texts += (question, answer)
+        yield from (Talk(number, record["image"], tuple(some)) for some in ([texts] if whole else zip(texts[::2], texts[1::2], strict=True)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         name = record.get("id", "") if isinstance(record, dict) else ""
         said_of = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        yield Turn(number, fault=f"{where}{f' (id {name})' if name != '' else ''}: {said_of}")
+        yield Talk(number, fault=f"{where}{f' (id {name})' if name != '' else ''}: {said_of}")
 
 
 def _read(path: Path) -> list[Any]:

@@ -13,7 +13,8 @@ from praxia.tokens.coordinates import Moved, rewritten
 @register("supervision/question_answer")
 @dataclass(frozen=True)
 class QuestionAnswer:
-    """Texts as recorded, but for points and boxes (shares of the first view's stored picture): they follow crops and shifts, with three decimals."""
+    """Texts as recorded, a whole conversation, but for points and boxes (shares of the first view's stored picture): they follow crops and shifts,
+    with three decimals."""
 
     name: str = "question_answer"
 
@@ -28,5 +29,5 @@ class QuestionAnswer:
             return None
         view = sample.views[0]
         moved = Moved(view.affine, (view.image.shape[0], view.image.shape[1]), picture_size(view))
-        question, answer = rewritten(sample.question, moved), rewritten(sample.answer, moved)
-        return None if question is None or answer is None else Example(sample, question, answer)
+        texts = [text for text in (rewritten(text, moved) for text in (sample.question, sample.answer, *sample.later)) if text is not None]
+        return Example(sample, texts[0], texts[1], later=tuple(texts[2:])) if len(texts) == 2 + len(sample.later) else None

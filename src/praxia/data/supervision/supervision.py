@@ -16,6 +16,7 @@ class Example:
 
     prompt, target: a text, or its parts where it holds numbers that the model's vocabulary writes as tokens.
     dense: further targets by name (arrays of one shape per name). phrases: texts that dense targets speak of (equally many in every example).
+    later: how a conversation goes on behind the target, a text: question, reply, and so on. Replies are learnt.
     most_tokens: of prompt and target together; whole tuples are left out of a target of poses that is longer (`pose_text.shortened`). 0 = any.
     """
 
@@ -24,12 +25,13 @@ class Example:
     target: str | Parts | None = None
     dense: dict[str, np.ndarray] = field(default_factory=dict)
     phrases: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
     most_tokens: int = 0
 
     @property
     def question(self) -> "Example":
         """The same without answer, chunk, history and state: what a model is given to answer."""
-        return replace(self, target=None, sample=replace(self.sample, future=None, past=None, state=None))
+        return replace(self, target=None, later=(), sample=replace(self.sample, future=None, past=None, state=None))
 
 
 @dataclass(frozen=True)

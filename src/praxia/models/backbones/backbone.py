@@ -81,6 +81,11 @@ class Backbone(nn.Module, ABC):
     def target_ids(self, tokenizer, text: str) -> list[int]:
         """Ids of the target group for an answer, end marker included."""
 
+    def dialogue_ids(self, tokenizer, texts: Sequence[str]) -> tuple[list[int], list[bool]]:
+        """Ids of the target group for a reply, a question, a reply and so on, and whether each is the model's to say (end markers of replies are).
+        ConfigError for families whose prompts hold no conversation."""
+        raise ConfigError(f"{type(self.spec).__name__} has no form of conversation; give each question alone: Llava(whole=False)")
+
     @abstractmethod
     def stop_id(self, tokenizer) -> int:
         """The first id of the end marker: no answer goes on behind it."""

@@ -1,6 +1,6 @@
 """Chat literals: the special tokens and fixed words a family writes around views, prompt and answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +36,21 @@ def render(tokenizer, parts: Sequence[str], family: str) -> list[int]:
     return ids
 
 
+def turns(texts: Sequence[str], closing: Sequence[str] = ()) -> Iterator[tuple[str, ...]]:
+    """Parts of a reply, a question, a reply and so on. closing: what stands behind the end of a reply that is the last."""
+    for number, text in enumerate(texts):
+        if number % 2:
+            yield ("\n", TURN, f"user\n{text.strip()}", *ASK_REPLY)
+        else:
+            yield (text or " ", END, *(closing if number == len(texts) - 1 else ()))
+
+
+def dialogue(tokenizer, texts: Sequence[str], closing: Sequence[str], family: str) -> tuple[list[int], list[bool]]:
+    """`turns` as ids, and whether each belongs to a reply."""
+    rows = [render(tokenizer, parts, family) for parts in turns(texts, closing)]
+    return [i for row in rows for i in row], [number % 2 == 0 for number, row in enumerate(rows) for _ in row]
+
+
 class ChatBackbone(Backbone):
     """A family whose views stand inside a user turn of a chat: `<|im_start|>user\\n` [open view close]... prompt.
 
@@ -62,6 +77,9 @@ class ChatBackbone(Backbone):
 
     def target_ids(self, tokenizer, text: str) -> list[int]:
         return render(tokenizer, (text, END), type(self.spec).__name__)
+
+    def dialogue_ids(self, tokenizer, texts: Sequence[str]) -> tuple[list[int], list[bool]]:
+        return dialogue(tokenizer, texts, (), type(self.spec).__name__)
 
     def stop_id(self, tokenizer) -> int:
         return render(tokenizer, (END,), type(self.spec).__name__)[0]

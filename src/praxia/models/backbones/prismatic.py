@@ -14,7 +14,7 @@ from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, Qw
 
 from praxia.errors import CheckpointError
 from praxia.models.backbones.backbone import Attention, Backbone, Piece, check_grid
-from praxia.models.backbones.chat import ASK_REPLY, END, PAD, TURN, render
+from praxia.models.backbones.chat import ASK_REPLY, END, PAD, TURN, dialogue, render
 from praxia.models.backbones.prismatic_checkpoint import read_weights
 from praxia.models.checkpoint_file import fit
 from praxia.models.states import AttentionGeometry
@@ -203,6 +203,9 @@ class PrismaticBackbone(Backbone):
 
     def target_ids(self, tokenizer, text: str) -> list[int]:
         return render(tokenizer, replied(text), "Prismatic")
+
+    def dialogue_ids(self, tokenizer, texts: Sequence[str]) -> tuple[list[int], list[bool]]:
+        return dialogue(tokenizer, texts, (PAD,), "Prismatic")
 
     def stop_id(self, tokenizer) -> int:
         return render(tokenizer, (END,), "Prismatic")[0]

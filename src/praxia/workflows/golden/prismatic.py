@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from praxia.data.pixels import resample
 from praxia.models.backbones.backbone import Piece
-from praxia.models.backbones.prismatic import DINO_NORMAL, SIGLIP_NORMAL, Prismatic, PrismaticBackbone, asked, replied
+from praxia.models.backbones.chat import PAD, turns
+from praxia.models.backbones.prismatic import DINO_NORMAL, SIGLIP_NORMAL, Prismatic, PrismaticBackbone, asked
 from praxia.models.backbones.prismatic_checkpoint import dino_state, language_state, resample_positions, siglip_state
 from praxia.models.published_config import agree, section
 from praxia.models.states import VisualTokens, Want
@@ -88,12 +89,10 @@ def check(folder: Path, config: dict[str, Any]) -> Iterator[Deviation]:
 
 
 def check_prompts(case: str, prompts: list[dict[str, Any]]) -> Iterator[Deviation]:
-    """Texts around a question and its reply. Longer talks are passed over: nothing here holds one."""
+    """Texts around questions and replies."""
     for number, prompt in enumerate(prompts):
-        turns = [said for _, said in prompt["turns"]]
-        if len(turns) > 2:
-            continue
-        ours = "".join((*asked(turns[0].replace("<image>", "")), *(replied(turns[1]) if len(turns) == 2 else ())))
+        first, *others = (said for _, said in prompt["turns"])
+        ours = "".join((*asked(first.replace("<image>", "")), *(part for parts in turns(others, (PAD,)) for part in parts)))
         gap, note = (0.0, "") if ours == prompt["text"] else (torch.inf, f"ours is {ours!r}")
         yield Deviation(case, f"text {number}", gap, gap, note)
 
