@@ -10,9 +10,11 @@ from asking import asked
 from praxia.data.collate import Collate
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.supervision import ObjectPoses, Placebo, Waypoints
+from praxia.data.supervision.supervision import picture_size
 from praxia.errors import ConfigError, DataError
-from praxia.geometry.boxes import Boxes, corners
+from praxia.geometry.boxes import Boxes, corners, outline_area
 from praxia.geometry.camera import Camera, project
+from praxia.geometry.image_transform import apply_to_view, crop
 from praxia.geometry.rotations import angle_between, euler_to_matrix
 from praxia.geometry.se3 import apply, invert, pose
 from praxia.models.backbones.paligemma import PaliGemma
@@ -98,6 +100,30 @@ def test_an_object_that_hardly_shows_is_not_listed(tabletop_source):
     thinnest = min(min(v.truth.size) for v in seen)
     thick = replace(OBJECTS, least_side=thinnest + 1e-4).visible(sample.objects, view)
     assert [v.truth.name for v in thick] == [v.truth.name for v in seen if min(v.truth.size) > thinnest]
+
+
+def test_what_a_mask_shows_counts_inside_the_crop_alone(tabletop_source):
+    sample = tabletop_source.sample(0, OBJECTS.needs)
+    view = sample.views[0]
+    one = OBJECTS.visible(sample.objects, view)[0]
+    rows, columns = np.nonzero(view.mask == one.truth.instance)
+
+    def listed(view, **least):
+        return one.truth.name in {v.truth.name for v in replace(OBJECTS, **least).visible(sample.objects, view)}
+
+    whole = len(rows) / outline_area(project(view.camera.K, corners(Boxes(one.T[:3, 3], one.T[:3, :3], one.truth.size)))[0])
+    assert 0.3 < whole < 1.3  # masks are of whole pixels
+    assert listed(view, least_visible=min(1.0, whole) - 0.01)
+    half = np.where((view.mask == one.truth.instance) & (np.arange(SIDE) > np.median(columns)), 0, view.mask)
+    assert listed(replace(view, mask=half)) and not listed(replace(view, mask=half), least_visible=min(1.0, whole) - 0.01)
+    # a crop that shows the box's middle, of whose mask only a corner outside the crop is left
+    cut = apply_to_view(view, crop(picture_size(view), rows.min(), columns.min(), int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1))
+    assert listed(cut, least_area=0.0)
+    corner = np.where(view.mask == one.truth.instance, 0, view.mask)
+    corner[(0 if rows.min() else -1), 0] = one.truth.instance
+    assert listed(replace(view, mask=corner)) and not listed(replace(cut, mask=corner), least_area=0.0)
+    with pytest.raises(ConfigError, match="ObjectPoses.least_visible is 2"):
+        replace(OBJECTS, least_visible=2)
 
 
 def test_an_absent_class_is_answered_with_no_object_in_every_view(tabletop_source):

@@ -7,7 +7,7 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from praxia.errors import DataError
 from praxia.geometry import se3
-from praxia.geometry.boxes import SIGNS, Boxes, box_iou, box_iou_matrix, corners, hull_iou
+from praxia.geometry.boxes import SIGNS, Boxes, box_iou, box_iou_matrix, corners, hull_iou, outline_area
 from praxia.geometry.rotations import axis_angle_to_matrix
 
 
@@ -174,3 +174,13 @@ def test_comparing_different_numbers_of_boxes_points_to_the_matrix():
     draw = np.random.default_rng(2)
     with pytest.raises(DataError, match="box_iou_matrix"):
         box_iou(random_boxes(draw, 3), random_boxes(draw, 4))
+
+
+def test_the_outline_s_area_is_that_of_the_convex_hull():
+    rng = np.random.default_rng(5)
+    R = axis_angle_to_matrix(rng.normal(size=(50, 3)))
+    points = corners(Boxes(rng.uniform((-0.5, -0.5, 2), (0.5, 0.5, 4), (50, 3)), R, rng.uniform(0.01, 1.5, (50, 3))))
+    pixels = 100 * points[..., :2] / points[..., 2:]
+    np.testing.assert_allclose(outline_area(pixels), [ConvexHull(some).volume for some in pixels], rtol=1e-9)
+    flat = corners(Boxes(np.array([0.0, 0.0, 2.0]), np.eye(3), np.array([1.0, 0.0, 1.0])))  # a plate seen from its edge
+    assert outline_area(flat[:, :2] / flat[:, 2:]) == 0

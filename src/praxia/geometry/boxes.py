@@ -59,6 +59,16 @@ def corners(boxes: Boxes) -> np.ndarray:
     return boxes.centre[..., None, :] + (SIGNS * boxes.size[..., None, :] / 2) @ np.swapaxes(boxes.R, -1, -2)
 
 
+def outline_area(pixels: np.ndarray) -> np.ndarray:
+    """Area [...] of the outline (convex hull) of a box's eight projected corners [..., 8, 2], in the order of `SIGNS`, all in front of the camera.
+
+    Every line of sight through a convex body passes two of its faces, so the areas of all projected faces add up to twice the outline's.
+    """
+    u, v = np.moveaxis(pixels[..., _FACES, :], -1, 0)
+    twice = (u * np.roll(v, -1, -1) - v * np.roll(u, -1, -1)).sum(-1)  # of each face, with its sense of rotation
+    return np.abs(twice).sum(-1) / 4
+
+
 def box_iou(a: Boxes, b: Boxes) -> np.ndarray:
     """Exact 3-D IoU [...] of boxes pair by pair (same leading dims): volume of the intersection of two convex bodies.
 

@@ -10,8 +10,9 @@ from praxia.data.supervision.places import place_targets, places
 from praxia.data.supervision.pose_text import END, Sections, check_most_tokens, pixel_quantity
 from praxia.data.supervision.supervision import Example, Needs, picture_size
 from praxia.errors import ConfigError
-from praxia.geometry.boxes import Boxes, corners
+from praxia.geometry.boxes import Boxes, corners, outline_area
 from praxia.geometry.camera import project
+from praxia.geometry.image_transform import of_view, points
 from praxia.geometry.rotations import euler_to_matrix, matrix_to_euler
 from praxia.geometry.scene import ObjectTruth, View
 from praxia.geometry.se3 import invert, pose
@@ -49,6 +50,8 @@ class ObjectPoses:
     negatives: probability of asking for one of `classes` that no object of the scene has and that shares no word with any.
     classes: names to ask for where they are absent; of a dataset that says what it labels only those that it labels, all of those if empty.
     least_area: of an object's visible part, as a share of the padded square picture (published: 150 pixels of 224 x 224).
+    least_visible: of the area inside an object's outline (its projected box), what its mask must show in the picture as it is cropped, where there
+    are masks; 0 = any of it. (Published: a visibility of 0.333 by the dataset's own account, which the readers of public data look at.)
     least_side: metres; thinner things (a mark on the table) are not listed: a box of no height overlaps nothing that is a millimetre off.
     delimiters: whether sections stand between <imageK> and </imageK>.
     positions: views in whose frames the register tokens also learn where the asked object is (the nearest of them; `supervision.places`), 0 = none.
@@ -63,6 +66,7 @@ class ObjectPoses:
     negatives: float = 0.1
     classes: tuple[str, ...] = ()
     least_area: float = 150 / 224**2
+    least_visible: float = 0.0
     least_side: float = 0.0
     delimiters: bool = True
     positions: int = 0
@@ -73,6 +77,8 @@ class ObjectPoses:
     def __post_init__(self) -> None:
         if not 0 <= self.negatives <= 1:
             raise ConfigError(f"ObjectPoses.negatives is {self.negatives}; expected a probability from 0 to 1")
+        if not 0 <= self.least_visible <= 1:
+            raise ConfigError(f"ObjectPoses.least_visible is {self.least_visible}; expected a share from 0 to 1")
         if self.positions < 0:
             raise ConfigError(f"ObjectPoses.positions is {self.positions}; expected a number of views, 0 for none")
         check_most_tokens("ObjectPoses", self.most_tokens)
@@ -131,13 +137,15 @@ class ObjectPoses:
         if view.camera is None or view.camera.T_base_cam is None or not view.valid or not objects:
             return []
         T_cam_base, (height, width) = invert(view.camera.T_base_cam), picture_size(view)
-        shown = None if view.mask is None else np.bincount(view.mask.ravel(), minlength=max(o.instance for o in objects) + 1)
+        shown = _mask_areas(view, max(o.instance for o in objects) + 1)
         found = []
         for o in (o for o in objects if min(o.size) >= self.least_side):
             T = self._nearest_alike(T_cam_base @ o.T_base_object, o.category)
             uv, depth = project(view.camera.K, corners(Boxes(T[:3, 3], T[:3, :3], o.size)))
             centre, z = project(view.camera.K, T[:3, 3])
-            if z < _NEAREST or (depth <= 0).any() or not _inside(centre, width, height) or (shown is not None and shown[o.instance] == 0):
+            if z < _NEAREST or (depth <= 0).any() or not _inside(centre, width, height):
+                continue
+            if shown is not None and (shown[o.instance] == 0 or shown[o.instance] < self.least_visible * outline_area(uv)):
                 continue
             low, high = uv.min(0), uv.max(0)
             box = np.concatenate([np.clip(low, -0.5, (width - 0.5, height - 0.5)), np.clip(high, -0.5, (width - 0.5, height - 0.5))])
@@ -171,6 +179,16 @@ class ObjectPoses:
         for _ in views:
             sections.add([f" {absent}", NO_OBJECT])
         return sections.parts()
+
+
+def _mask_areas(view: View, count: int) -> np.ndarray | None:
+    """How much of the transformed picture the masks of instances 0 .. count - 1 cover, float64 [count or more] pixels; None without masks."""
+    if view.mask is None:
+        return None
+    rows, columns = np.nonzero(view.mask)
+    pixels, (height, width) = points(of_view(view), np.stack((columns, rows), axis=-1)), picture_size(view)
+    inside = ((pixels >= -0.5) & (pixels < (width - 0.5, height - 0.5))).all(axis=-1)
+    return np.bincount(view.mask[rows[inside], columns[inside]], minlength=count) * abs(np.linalg.det(view.affine[:, :2]))
 
 
 def _inside(uv: np.ndarray, width: int, height: int) -> bool:
