@@ -15,11 +15,12 @@ from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.generate import Answers
 from praxia.models.spec import ModelSpec
 from praxia.models.vla import VLA
+from praxia.policy.speaker import Speaker
 from praxia.recipes.words import world_words
 from praxia.tokens.local_tokenizer import local_tokenizer
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.tokens.quantity import Quantity
-from praxia.workflows.pose_answers import Speaker, ask_objects, ask_paths, pose_metrics
+from praxia.workflows.pose_answers import ask_objects, ask_paths, pose_metrics
 
 OBJECTS, WAYPOINTS = ObjectPoses(negatives=0.0, least_side=0.005), Waypoints(count=3, every=3)
 SAMPLES = 3

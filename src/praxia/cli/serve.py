@@ -10,6 +10,7 @@ import tyro
 from praxia.cli.arguments import parse
 from praxia.cli.train import resolve_device
 from praxia.policy import Policy
+from praxia.policy.folder import read_config
 from praxia.serve import serve
 
 
@@ -40,5 +41,6 @@ class Serve:
 def main(arguments: Sequence[str]) -> None:
     """Parse, load, serve until interrupted."""
     o = parse(Serve, "serve", arguments, "Serve a policy to robots and simulators (openpi websocket protocol).")
+    read_config(o.policy).check_acts()
     policy = Policy.load(o.policy, resolve_device(o.device), o.embodiment)
     serve(policy, o.host, o.port, api_key=o.api_key, max_request_mb=o.max_request_mb, record=o.record, record_every=o.record_every)

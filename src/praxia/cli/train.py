@@ -94,6 +94,8 @@ def _tell(trained: Trained) -> None:
     if trained.geometry:
         print(f"geometry net: {trained.geometry}")
         print(f"  keep its features of a dataset: praxia annotate features DATASET --net {trained.geometry}")
+    if trained.poses:
+        print(f"says poses: {trained.poses} (Policy.load(FOLDER).objects(observation, category), .waypoints(observation))")
     if trained.policy:
         print(f"policy: {trained.policy}")
         for robot in trained.assembly.robots:

@@ -38,7 +38,9 @@ def policy_folder(folder: Path | str, device: str = "cpu", embodiment: str = "")
 
 def driver(folder: Path | str, robot: str, device: str = "cpu", asked: str = "") -> Factory:
     """The policy saved in a folder, driving the robot asked for, or a world's `robot` where the policy knows several. Raises CheckpointError."""
-    known = [r.embodiment for r in read_config(folder).robots]
+    config = read_config(folder)
+    config.check_acts()
+    known = [r.embodiment for r in config.robots]
     return policy_folder(folder, device, asked or (robot if len(known) > 1 and robot in known else ""))
 
 

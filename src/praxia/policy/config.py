@@ -10,6 +10,9 @@ from typing import Any, Literal
 from praxia.data.numbers import Numbers
 from praxia.data.sample_transforms import CentreCrop
 from praxia.data.supervision.action_chunk import INSTRUCTION
+from praxia.data.supervision.object_poses import ObjectPoses
+from praxia.data.supervision.waypoints import Waypoints
+from praxia.errors import CheckpointError
 from praxia.models.precision import Precision
 from praxia.models.spec import ModelSpec
 from praxia.registry import register
@@ -36,10 +39,20 @@ class Robot:
     given: dict[str, Literal["always", "sometimes"]] = field(default_factory=dict)
 
 
+@register("policy/taught")
+@dataclass(frozen=True)
+class Taught:
+    """What a policy learnt to say of poses. arms: that its waypoints are of; sees: crops that pictures go through before it is asked."""
+
+    says: ObjectPoses | Waypoints
+    arms: tuple[str, ...] = ()
+    sees: tuple[CentreCrop, ...] = ()
+
+
 @dataclass(frozen=True)
 class PolicyConfig:
     """Everything but the weights. history: steps that the model's history token reads. prompt: how an instruction is put to the model. sees: crops
-    that pictures go through before it acts."""
+    that pictures go through before it acts. taught: the poses it can be asked for."""
 
     recipe: str
     preset: str
@@ -55,11 +68,20 @@ class PolicyConfig:
     history: int = 0
     prompt: str = INSTRUCTION
     sees: tuple[CentreCrop, ...] = ()
+    taught: tuple[Taught, ...] = ()
     licences: tuple[tuple[str, str], ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str = ""
     format: int = FORMAT
+
+    def check_acts(self) -> None:
+        """CheckpointError for a policy without an action head: it can be asked for poses and answers, and says no actions."""
+        if self.model.head is None or "head" not in self.parts:
+            raise CheckpointError(
+                f"this policy folder ends at stage {self.stage!r} and has no action head: it cannot act, be judged in a world or be served\n"
+                "  fix: train an action stage first; what it learnt to say, Policy.objects, Policy.waypoints and Policy.generate ask for"
+            )
 
 
 def package_versions() -> dict[str, str]:

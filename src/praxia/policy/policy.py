@@ -11,17 +11,21 @@ from torch import Tensor
 from praxia.data.collate import Collate
 from praxia.data.sample import Sample
 from praxia.data.supervision.action_chunk import told
+from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.supervision import Example, picture_size
-from praxia.errors import CheckpointError, ConfigError, EvaluationError, unknown
+from praxia.data.supervision.waypoints import Waypoints
+from praxia.errors import ConfigError, EvaluationError, unknown
 from praxia.models.precision import compute
 from praxia.models.vla import VLA
-from praxia.policy.config import PolicyConfig
+from praxia.policy.config import PolicyConfig, Taught
 from praxia.policy.folder import read_folder, write_folder
 from praxia.policy.observation import check_complete, checked, sample_from
 from praxia.policy.session import Session, torch_generator
+from praxia.policy.speaker import SaidBoxes, SaidWay, Speaker, said_boxes, said_way
 from praxia.registry import to_json
 from praxia.specs import ActionSpec, CameraSpec, StateSpec
 from praxia.tokens.locations import points_in
+from praxia.tokens.pose_vocabulary import PoseTokens
 
 
 class Policy:
@@ -117,8 +121,8 @@ class Policy:
 
     def model_noise(self, seed: int) -> Tensor:
         """What one chunk's integration starts from, float32 [1, H, A]."""
-        if self.model.head is None:
-            raise CheckpointError(f"this policy folder ends at stage {self.config.stage!r} and has no action head; train an action stage first")
+        self.config.check_acts()
+        assert self.model.head is not None
         return self.model.head.noise(1, torch_generator(seed))
 
     def sample(self, observation: Mapping[str, Any]) -> Sample:
@@ -149,9 +153,9 @@ class Policy:
         """Answer a prompt about an observation, the likeliest token at a time, at most `limit` of them.
 
         {"text": str, "points": [[u, v], ...]}: every pair of location tokens in the text as a pixel of the sent picture of `view`
-        (the first camera's if empty; questions in training are about one view). The observation's own instruction is not read.
+        (the first camera's if empty; questions in training are about one view). The observation's own instruction and state are not read.
         """
-        return self.generate_for(self.sample(checked({"instruction": prompt} | dict(observation), self)), prompt, view, limit)
+        return self.generate_for(self._shown(observation, {"instruction": prompt}), prompt, view, limit)
 
     def generate_for(self, sample: Sample, prompt: str, view: str = "", limit: int = 64) -> dict[str, Any]:
         """The same for a Sample."""
@@ -169,6 +173,56 @@ class Policy:
         text = self.tokenizer.decode(answer.ids[0][answer.valid[0]].tolist(), skip_special_tokens=False).strip()
         seen = sample.views[roles.index(view) if view else 0] if sample.views else None
         return {"text": text, "points": [list(point) for point in points_in(text, picture_size(seen))] if seen else []}
+
+    def objects(self, observation: Mapping[str, Any], category: str) -> dict[str, SaidBoxes]:
+        """Where all things of a class are, in the frame of each view's camera, by its role. The observation's instruction and state are not read.
+
+        Raises ConfigError if no stage that went into the policy said object poses.
+        """
+        known = self._taught(ObjectPoses)
+        assert isinstance(known.says, ObjectPoses)
+        sample = known.says.shown(self._cropped(self._shown(observation, {"instruction": category}), known))
+        with torch.inference_mode(), compute(next(self.model.parameters()).device, self.config.precision):
+            (said,) = self._speaker.objects([(Example(sample, known.says.question(category)), category)], known.says)
+        return {view.role: said_boxes(said, i) for i, view in enumerate(sample.views)}
+
+    def waypoints(self, observation: Mapping[str, Any]) -> dict[str, dict[str, SaidWay]]:
+        """Where the grippers will be while they follow the observation's instruction, by view role and arm: the arms that the answer lists whole.
+
+        In the frame that was taught, the view's camera (as published) or the base. The state is not read. Raises ConfigError as `objects`.
+        """
+        known = self._taught(Waypoints)
+        says = known.says
+        assert isinstance(says, Waypoints)
+        sample = self._cropped(self._shown(observation, {}), known)
+        with torch.inference_mode(), compute(next(self.model.parameters()).device, self.config.precision):
+            (said,) = self._speaker.ways([(Example(sample, sample.instruction), known.arms)], says)
+        ways = {view.role: {arm: said_way(said, i, arm, says) for arm in known.arms} for i, view in enumerate(sample.views)}
+        return {role: {arm: way for arm, way in by_arm.items() if way is not None} for role, by_arm in ways.items()}
+
+    def _shown(self, observation: Mapping[str, Any], usual: Mapping[str, Any]) -> Sample:
+        """An observation that is asked about: who only looks needs no state."""
+        return self.sample(checked({"state": np.zeros(self.state_spec.width, np.float32)} | dict(usual) | dict(observation), self))
+
+    def _taught(self, kind: type) -> Taught:
+        for known in self.config.taught:
+            if isinstance(known.says, kind):
+                return known
+        name, learnt = f"{self.metadata['name']} at stage {self.config.stage!r}", [type(t.says).__name__ for t in self.config.taught]
+        raise ConfigError(
+            f"policy {name} was never taught {kind.__name__}; it was taught {', '.join(learnt) or 'no poses'}: train a stage of pose_vla that is"
+        )
+
+    def _cropped(self, sample: Sample, known: Taught) -> Sample:
+        for transform in known.sees:
+            sample = transform(sample)
+        return sample
+
+    @property
+    def _speaker(self) -> Speaker:
+        vocabulary = self.config.model.vocabulary
+        assert isinstance(vocabulary, PoseTokens)
+        return Speaker(self.model, self.collate, self.tokenizer, vocabulary)
 
     # --- the folder -------------------------------------------------------------------------------------------------------------
 

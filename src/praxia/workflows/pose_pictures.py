@@ -11,9 +11,10 @@ from praxia.geometry.boxes import Boxes, corners
 from praxia.geometry.camera import project
 from praxia.geometry.image_transform import realise
 from praxia.geometry.scene import View
+from praxia.policy.speaker import Speaker, said_boxes
 from praxia.report.content import PosePicture, Segment
 from praxia.tokens.pose_vocabulary import PoseTokens
-from praxia.workflows.pose_answers import Asked, Speaker, ask_objects, ask_paths, said_boxes, said_paths, true_boxes
+from praxia.workflows.pose_answers import Asked, ask_objects, ask_paths, said_paths, true_boxes
 from praxia.workflows.train_recipe import Trained, stage_model
 
 _EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))  # corners as `geometry.boxes` orders them
@@ -49,12 +50,12 @@ def _objects(stage: str, one: Asked, supervision: ObjectPoses) -> PosePicture:
     """The view that shows most of the class."""
     number = max(range(len(one.sample.views)), key=lambda v: len(true_boxes(one, v, supervision).centre))
     view, truths = one.sample.views[number], true_boxes(one, number, supervision)
-    found = said_boxes([s for s in one.said if s.view == number])
+    found = said_boxes(one.said, number).boxes
     note = "nothing said"
     if len(found.centre) and len(truths.centre):
         off = np.linalg.norm(found.centre[:, None] - truths.centre[None], axis=-1).min()
         note = f"nearest {100 * off:.1f} cm off"
-    return PosePicture(stage, realise(view).image, f"detect the {one.category}", _outline(truths, view), _outline(found, view), note)
+    return PosePicture(stage, realise(view).image, supervision.question(one.category), _outline(truths, view), _outline(found, view), note)
 
 
 def _path(stage: str, one: Asked, supervision: Waypoints) -> PosePicture | None:

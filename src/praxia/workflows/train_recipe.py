@@ -24,7 +24,7 @@ from praxia.models.precision import compute
 from praxia.models.spec import HistoryToken
 from praxia.models.vla import PARTS, VLA
 from praxia.objectives.objective import Teachers
-from praxia.policy import Policy, PolicyConfig
+from praxia.policy import Policy, PolicyConfig, Robot
 from praxia.policy.config import STATISTICS, git_commit, package_versions
 from praxia.policy.net_catalogue import PUBLIC, net_licences
 from praxia.policy.net_folder import save_net
@@ -44,6 +44,7 @@ from praxia.workflows.goal_scores import goal_metrics
 from praxia.workflows.hand_answers import hand_metrics
 from praxia.workflows.pose_answers import pose_metrics
 from praxia.workflows.robots import check_numbers
+from praxia.workflows.taught import taught
 from praxia.workflows.teachers import build_teachers, check_checkpoints, check_frozen_nets, labelled, trained_net
 from praxia.workflows.vqa_answers import vqa_metrics
 
@@ -60,7 +61,8 @@ class Trained:
     """A finished run: its folder, what each stage gave, the policy folder (None if no action stage was reached), the folder of the geometry net
     (None if none was trained).
 
-    earlier_seconds: what earlier processes spent on these stages.
+    poses: policy folder of a run that ends at a stage of poses: it can be asked for them, and cannot act. earlier_seconds: what earlier processes
+    spent on these stages.
     """
 
     run: RunDirectory
@@ -69,6 +71,7 @@ class Trained:
     policy: Path | None
     geometry: Path | None = None
     earlier_seconds: float = 0.0
+    poses: Path | None = None
 
 
 def train_recipe(
@@ -111,7 +114,7 @@ def train_recipe(
         run = RunDirectory.open(root, recipe, vocabulary, inputs, restart and group.main)
         if group.main:
             write_json(run.root / STATISTICS, {robot.embodiment: robot.numbers for robot in assembly.robots})
-    results, policy, geometry, spent = [], None, None, 0.0
+    results, policy, poses, geometry, spent = [], None, None, None, 0.0
     for stage in recipe.stages:
         if only and stage.name != only:
             continue
@@ -126,17 +129,21 @@ def train_recipe(
             geometry = run.root / "geometry"
             if group.main:
                 save_net(geometry, assembly.model.geometry, model.geometry, _provenance(assembly, run))
-        if model.head is not None and stage.name in (only, names[-1]):
+        if stage.name not in (only, names[-1]):
+            continue
+        if model.head is not None:
             policy = run.root / "policy"
-            if group.main:
-                model.drop_what_only_teaches()
-                acting = replace(assembly, model=replace(assembly.model, readouts={}, geometry=None))
-                Policy(policy_config(acting, stage, run), model, assembly.tokenizer).save(policy)
+        elif model.backbone is not None and _robots(assembly, stage) and taught(assembly, stage):
+            poses = run.root / "poses"
+        if (left := policy or poses) and group.main:
+            model.drop_what_only_teaches()
+            asked = replace(assembly, model=replace(assembly.model, readouts={}, geometry=None))
+            Policy(policy_config(asked, stage, run), model, assembly.tokenizer).save(left)
     assembly = _with_labels(assembly, run)
     if not only and group.main:
         summary.add(root, summary.trained(recipe.name, recipe.preset, results))
     earlier = max(0.0, sum(r.seconds for r in results) - spent)
-    return Trained(run, assembly, tuple(results), policy, geometry, earlier)
+    return Trained(run, assembly, tuple(results), policy, geometry, earlier, poses)
 
 
 def _with_labels(assembly: Assembly, run: RunDirectory) -> Assembly:
@@ -238,8 +245,7 @@ def stage_model(trained: Trained, stage: Stage) -> VLA:
 
 def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> PolicyConfig:
     """What a policy folder says of itself."""
-    recipe, sources = assembly.recipe, assembly.sources
-    acting = {sources[x.data].embodiment for x in stage.sources if x.supervision.needs.horizon > 0}
+    recipe = assembly.recipe
     prompt, sees = _put_and_shown(stage)
     reads_history = any(isinstance(tokens, HistoryToken) for tokens in assembly.model.tokens)
     return PolicyConfig(
@@ -248,8 +254,8 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
         stage=stage.name,
         model=assembly.model,
         parts=stage.parts or PARTS,
-        robots=tuple(r for r in assembly.robots if r.embodiment in acting),
-        horizon=assembly.model.head.horizon,
+        robots=_robots(assembly, stage),
+        horizon=assembly.model.head.horizon if assembly.model.head is not None else 0,
         replan=recipe.replan,
         precision=recipe.precision,
         special_ids=assembly.special_ids,
@@ -257,8 +263,17 @@ def policy_config(assembly: Assembly, stage: Stage, run: RunDirectory) -> Policy
         history=max(x.supervision.needs.history for x in stage.sources) if reads_history else 0,
         prompt=prompt,
         sees=sees,
+        taught=taught(assembly, stage),
         **_provenance(assembly, run),
     )
+
+
+def _robots(assembly: Assembly, stage: Stage) -> tuple[Robot, ...]:
+    """Robots that a stage teaches to act; of a stage without actions those whose pictures it looks at."""
+    sources = assembly.sources
+    acting = {sources[x.data].embodiment for x in stage.sources if x.supervision.needs.horizon > 0}
+    seen = acting or {sources[x.data].embodiment for x in stage.sources}
+    return tuple(r for r in assembly.robots if r.embodiment in seen)
 
 
 def _put_and_shown(stage: Stage) -> tuple[str, tuple[CentreCrop, ...]]:

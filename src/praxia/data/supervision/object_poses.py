@@ -105,11 +105,11 @@ class ObjectPoses:
             return None
         if rng.random() < self.negatives and (absent := self._absent(sample)):
             asked = absent[rng.integers(len(absent))]
-            return Example(sample, f"detect the {asked}", self._nothing(asked, sample.views), self._places(sample, []), most_tokens=self.most_tokens)
+            return Example(sample, self.question(asked), self._nothing(asked, sample.views), self._places(sample, []), most_tokens=self.most_tokens)
         asked = present[rng.integers(len(present))]
         named = [v for objects in seen for v in objects if self.called(v.truth) == asked]
         answer = self.answer(asked, seen, sample.views)
-        return Example(sample, f"detect the {asked}", answer, self._places(sample, named), most_tokens=self.most_tokens)
+        return Example(sample, self.question(asked), answer, self._places(sample, named), most_tokens=self.most_tokens)
 
     def _places(self, sample: Sample, named: list[Visible]) -> dict[str, np.ndarray]:
         """Where the nearest of some objects is, for the registers."""
@@ -119,6 +119,11 @@ class ObjectPoses:
     def shown(self, sample: Sample) -> Sample:
         """The sample with the views that this supervision shows."""
         return replace(sample, views=tuple(v for v in sample.views if v.role in self.roles)) if self.roles else sample
+
+    @staticmethod
+    def question(name: str) -> str:
+        """The prompt that asks for a class."""
+        return f"detect the {name}"
 
     def answer(self, asked: str, seen: list[list[Visible]], views: tuple[View, ...]) -> Parts:
         """The target for a class, from what is visible in each view."""
