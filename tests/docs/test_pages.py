@@ -141,6 +141,8 @@ def test_the_page_about_pose_vla_runs_as_printed(capsys):
         _, waypoints, robot = recipe.stages
         assert [w.weight(0) for w in robot.objectives] == [weight, 1.0] and recipe.model.head.insulate == insulate
         assert sum(s.weight for s in waypoints.sources[1:]) == pytest.approx(0.1)
+        acts, says = robot.sources
+        assert isinstance(says.supervision, Waypoints) and says.transforms == acts.transforms and len(says.transforms) == 2
     expert = names["from_pi0"]("pi0", "pi05").stages[-1].init_from[-1]
     assert ("model.time_mlp_in", "head.time_mlp_in") in expert.parts and expert.checkpoint == "pi0"
     for path in re.findall(r"`(\w+)\.(\w+)`", text.split("## Options")[0]):

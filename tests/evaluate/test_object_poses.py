@@ -52,3 +52,18 @@ def test_classes_count_alike_and_nothing_to_find_is_nan():
     good, bad = Seen("mug", TRUTHS, TRUTHS, np.ones(2)), Seen("car", TRUTHS, boxes([5, 0, 1], [6, 0, 1]), np.ones(2))
     assert object_scores([good, good, bad])["ap15"] == pytest.approx(50)
     assert np.isnan(object_scores([])["ap15"]) and np.isnan(object_scores([])["translation_cm"])
+
+
+def test_who_lists_an_object_that_need_not_be_listed_is_neither_right_nor_wrong():
+    hidden = boxes([-0.4, 0, 1.1])
+    found = boxes([-0.4, 0, 1.1], [0, 0, 1.0], [0.3, 0, 1.2])  # the hidden one is listed first
+    scores = np.array([0.9, 0.8, 0.7])
+    lenient = object_scores([Seen("mug", TRUTHS, found, scores, hidden)])
+    strict = object_scores([Seen("mug", TRUTHS, found, scores)])
+    for name in ("ap15", "ap15_release", "ap3d"):
+        assert lenient[name] == pytest.approx(100), name
+        assert strict[name] < 100 or name == "ap15_release", name  # which puts the best overlaps first, as published
+    assert lenient["listed"] == 1 and lenient["mean_pose_cm"] == strict["mean_pose_cm"]
+    alone = object_scores([Seen("mug", TRUTHS, TRUTHS[:0], np.zeros(0), hidden)])
+    assert alone["ap15"] == 0 and alone["listed"] == 0, "it is not missed either: the others are"
+    assert np.isnan(object_scores([Seen("mug", TRUTHS[:0], hidden, np.ones(1), hidden)])["ap15"])

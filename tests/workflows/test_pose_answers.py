@@ -11,6 +11,7 @@ from praxia.data.mixture import Entry, Mixture
 from praxia.data.numbers import Numbers
 from praxia.data.supervision import ObjectPoses, Waypoints
 from praxia.errors import ConfigError
+from praxia.geometry.se3 import invert
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.generate import Answers
 from praxia.models.spec import ModelSpec
@@ -20,7 +21,7 @@ from praxia.recipes.words import world_words
 from praxia.tokens.local_tokenizer import local_tokenizer
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.tokens.quantity import Quantity
-from praxia.workflows.pose_answers import ask_objects, ask_paths, pose_metrics
+from praxia.workflows.pose_answers import Asked, ask_objects, ask_paths, pose_metrics, seen_objects, true_boxes, unlisted_boxes
 
 OBJECTS, WAYPOINTS = ObjectPoses(negatives=0.0, least_side=0.005), Waypoints(count=3, every=3)
 SAMPLES = 3
@@ -85,6 +86,21 @@ def _truth(held_out, batch, number, prompt):
                 seen = [one.supervision.visible(sample.objects, view) for view in sample.views]
                 return one.supervision.answer(prompt.removeprefix("detect the "), seen, sample.views)
     raise AssertionError(prompt)
+
+
+def test_an_object_that_a_filter_left_out_is_ignored_where_it_is_said(tabletop_source):
+    sample = tabletop_source.sample(0, OBJECTS.needs)
+    alike = replace(sample, objects=tuple(replace(o, category="thing") for o in sample.objects))
+    asked = Asked(alike, "thing", [])
+    for number, view in enumerate(alike.views):
+        listed, unlisted = true_boxes(asked, number, OBJECTS), unlisted_boxes(asked, number, OBJECTS)
+        assert len(listed.centre) + len(unlisted.centre) == len(alike.objects)
+        picky = replace(OBJECTS, least_area=0.99)
+        every = unlisted_boxes(asked, number, picky)
+        truth = [(invert(view.camera.T_base_cam) @ o.T_base_object)[:3, 3] for o in alike.objects]
+        np.testing.assert_allclose(every.centre, truth)
+    (seen, *_) = seen_objects([asked], replace(OBJECTS, least_area=0.99))
+    assert len(seen.truths.centre) == 0 and len(seen.ignored.centre) == len(alike.objects)
 
 
 def test_an_untrained_model_answers_in_poses_and_scores_badly(speaking):

@@ -1,6 +1,8 @@
 """A run of Pose-VLA's stages at micro size: replay and co-training run as documented, and what a stage learnt to say can be asked for."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,32 +90,36 @@ def test_a_stage_without_actions_leaves_a_folder_that_says_poses_and_refuses_to_
         assert "no action head: it cannot act" in " ".join(capsys.readouterr().err.split())
 
 
-def says(policy, monkeypatch, target):
-    """The policy's model answers with a target, where its grammar lets it, each token with probability a half."""
-    ids = policy.tokenizer.encode(policy.config.model.vocabulary.text(target), add_special_tokens=False)
+def says(policy, monkeypatch, *targets):
+    """The policy's model answers with the first target that the grammar lets through, each token with probability a half."""
+    rows = [policy.tokenizer.encode(policy.config.model.vocabulary.text(target), add_special_tokens=False) for target in targets]
+
+    def fits(grammar, ids):
+        return all(grammar(ids[:k])[ids[k]] for k in range(len(ids)))
 
     def generate(batch, stop, limit, grammars):
-        assert batch.state is None and batch.size == 1 and all(grammars[0](ids[:k])[ids[k]] for k in range(len(ids))) and len(ids) <= limit
+        ids = next(row for row in rows if fits(grammars[0], row))
+        assert batch.state is None and batch.size == 1 and len(ids) <= limit
         return Answers(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.bool), torch.full((1, len(ids)), -np.log(2)))
 
     monkeypatch.setattr(policy.model, "generate", generate)
 
 
-def test_what_is_said_comes_as_boxes_and_ways_by_view_and_arm(run, tabletop_source, monkeypatch):
+def test_what_is_said_comes_as_boxes_and_ways_by_view_and_arm(run, tabletop_source, monkeypatch, capsys):
     policy, observation = Policy.load(run["waypoints"].poses), observation_of(tabletop_source)
     objects, moves = (replace(supervision, most_tokens=512) for supervision in (OBJECTS, WAYPOINTS))
     policy.config = replace(policy.config, taught=tuple(replace(t, says=replace(t.says, most_tokens=512)) for t in policy.config.taught))
     sample = tabletop_source.sample(0, replace(moves.needs, objects=True, masks=True))
     seen = [objects.visible(sample.objects, view) for view in sample.views]
     name = seen[0][0].truth.category
-    says(policy, monkeypatch, objects.answer(name, seen, sample.views))
+    boxes, way = objects.answer(name, seen, sample.views), moves(sample, np.random.default_rng(0)).target
+    says(policy, monkeypatch, boxes, way)
     for view, truths in zip(sample.views, seen, strict=True):
         found = policy.objects(observation, name)[view.role]
         truths = sorted((t for t in truths if t.truth.category == name), key=lambda t: t.T[2, 3])
         np.testing.assert_allclose(found.boxes.centre, np.reshape([t.T[:3, 3] for t in truths], (-1, 3)), atol=0.05)
         np.testing.assert_allclose(found.boxes.size, np.reshape([t.truth.size for t in truths], (-1, 3)), atol=0.05)
         np.testing.assert_allclose(found.certainty, np.full(len(truths), 0.5), rtol=1e-6)
-    says(policy, monkeypatch, moves(sample, np.random.default_rng(0)).target)
     ways, ((arm, path),) = policy.waypoints(observation), sample.tool_path.items()
     for view in sample.views:
         truth = moves.seen(path, arm, view, sample)
@@ -121,8 +127,15 @@ def test_what_is_said_comes_as_boxes_and_ways_by_view_and_arm(run, tabletop_sour
         if truth is not None:
             np.testing.assert_allclose(ways[view.role][arm].poses[:, :3, 3], truth[1][:, :3, 3], atol=0.05)
             assert ways[view.role][arm].certainty.tolist() == pytest.approx([0.5, 0.5])
-    half = moves(sample, np.random.default_rng(0)).target
-    says(policy, monkeypatch, half[: half.index(";") + 1])
+    page = (Path(__file__).parents[2] / "docs/pose_vla.md").read_text().split("## Ask for poses")[1]
+    names: dict = {}
+    exec(re.findall(r"```python\n(.*?)```", page, flags=re.S)[0].replace('"mug"', repr(name)), names)
+    monkeypatch.setattr(Policy, "load", lambda folder: policy)
+    names["look"](run["waypoints"].poses, observation["images"], observation["instruction"])
+    out = capsys.readouterr().out
+    assert f"head: the {arm} arm goes from [" in out and "head: a mug of [" in out and "certainty 0.50" in out
+
+    says(policy, monkeypatch, way[: way.index(";") + 1])
     assert policy.waypoints(observation) == {"head": {}, "wrist": {}}, "an arm that is not listed whole is left out"
 
 

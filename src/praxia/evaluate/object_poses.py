@@ -12,12 +12,25 @@ from praxia.geometry.rotations import angle_between
 
 @dataclass(frozen=True)
 class Seen:
-    """One class in one view of one sample. truths, found: camera frame; scores: float [D]; order of found as said."""
+    """One class in one view of one sample. truths, found: camera frame; scores: float [D]; order of found as said.
+
+    ignored: truths of the class that need not be listed (hidden, cut off, too small): who lists one is neither right nor wrong (Omni3D's rule).
+    """
 
     category: str
     truths: Boxes
     found: Boxes
     scores: np.ndarray
+    ignored: Boxes | None = None
+
+    @property
+    def scene(self) -> Scene:
+        """What average precision is computed of."""
+        if self.ignored is None:
+            return Scene(self.truths, self.found, self.scores)
+        parts = (self.truths, self.ignored)
+        every = Boxes(*(np.concatenate([getattr(boxes, name) for boxes in parts]) for name in ("centre", "R", "size")))
+        return Scene(every, self.found, self.scores, np.arange(len(every.centre)) >= len(self.truths.centre))
 
 
 def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
@@ -29,7 +42,7 @@ def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
     """
     scenes: dict[str, list[Scene]] = {}
     for s in seen:
-        scenes.setdefault(s.category, []).append(Scene(s.truths, s.found, s.scores))
+        scenes.setdefault(s.category, []).append(s.scene)
     pairs = [pair for s in seen for pair in _pairs(s)]
     truths = sum(len(s.truths.centre) for s in seen)
     errors = np.array([[t, r, size] for t, r, size in pairs]).reshape(-1, 3)
@@ -50,7 +63,7 @@ def _blind_error(scenes: Mapping[str, Sequence[Scene]]) -> float:
     """Median distance in metres of every true box to the mean of the others of its class; NaN where no class has two."""
     distances: list[np.ndarray] = []
     for some in scenes.values():
-        centres = np.concatenate([scene.truths.centre for scene in some])
+        centres = np.concatenate([scene.truths.centre[~scene.skip] for scene in some])
         if len(centres) > 1:
             others = (centres.sum(0) - centres) / (len(centres) - 1)
             distances.append(np.linalg.norm(centres - others, axis=1))

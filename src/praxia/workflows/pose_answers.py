@@ -12,6 +12,7 @@ from praxia.data.supervision.waypoints import Waypoints
 from praxia.evaluate.object_poses import Seen, object_scores
 from praxia.evaluate.waypoints import SaidPath, waypoint_scores
 from praxia.geometry.boxes import Boxes
+from praxia.geometry.se3 import invert
 from praxia.models.vla import VLA
 from praxia.policy.speaker import Speaker, boxes, said_boxes, said_way
 from praxia.tokens.pose_answer import SaidPose
@@ -53,7 +54,8 @@ def seen_objects(asked: Sequence[Asked], supervision: ObjectPoses) -> list[Seen]
             if view.camera is None or view.camera.T_base_cam is None:
                 continue
             found = said_boxes(one.said, number)
-            seen.append(Seen(one.category, true_boxes(one, number, supervision), found.boxes, found.certainty))
+            truths, unlisted = true_boxes(one, number, supervision), unlisted_boxes(one, number, supervision)
+            seen.append(Seen(one.category, truths, found.boxes, found.certainty, unlisted))
     return seen
 
 
@@ -75,6 +77,16 @@ def true_boxes(asked: Asked, view: int, supervision: ObjectPoses) -> Boxes:
     shown = supervision.visible(asked.sample.objects, asked.sample.views[view])
     truths = [v for v in shown if supervision.called(v.truth) == asked.category]
     return boxes([v.T[:3, 3] for v in truths], [v.T[:3, :3] for v in truths], [v.truth.size for v in truths])
+
+
+def unlisted_boxes(asked: Asked, view: int, supervision: ObjectPoses) -> Boxes:
+    """Camera-frame boxes of the asked class that a view does not list: the filters left them out."""
+    seen = asked.sample.views[view]
+    assert seen.camera is not None and seen.camera.T_base_cam is not None
+    listed = [v.truth for v in supervision.visible(asked.sample.objects, seen)]
+    left = [o for o in asked.sample.objects if supervision.called(o) == asked.category and not any(o is one for one in listed)]
+    poses = [invert(seen.camera.T_base_cam) @ o.T_base_object for o in left]
+    return boxes([T[:3, 3] for T in poses], [T[:3, :3] for T in poses], [o.size for o in left])
 
 
 def _classes(sample: Sample, supervision: ObjectPoses) -> list[tuple[Sample, str]]:

@@ -30,5 +30,5 @@ def taught(assembly: Assembly, stage: Stage) -> tuple[Taught, ...]:
 def _taught(assembly: Assembly, source: Source, says: ObjectPoses | Waypoints) -> Taught:
     opened, arms = assembly.sources[source.data], set[str]()
     if isinstance(says, Waypoints):
-        arms.update(*(example.sample.tool_path for example in examples_of(opened, spread(len(opened), LOOKED_AT), says)))
+        arms.update(*(example.sample.tool_path for example in examples_of(opened, spread(len(opened), LOOKED_AT), source.supervision)))
     return Taught(says, tuple(sorted(arms)), tuple(t for t in without_chance(source.transforms) if isinstance(t, CentreCrop)))
