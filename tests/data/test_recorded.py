@@ -95,3 +95,50 @@ def test_colour_jitter_changes_pictures_and_nothing_else(tabletop_source):
     assert 0.4 < share < 0.6
     with pytest.raises(ConfigError, match="ColourJitter.hue is 0.7; expected a strength from 0 to 0.5"):
         ColourJitter(hue=0.7)
+
+
+def absolute(tabletop_data, tmp_path):
+    """A copy of the dataset whose card calls its actions absolute."""
+    root = Path(shutil.copytree(tabletop_data, tmp_path / "absolute"))
+    text = (root / "dataset.yaml").read_text()
+    (root / "dataset.yaml").write_text(text.replace("reference: delta", "reference: absolute"))
+    return str(root)
+
+
+def test_a_stride_leaves_out_frames_between_steps_but_no_start(tabletop_data, tabletop_source, tmp_path):
+    source = Recorded(absolute(tabletop_data, tmp_path), stride=3).open()
+    needs, every = Needs(horizon=2, history=2, tool_path=True, tool_steps=3), Needs(horizon=4, history=6, tool_path=True, tool_steps=7)
+    assert len(source) == len(tabletop_source) and source.action_spec.rate_hz == tabletop_source.action_spec.rate_hz / 3
+    lengths = source.numbers()[2]
+    middle = sum(lengths[: int(np.argmax(lengths))]) + 7
+    sample, full = source.sample(middle, needs), tabletop_source.sample(middle, every)
+    for window, dense in ((sample.future, full.future), (sample.past, full.past)):
+        assert np.array_equal(window.actions, dense.actions[::3]) and np.array_equal(window.valid, dense.valid[::3]) and window.valid.all()
+    assert np.array_equal(sample.tool_path["arm"], full.tool_path["arm"][::3]) and len(sample.tool_path["arm"]) == 3
+    last = int(lengths[0]) - 1
+    assert source.sample(last, needs).future.valid.tolist() == [True, False] and len(source.sample(last, needs).tool_path["arm"]) == 1
+    with pytest.raises(ConfigError, match="Recorded.stride is 3, but the actions of dataset 'tabletop' hold deltas"):
+        Recorded(str(tabletop_data), stride=3).open()
+
+
+def test_short_episodes_and_still_beginnings_are_left_out(tabletop_data, tabletop_source):
+    _, states, lengths = tabletop_source.numbers()
+    shortest = min(lengths)
+    source = Recorded(str(tabletop_data), least_frames=shortest + 1).open()
+    assert source.numbers()[2] == tuple(n for n in lengths if n > shortest) and len(source) == sum(source.numbers()[2]) == len(source.numbers()[0])
+    assert not set(source.episodes) & {i for i, n in enumerate(lengths) if n == shortest}
+    longest = sum(lengths[: int(np.argmax(lengths))])
+    some = float(np.abs(states[longest + 1] - states[longest]).max())  # in one episode at least the second frame is still
+    moving = Recorded(str(tabletop_data), still_start=some).open()
+    first = [moving.sample(int(np.argmax(moving.episodes == i)), Needs(pictures=False)) for i in range(4)]
+    for number, sample in enumerate(first):
+        start = sum(lengths[:number])
+        frame = sample.provenance.frame
+        gaps = np.abs(states[start : start + lengths[number]] - states[start]).max(axis=1)
+        assert (gaps[: frame + 1] <= some).all() and gaps[frame + 1] > some
+    assert any(sample.provenance.frame for sample in first)
+    for field, value in (("stride", 0), ("least_frames", -1), ("still_start", -0.1)):
+        with pytest.raises(ConfigError, match=f"Recorded.{field} is {value}"):
+            Recorded("anywhere", **{field: value})
+    with pytest.raises(DataError, match=r"no frames to start from.* lower Recorded.least_frames \(1000\)"):
+        Recorded(str(tabletop_data), least_frames=1000).open()

@@ -146,7 +146,9 @@ def test_the_page_about_pose_vla_runs_as_printed(capsys):
     expert = names["from_pi0"]("pi0", "pi05").stages[-1].init_from[-1]
     assert ("model.time_mlp_in", "head.time_mlp_in") in expert.parts and expert.checkpoint == "pi0"
     for path in re.findall(r"`(\w+)\.(\w+)`", text.split("## Options")[0]):
-        kind = next(k for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow) if k.__name__ == path[0])
+        kind = next(
+            k for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow, Recorded) if k.__name__ == path[0]
+        )
         assert path[1] in {f.name for f in fields(kind)}, path
 
 

@@ -36,6 +36,7 @@ class Want:
     masks: bool = False
     objects: bool = False
     tool_horizon: int = 0  # steps of the tool path, row 0 = now; cut at the end of the episode
+    stride: int = 1  # frames from one step of windows and of the tool path to the next
     still: bool = False  # deltas past the end of the episode are 0, not the last ones again
 
 
@@ -157,11 +158,9 @@ class LeRobotSource:
             instruction=tasks[int(indices[row])],
             embodiment=self.card.embodiment,
             state=self.states[row].copy() if self.card.state.width else None,
-            past=self._past(row, want.history, episode) if want.history else None,
-            future=self._future(row, want.horizon, episode, want.still) if want.horizon else None,
-            tool_path={arm: self._tool(key, row, min(row + want.tool_horizon, episode.stop)) for arm, key in self.card.tool_keys.items()}
-            if want.tool_horizon
-            else {},
+            past=self._past(row, want.history, want.stride, episode) if want.history else None,
+            future=self._future(row, want.horizon, want.stride, episode, want.still) if want.horizon else None,
+            tool_path={arm: self._tool(key, row, want, episode) for arm, key in self.card.tool_keys.items()} if want.tool_horizon else {},
             objects=objects,
             target=self._target(entries, row),
             goal=self.columns(GOAL)[row].astype(np.float64) if want.objects and GOAL in self.info.features else None,
@@ -175,22 +174,23 @@ class LeRobotSource:
         slot = int(np.asarray(self.columns(TARGET)[row]).reshape(-1)[0])
         return next((e.name for e in entries if e.slot == slot), "")
 
-    def _past(self, row: int, count: int, episode: EpisodeEntry) -> Window:
+    def _past(self, row: int, count: int, stride: int, episode: EpisodeEntry) -> Window:
         """The steps before a row: states and what was done in them."""
-        rows, valid = _within(episode, np.arange(row - count, row))
+        rows, valid = _within(episode, np.arange(row - count * stride, row, stride))
         return Window(self.states[rows], self.executed[rows], valid)
 
-    def _future(self, row: int, count: int, episode: EpisodeEntry, still: bool) -> Window:
+    def _future(self, row: int, count: int, stride: int, episode: EpisodeEntry, still: bool) -> Window:
         """Labels from a row on; behind a push they answer a state that these labels do not lead to, and are not valid."""
-        rows, valid = _within(episode, np.arange(row, row + count))
+        rows, valid = _within(episode, np.arange(row, row + count * stride, stride))
         actions = self.actions[rows]
         if still:
             actions[~valid[:, None] & np.array([dim.reference == "delta" for dim in self.card.action.dims])] = 0.0
         pushed_before = np.concatenate(([False], np.logical_or.accumulate(self._pushed[rows])[:-1]))
         return Window(self.states[rows], actions, valid & ~pushed_before)
 
-    def _tool(self, key: str, start: int, stop: int) -> np.ndarray:
-        return np.asarray(self.columns(key)[start:stop], np.float64).reshape(-1, 4, 4)
+    def _tool(self, key: str, row: int, want: Want, episode: EpisodeEntry) -> np.ndarray:
+        stop = min(row + want.tool_horizon * want.stride, episode.stop)
+        return np.asarray(self.columns(key)[row : stop : want.stride], np.float64).reshape(-1, 4, 4)
 
     def _view(self, role: str, row: int, episode: EpisodeEntry, want: Want) -> View:
         track = self._track(role)
