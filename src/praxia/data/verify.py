@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from praxia.data.calibration import ON_ROBOT, RIGID, fixed_camera_quality, wrist_camera_spread
+from praxia.data.calibration import EPISODE_ON_ROBOT, ON_ROBOT, RIGID, fixed_camera_quality, together, wrist_camera_spread
 from praxia.data.card import CARD, check_card_against, read_card
 from praxia.data.lerobot.frames import LazyFrames
 from praxia.data.lerobot.pictures import METRES_PER_UNIT, check_depth
@@ -15,6 +15,7 @@ from praxia.data.lerobot.reader import LeRobotSource
 from praxia.data.lerobot.tables import Tables
 from praxia.data.lerobot.video import VideoReader
 from praxia.data.statistics import declared_statistics, statistics_of
+from praxia.data.supervision.waypoints import carries
 from praxia.errors import DataError, PraxiaError
 from praxia.geometry.camera import camera_from
 from praxia.geometry.se3 import rigid_fault
@@ -185,23 +186,35 @@ def _calibration(tables: Tables, view: ViewKeys, where: str) -> Iterator[Finding
 
 
 def _trust(tables: Tables, card: DatasetCard, view: ViewKeys, where: str) -> Iterator[Finding]:
-    """Poses that are rigid transforms and still wrong: inverted, of another camera, of another day."""
+    """Poses that are rigid transforms and still wrong: inverted, of another camera, of another day. Each episode is judged by itself."""
     source = LeRobotSource(tables.root, card, store=False)
     fix = "inverted (base-to-camera), of another camera, or recorded before it was moved? correct it, or remove the key from the card"
-    for arm in card.tool_keys:
-        if view.role.startswith("wrist") and len(card.tool_keys) == 1:
-            distance, angle = wrist_camera_spread(source, view.role, arm)
-            if distance > RIGID[0] or angle > RIGID[1]:
-                yield Finding(
-                    "error",
-                    f"{where}: {view.extrinsics!r} moves by {100 * distance:.0f} cm and {np.rad2deg(angle):.0f} degrees on the tool of {arm!r} "
-                    f"that it should sit on; {fix}",
-                )
-        elif not view.role.startswith("wrist"):
+    on_wrist = view.role.startswith("wrist")
+    arms = [arm for arm in card.tool_keys if not on_wrist or carries(view.role, arm, card.tool_keys)]
+    if not arms:
+        yield Finding(
+            "warning",
+            f"{where}: which of {', '.join(card.tool_keys)} carries this camera? its poses are not checked; name its role after the arm: wrist_left",
+        )
+    for arm in arms:
+        if on_wrist:
+            spread = wrist_camera_spread(source, view.role, arm)
+            faults = {
+                episode: [f"{100 * distance:.0f} cm and {np.rad2deg(angle):.0f} degrees"]
+                for episode, (distance, angle) in spread.items()
+                if distance > RIGID[0] or angle > RIGID[1]
+            }
+            level, what, seen = "error", f"moves on the tool of {arm!r} that it should sit on", len(spread)
+        else:
             quality = fixed_camera_quality(source, view.role, arm)
-            level = "error" if quality.on_robot < ON_ROBOT else "warning"
-            for fault in quality.faults:
-                yield Finding(level, f"{where}: {view.extrinsics!r} does not fit its pictures: {fault}; {fix}")
+            faults, pooled = {e: some for e, one in quality.items() if (some := one.faults(EPISODE_ON_ROBOT))}, together(quality.values())
+            off_robot = pooled.on_robot < ON_ROBOT or any(one.on_robot < EPISODE_ON_ROBOT for one in quality.values())
+            level, what, seen = "error" if off_robot else "warning", "does not fit its pictures", len(quality)
+            if not faults and (some := pooled.faults()):
+                yield Finding(level, f"{where}: {view.extrinsics!r} {what}, {seen} episodes together: {', '.join(some)}; {fix}")
+        if faults:
+            said = "; ".join(f"episode {episode}: {', '.join(some)}" for episode, some in list(faults.items())[:5])
+            yield Finding(level, f"{where}: {view.extrinsics!r} {what} in {len(faults)} of {seen} episodes looked at: {said}; {fix}")
 
 
 def _depth(tables: Tables, view: ViewKeys, where: str) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """waypoints: where the gripper of every arm will be, in every view, as place and pose in the camera frame (Pose-VLA stage 1b)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,7 +87,7 @@ class Waypoints:
         border = np.where(T_cam[:, :2, 3] >= 0, np.inf, -np.inf)
         pixels = np.where((z > 0)[:, None], pixels, border)
         inside = z[0] > 0 and bool((pixels[0] >= -0.5).all() and pixels[0, 0] < width - 0.5 and pixels[0, 1] < height - 0.5)
-        if not (_carries(view.role, arm, sample) if view.role.startswith("wrist") else inside):
+        if not (carries(view.role, arm, sample.tool_path) if view.role.startswith("wrist") else inside):
             return None
         return np.clip(pixels, -0.5, (width - 0.5, height - 0.5)), T_cam if self.frame == "camera" else T_base
 
@@ -96,6 +97,6 @@ def called(arm: str) -> str:
     return arm if arm.endswith("arm") else f"{arm} arm"
 
 
-def _carries(role: str, arm: str, sample: Sample) -> bool:
+def carries(role: str, arm: str, arms: Collection[str]) -> bool:
     """Whether a wrist camera sits on an arm: its role names it (`wrist_left`), or there is only one."""
-    return len(sample.tool_path) == 1 or arm.removesuffix("_arm") in role.split("_")
+    return len(arms) == 1 or arm.removesuffix("_arm") in role.split("_")
