@@ -20,7 +20,7 @@ from praxia.data.hand_clips import HandMotions, HandQuestions
 from praxia.data.hand_clips.tables import CATEGORIES
 from praxia.data.readers import Llava
 from praxia.data.recorded import Recorded
-from praxia.data.sample_transforms import PseudoViews
+from praxia.data.sample_transforms import PseudoViews, Slots
 from praxia.data.supervision import ActionChunk, EmbodiedVQA, HandMotion, ObjectPoses, SpatialVQA, StateActionChunk, TargetMasks, Waypoints
 from praxia.data.supervision.embodied_vqa import KINDS
 from praxia.data.supervision.questions.affordance import INTERACT
@@ -142,12 +142,12 @@ def test_the_page_about_pose_vla_runs_as_printed(capsys):
         assert [w.weight(0) for w in robot.objectives] == [weight, 1.0] and recipe.model.head.insulate == insulate
         assert sum(s.weight for s in waypoints.sources[1:]) == pytest.approx(0.1)
         acts, says = robot.sources
-        assert isinstance(says.supervision, Waypoints) and says.transforms == acts.transforms and len(says.transforms) == 2
+        assert isinstance(says.supervision, Waypoints) and says.transforms == acts.transforms and len(says.transforms) == 3
     expert = names["from_pi0"]("pi0", "pi05").stages[-1].init_from[-1]
     assert ("model.time_mlp_in", "head.time_mlp_in") in expert.parts and expert.checkpoint == "pi0"
     for path in re.findall(r"`(\w+)\.(\w+)`", text.split("## Options")[0]):
         kind = next(
-            k for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow, Recorded) if k.__name__ == path[0]
+            k for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow, Recorded, Slots) if k.__name__ == path[0]
         )
         assert path[1] in {f.name for f in fields(kind)}, path
 

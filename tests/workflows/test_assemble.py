@@ -19,7 +19,7 @@ from praxia.data.number_transforms import Normalise, RelativeToState, SlotMap
 from praxia.data.numbers import Numbers
 from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
-from praxia.data.sample_transforms import AreaCrop, PseudoViews
+from praxia.data.sample_transforms import AreaCrop, CentreCrop, PseudoViews, RandomShift, Slots
 from praxia.data.supervision import ActionChunk, ObjectPoses, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
 from praxia.data.unified_space import UnifiedSpace, run
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
@@ -34,7 +34,7 @@ from praxia.train.settings import TrainSettings
 from praxia.workflows.assemble import assemble
 from praxia.workflows.own_data import with_data
 from praxia.workflows.robots import check_numbers
-from praxia.workflows.train_recipe import _licences, train_recipe
+from praxia.workflows.train_recipe import _licences, _put_and_shown, train_recipe
 
 
 @pytest.fixture
@@ -203,11 +203,18 @@ def test_a_policy_has_one_way_to_be_asked_and_to_look(recipe, tmp_path):
     for other, what in (
         (replace(source, supervision=replace(source.supervision, prompt="do: {instruction}")), "ActionChunk.prompt"),
         (replace(source, transforms=(AreaCrop(0.8),)), "AreaCrop"),
+        (replace(source, transforms=(Slots(),)), "AreaCrop or Slots"),
     ):
         with pytest.raises(ConfigError, match=f"stage '{stage.name}': its sources of actions differ in {what}"):
             train_recipe(replace(recipe, stages=(*recipe.stages[:-1], replace(stage, sources=(source, asked, other)))), tmp_path / "run")
     with pytest.raises(ConfigError, match="ActionChunk.prompt is 'go'; expected a text with {instruction}"):
         replace(source.supervision, prompt="go")
+
+
+def test_a_policy_puts_its_pictures_into_the_slots_that_it_learnt_with(recipe):
+    stage = recipe.stages[-1]
+    source = replace(stage.sources[0], transforms=(RandomShift(), AreaCrop(0.8), Slots()))
+    assert _put_and_shown(replace(stage, sources=(source,)))[1] == (CentreCrop(0.8), Slots())
 
 
 def test_what_is_taught_beside_actions_is_kept_where_the_data_knows_it(recipe, tabletop_data, twin):

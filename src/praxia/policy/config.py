@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from praxia.data.numbers import Numbers
-from praxia.data.sample_transforms import CentreCrop
+from praxia.data.sample_transforms import CentreCrop, Slots
 from praxia.data.supervision.action_chunk import INSTRUCTION
 from praxia.data.supervision.object_poses import ObjectPoses
 from praxia.data.supervision.waypoints import Waypoints
@@ -42,17 +42,17 @@ class Robot:
 @register("policy/taught")
 @dataclass(frozen=True)
 class Taught:
-    """What a policy learnt to say of poses. arms: that its waypoints are of; sees: crops that pictures go through before it is asked."""
+    """What a policy learnt to say of poses. arms: that its waypoints are of; sees: crops and slots of its pictures."""
 
     says: ObjectPoses | Waypoints
     arms: tuple[str, ...] = ()
-    sees: tuple[CentreCrop, ...] = ()
+    sees: tuple[CentreCrop | Slots, ...] = ()
 
 
 @dataclass(frozen=True)
 class PolicyConfig:
     """Everything but the weights. history: steps that the model's history token reads. prompt: how an instruction is put to the model. sees: crops
-    that pictures go through before it acts. taught: the poses it can be asked for."""
+    that pictures go through, and slots that they take, before it acts. taught: the poses it can be asked for."""
 
     recipe: str
     preset: str
@@ -67,7 +67,7 @@ class PolicyConfig:
     vocabulary_size: int = 0
     history: int = 0
     prompt: str = INSTRUCTION
-    sees: tuple[CentreCrop, ...] = ()
+    sees: tuple[CentreCrop | Slots, ...] = ()
     taught: tuple[Taught, ...] = ()
     licences: tuple[tuple[str, str], ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)

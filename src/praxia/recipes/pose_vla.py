@@ -7,7 +7,7 @@ from praxia.data.number_transforms import Normalise, SlotMap
 from praxia.data.numbers import Numbers
 from praxia.data.readers import Bop, Omni3D
 from praxia.data.readers.bop_names import LINEMOD, YCB_V
-from praxia.data.sample_transforms import ColourJitter, PseudoViews, RandomCrop, RandomShift
+from praxia.data.sample_transforms import ColourJitter, PseudoViews, RandomCrop, RandomShift, Slots
 from praxia.data.supervision import ActionChunk, ObjectPoses, SceneGrounding, Waypoints
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.heads.joint_flow import JointFlow
@@ -131,7 +131,7 @@ def paper() -> Recipe:
 
     says = ObjectPoses(least_visible=0.333)
     objects = (*map(omni3d, OMNI3D), *map(bop, BOP))
-    robot = (ColourJitter(), RandomCrop())
+    robot = (ColourJitter(), RandomCrop(), Slots())
     pretraining = AdamW(lr=5e-5, final=2.5e-6, warmup=1000, weight_decay=1e-10)
     return Recipe(
         name="pose_vla",

@@ -1,6 +1,6 @@
 """What a stage leaves its model able to say of poses, for the policy folder."""
 
-from praxia.data.sample_transforms import CentreCrop, without_chance
+from praxia.data.sample_transforms import CentreCrop, Slots, without_chance
 from praxia.data.source import examples_of, spread
 from praxia.data.supervision import ObjectPoses, Waypoints
 from praxia.policy.config import Taught
@@ -31,4 +31,4 @@ def _taught(assembly: Assembly, source: Source, says: ObjectPoses | Waypoints) -
     opened, arms = assembly.sources[source.data], set[str]()
     if isinstance(says, Waypoints):
         arms.update(*(example.sample.tool_path for example in examples_of(opened, spread(len(opened), LOOKED_AT), source.supervision)))
-    return Taught(says, tuple(sorted(arms)), tuple(t for t in without_chance(source.transforms) if isinstance(t, CentreCrop)))
+    return Taught(says, tuple(sorted(arms)), tuple(t for t in without_chance(source.transforms) if isinstance(t, CentreCrop | Slots)))

@@ -14,7 +14,7 @@ from praxia.annotate.feature_cache import CachedFeatures
 from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture
 from praxia.data.recorded import Recorded
-from praxia.data.sample_transforms import CentreCrop, without_chance
+from praxia.data.sample_transforms import CentreCrop, Slots, without_chance
 from praxia.data.source import SampleSource
 from praxia.data.supervision.action_chunk import INSTRUCTION
 from praxia.errors import ConfigError, unknown
@@ -276,12 +276,15 @@ def _robots(assembly: Assembly, stage: Stage) -> tuple[Robot, ...]:
     return tuple(r for r in assembly.robots if r.embodiment in seen)
 
 
-def _put_and_shown(stage: Stage) -> tuple[str, tuple[CentreCrop, ...]]:
-    """How the policy of a stage puts an instruction, and what it cuts out of pictures. Raises ConfigError where sources of actions differ in it."""
+def _put_and_shown(stage: Stage) -> tuple[str, tuple[CentreCrop | Slots, ...]]:
+    """How the policy of a stage puts an instruction, what it cuts out of pictures, and the slots that they take.
+
+    Raises ConfigError where sources of actions differ in it.
+    """
     acting = [source for source in stage.sources if source.supervision.needs.horizon > 0]
     prompts = [getattr(source.supervision, "prompt", INSTRUCTION) for source in acting]
-    crops = [tuple(t for t in without_chance(source.transforms) if isinstance(t, CentreCrop)) for source in acting]
-    return _common(stage, "ActionChunk.prompt", prompts, INSTRUCTION), _common(stage, "AreaCrop", crops, ())
+    crops = [tuple(t for t in without_chance(source.transforms) if isinstance(t, CentreCrop | Slots)) for source in acting]
+    return _common(stage, "ActionChunk.prompt", prompts, INSTRUCTION), _common(stage, "AreaCrop or Slots", crops, ())
 
 
 def _common(stage: Stage, what: str, values: Sequence[T], without: T) -> T:
