@@ -204,6 +204,19 @@ def test_waypoints_follow_the_tool_and_project_onto_their_own_place(tabletop_sou
     np.testing.assert_allclose(first["translation"], path[0, :3, 3] + 0.1 * path[0, :3, 2], atol=1e-9)
 
 
+def test_usual_answers_are_as_long_as_the_supervisions_say(tabletop_source):
+    """Where a word is a token. The arm of this robot is called "arm": a word less than "left arm" in each of 2 x 3 waypoints."""
+    compared = []
+    for supervision, each, shorter in ((OBJECTS, 1, 0), (Waypoints(count=3, every=3), 3, 6)):
+        for example in asked(tabletop_source, supervision):
+            if [len(said) for said in sections(example.target)] != [each, each]:
+                continue
+            length = sum(len(p.values) if isinstance(p, Quantity) else len(p.split()) for p in example.target)
+            assert length == supervision.usual_tokens(2) - shorter
+            compared.append(supervision.name)
+    assert set(compared) == {"object_poses", "waypoints"}
+
+
 def test_arms_are_listed_where_they_belong(tabletop_source):
     supervision = Waypoints(count=2, every=1)
     sample = tabletop_source.sample(0, supervision.needs)

@@ -11,7 +11,7 @@ from praxia.workflows.describe import describe, slot_table, stage_table
 
 def test_pose_vla_has_the_published_sizes_and_tokens():
     recipe = paper()
-    facts = describe(replace(recipe, stages=recipe.stages[:1]))
+    facts = describe(replace(recipe, stages=recipe.stages[:2]))
     parts = facts["parameters"]
     # PaliGemma-3B is 2.92 B; 6,448 rows of 2048 more are the pose tokens beyond its spare ones
     assert parts["by_module"]["backbone"] / 1e9 == pytest.approx(2.923 + 6448 * 2048 / 1e9, abs=0.002)
@@ -20,6 +20,12 @@ def test_pose_vla_has_the_published_sizes_and_tokens():
     assert facts["added_tokens"]["count"] == 6511 and "<transZ0000>..<transZ2047> (2048)" in facts["added_tokens"]["tokens"]
     assert facts["reused_tokens"] == ["<loc0000>..<loc1023> (1024)"]
     assert facts["layout"]["object_poses"].count("256 tokens") == 3
+    assert facts["assumed"] == {
+        "object_poses": {"answer": {"views": 3, "prompt_tokens": 16, "target_tokens": 51}},
+        "waypoints": {"answer": {"views": 3, "prompt_tokens": 16, "target_tokens": 246}},  # "up to 20 tuples, about 250 tokens"
+    }
+    assert "246 tokens" in facts["layout"]["waypoints"]
+    assert facts["flops_per_sample"]["waypoints"] > 1.1 * facts["flops_per_sample"]["object_poses"]
     assert facts["trainable_by_stage"]["object_poses"] == parts["total"] - parts["by_module"]["head"]
 
 

@@ -18,7 +18,7 @@ from praxia.models.vla import PARTS, VLA
 from praxia.registry import to_json
 from praxia.report.tables import Table
 from praxia.report.words import count
-from praxia.stages.recipe import Constant, Recipe, Stage
+from praxia.stages.recipe import Constant, Recipe, Source, Stage
 from praxia.train.recompute import recompute
 from praxia.train.trainable import apply_trainable, trainable_table
 from praxia.workflows.train_recipe import declared_licences
@@ -29,7 +29,8 @@ BATCH = 2
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """The machine-readable facts of `praxia info`. FLOPs are of one training sample (forward x 3) at 16 prompt tokens; memory in GB."""
+    """The machine-readable facts of `praxia info`. FLOPs are of one training sample (forward x 3) as
+    `assumed` says of its views and tokens; memory in GB."""
     spec, tokens = _filled(recipe)
     with torch.device("meta"):
         model = VLA(spec, PARTS, dict.fromkeys([t.token for t in spec.tokens if isinstance(t, SpecialToken)], 0))
@@ -50,6 +51,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "reused_tokens": tokens["reused"],
         "layout": {s["name"]: s.pop("layout") for s in stages},
         "flops_per_sample": {s["name"]: s.pop("flops") for s in stages},
+        "assumed": {s["name"]: s.pop("assumed") for s in stages},
         "memory_gb": {s["name"]: s.pop("memory") for s in stages},
         "stages": stages,
         "licences": declared_licences(recipe),
@@ -133,10 +135,12 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
     total = _size(model.parameters())
     state = (8 + 2 * getattr(stage.optimiser, "bits", 32) / 8) * trainable + 4 * (total - trainable)
     kinds = _kinds(stage, acts=model.head is not None)
-    looks = {kind: _look(model, _batch(spec, kind)) for kind in kinds}
+    shapes = {kind: (_roles(stage, spec, kind), _answer_tokens(stage, len(_roles(stage, spec, kind)))) for kind in kinds}
+    looks = {kind: _look(model, _batch(spec, kind, *shapes[kind])) for kind in kinds}
     flops = len(stage.passes) * sum(share * looks[kind][0] for kind, share in kinds.items())
     activations = max(looks[kind][1] for kind in kinds)
-    layout = _layout(model, _batch(spec, max(kinds, key=list(_KINDS).index))) if model.backbone is not None else ""
+    richest = max(kinds, key=list(_KINDS).index)
+    layout = _layout(model, _batch(spec, richest, *shapes[richest])) if model.backbone is not None else ""
     return {
         "name": stage.name,
         "supervision": sorted({s.supervision.name for s in stage.sources}),
@@ -146,6 +150,7 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
         "trainable": trainable,
         "init_from": [i.stage or i.checkpoint for i in stage.init_from],
         "layout": layout,
+        "assumed": _assumed(spec, shapes),
         "flops": flops,
         # fp32 master and gradient and two moments for what is trained; fp32 weights for what is frozen; activations in the compute dtype
         "memory": {
@@ -164,10 +169,40 @@ def _kinds(stage: Stage, acts: bool) -> dict[str, float]:
     """What the samples of a stage are and their shares: the kinds differ in what they run. Sources weighed by their size count alike here."""
     shares: dict[str, float] = {}
     for source in stage.sources:
-        kind = "action" if source.supervision.needs.horizon else "answer" if getattr(source.supervision, "asks", True) else "look"
+        kind = _kind(source)
         shares[kind] = shares.get(kind, 0.0) + (source.weight or 1.0)
     total = sum(shares.values())
     return {kind: share / total for kind, share in shares.items()} or {"action" if acts else "answer": 1.0}
+
+
+def _kind(source: Source) -> str:
+    return "action" if source.supervision.needs.horizon else "answer" if getattr(source.supervision, "asks", True) else "look"
+
+
+def _roles(stage: Stage, spec: ModelSpec, kind: str) -> tuple[str, ...]:
+    """Views of a kind of samples: those that supervision or data name, or else two for small pictures and three for the others."""
+    looks = spec.backbone or spec.geometry
+    usual = ("head", "wrist") if looks is None or looks.image_size <= 64 else ("head", "wrist_left", "wrist_right")
+    named = [getattr(s.supervision, "roles", ()) or getattr(s.data, "roles", ()) for s in stage.sources if _kind(s) == kind]
+    return max(named, key=len) if named and all(named) else usual
+
+
+def _answer_tokens(stage: Stage, views: int) -> int:
+    """Tokens of the longest usual answer of a stage's supervisions."""
+    said = [s.supervision.usual_tokens(views) for s in stage.sources if hasattr(s.supervision, "usual_tokens")]
+    return max(said, default=TARGET_TOKENS)
+
+
+def _assumed(spec: ModelSpec, shapes: dict[str, tuple[tuple[str, ...], int]]) -> dict[str, dict[str, int]]:
+    """What a sample of each kind is taken to hold."""
+    if spec.backbone is None:
+        return {}
+    return {
+        kind: {"views": len(roles)}
+        | ({"prompt_tokens": PROMPT_TOKENS} if kind != "look" else {})
+        | ({"target_tokens": answer} if kind == "answer" else {})
+        for kind, (roles, answer) in shapes.items()
+    }
 
 
 def _look(model: VLA, batch: Batch) -> tuple[float, float]:
@@ -194,11 +229,10 @@ def _layout(model: VLA, batch: Batch) -> str:
     return (model.head.layout(layout) if model.head is not None and batch.future is not None else layout).describe()
 
 
-def _batch(spec: ModelSpec, kind: str) -> Batch:
-    """A batch without data, of the shapes that samples of a kind have."""
+def _batch(spec: ModelSpec, kind: str, roles: tuple[str, ...], answer: int) -> Batch:
+    """A batch without data, of the shapes that samples of a kind have; answer: tokens."""
     looks = spec.backbone or spec.geometry  # what sees pictures
     side = looks.image_size if looks is not None else 0
-    roles = ("head", "wrist") if side <= 64 else ("head", "wrist_left", "wrist_right")
     meta: dict[str, Any] = {"device": "meta"}
 
     def tokens(length: int) -> Tokens:
@@ -232,7 +266,7 @@ def _batch(spec: ModelSpec, kind: str) -> Batch:
         size=BATCH,
         views=views,
         prompt=tokens(PROMPT_TOKENS) if views and kind != "look" else None,
-        target=tokens(TARGET_TOKENS) if views and kind == "answer" else None,
+        target=tokens(answer) if views and kind == "answer" else None,
         state=state,
         future=future,
         past=past,

@@ -17,7 +17,7 @@ from praxia.geometry.rotations import euler_to_matrix, matrix_to_euler
 from praxia.geometry.scene import ObjectTruth, View
 from praxia.geometry.se3 import invert, pose
 from praxia.registry import register
-from praxia.tokens.pose_grammar import MOST_TOKENS
+from praxia.tokens.pose_grammar import MOST_TOKENS, OBJECT_BOX, OBJECT_CENTRE
 from praxia.tokens.pose_vocabulary import NO_OBJECT
 from praxia.tokens.quantity import Parts, quantity
 
@@ -124,6 +124,10 @@ class ObjectPoses:
     def question(name: str) -> str:
         """The prompt that asks for a class."""
         return f"detect the {name}"
+
+    def usual_tokens(self, views: int) -> int:
+        """Of an answer with one object in every view, where a word is a token."""
+        return views * (1 + len(OBJECT_BOX if self.place == "box" else OBJECT_CENTRE) + 1 + 2 * self.delimiters)
 
     def answer(self, asked: str, seen: list[list[Visible]], views: tuple[View, ...]) -> Parts:
         """The target for a class, from what is visible in each view."""

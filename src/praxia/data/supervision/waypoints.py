@@ -16,7 +16,7 @@ from praxia.geometry.rotations import matrix_to_euler
 from praxia.geometry.scene import View
 from praxia.geometry.se3 import invert
 from praxia.registry import register
-from praxia.tokens.pose_grammar import MOST_TOKENS
+from praxia.tokens.pose_grammar import MOST_TOKENS, WAYPOINT
 from praxia.tokens.quantity import quantity
 
 
@@ -73,6 +73,11 @@ class Waypoints:
             sections.add(said)
         taught = place_targets(sample, task_places(sample), self.positions) if self.positions else {}
         return Example(sample, sample.instruction, sections.parts(), taught, most_tokens=self.most_tokens) if shown else None
+
+    def usual_tokens(self, views: int) -> int:
+        """Of an answer about an outside view and a wrist view on each arm, where a word is a token: two arms in three views say 246."""
+        arms = max(1, views - 1)
+        return (arms + views - 1) * self.count * (3 + len(WAYPOINT) + 1) + 2 * views * self.delimiters
 
     def seen(self, path: np.ndarray, arm: str, view: View, sample: Sample) -> tuple[np.ndarray, np.ndarray] | None:
         """Pixels [count, 2], clipped to the picture, and poses [count, 4, 4] in `frame`; None if the view does not list the arm."""
