@@ -267,7 +267,7 @@ def _channels_first(levels: np.ndarray) -> Tensor:
 
 def resized(picture: Image.Image, size: int) -> np.ndarray:
     """Both sides to `size`, as models are shown pictures here."""
-    levels = shown(torch.from_numpy(np.array(picture)), ImageSpec(size, "stretch", (0.0,) * 3, (1.0,) * 3, "bicubic"))[0] * 255
+    levels = shown(torch.from_numpy(np.array(picture)), ImageSpec(size, "stretch", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bicubic"))[0] * 255
     return levels.round().to(torch.uint8).movedim(0, -1).numpy()
 
 
