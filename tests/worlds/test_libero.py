@@ -167,6 +167,9 @@ def test_episodes_follow_from_their_seed_alone(goal_world):
         return goal_world._running().call("state"), goal_world.now.thing("flat_stove_1")[:3, 3]
 
     first, where = start(STARTS + 7)
+    joints = goal_world._running().call("now")["joints"]
+    start(STARTS + 8)
+    assert 0.005 < np.abs(goal_world._running().call("now")["joints"] - joints).max() < 0.15  # the arm's pose is drawn too, as init states have it
     other, _ = start(4)
     again, _ = start(STARTS + 7)
     assert np.abs(first - again).max() < 1e-12 and not np.array_equal(first, other)
