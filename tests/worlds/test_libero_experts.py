@@ -1,5 +1,7 @@
 """Grasps are planned from shapes; experts go where they should. No LIBERO is needed but for the last tests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,8 @@ from praxia.errors import ConfigError
 from praxia.geometry import se3
 from praxia.worlds.libero import Libero, installed, tasks_of
 from praxia.worlds.libero.experts import Expert, can, motion
-from praxia.worlds.libero.experts.grasp import filled, plan
-from praxia.worlds.libero.scene import Now, Part, Region, Scene, Thing
+from praxia.worlds.libero.experts.grasp import Grasp, alike, filled, plan
+from praxia.worlds.libero.scene import Now, Part, Region, Scene, Thing, upright_axes
 from praxia.worlds.world import Episode
 
 NOTHING = np.zeros((0, 3))
@@ -62,6 +64,25 @@ def test_a_bowl_is_taken_at_its_rim_across_it():
     assert np.linalg.norm(found.place[:2]) == pytest.approx(0.055, abs=0.008) and abs(found.closing[:2] @ radial) > 0.95
 
 
+def test_bowls_are_grasped_alike_wherever_they_stand():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        T = se3.from_position_quaternion(np.array((*rng.uniform(-0.2, 0.2, 2), 0.0)), np.array((*rng.normal(size=1), 0, 0, *rng.normal(size=1))))
+        tool = se3.pose(motion.downward(np.array((rng.normal(0, 0.1), 1.0, 0.0))), np.array((0.0, 0.0, 0.3)))
+        found = plan(T, se3.apply(T, filled(bowl(0.055, 0.05))), NOTHING, tool, 0.0)
+        assert found is not None
+        side = (found.at(T)[0] - T[:3, 3])[:2]
+        assert side[1] / np.linalg.norm(side) > np.cos(np.radians(25))  # near-ties do not decide
+
+
+def test_a_grasp_that_missed_is_not_planned_again():
+    own = filled(bowl(0.055, 0.05))
+    first = plan(np.eye(4), own, NOTHING, HAND, 0.0)
+    assert first is not None
+    second = plan(np.eye(4), own, NOTHING, HAND, 0.0, missed=[first])
+    assert second is not None and not alike(first, second)
+
+
 def test_what_is_too_wide_has_no_grasp_and_neighbours_are_avoided():
     assert plan(np.eye(4), filled([box((0.06, 0.06, 0.02), (0, 0, 0.02))]), NOTHING, HAND, 0.0) is None
     own = filled([box((0.02, 0.02, 0.03), (0, 0, 0.03))])
@@ -113,6 +134,61 @@ def test_the_expert_takes_carries_and_lets_go():
     assert done[6] == motion.OPEN and done[2] > 0
 
 
+def at(now: Now, where: np.ndarray, R: np.ndarray, opening: float, touched: tuple[str, ...] = ()) -> Now:
+    """The hand elsewhere."""
+    return replace(now, tool=se3.pose(R, where), fingers=np.array((opening / 2, -opening / 2)), touched=touched)
+
+
+def test_a_hand_that_closed_on_nothing_opens_rises_and_takes_the_thing_elsewhere():
+    now = little_scene((("in", "box_1", "table_spot"),), (False,))
+    expert = Expert()
+    place, closing = expert._hand.grasp(now, "box_1")
+    R = motion.downward(closing)
+    closed = [expert(at(now, place, R, 0.0))[6] for _ in range(3)]
+    assert closed == [motion.CLOSED] * 3
+    missed = expert(at(now, place, R, 0.0))
+    assert missed[6] == motion.OPEN and missed[2] > 0
+    assert expert(at(now, place + np.array((0, 0, 0.04)), R, 0.08))[2] > 0  # on its way up
+    expert(at(now, place + np.array((0, 0, 0.08)), R, 0.08))
+    other, way = expert._hand.grasp(now, "box_1")
+    assert not alike(Grasp(place, closing), Grasp(other, way))
+
+
+def test_a_hand_that_is_blocked_tries_another_way_but_not_for_ever():
+    now = little_scene((("in", "box_1", "table_spot"),), (False,))
+    expert, blocked = Expert(), np.array((0.05, 0.05, 0.1))
+    commands = [expert(at(now, blocked, HAND[:3, :3], 0.08)) for _ in range(16)]
+    assert max(abs(command[2]) for command in commands[:12]) > 0
+    assert np.allclose(commands[14][:2], 0) and commands[14][2] > 0  # straight up
+    for _ in range(100):
+        expert(at(now, blocked, HAND[:3, :3], 0.08))
+    assert len(expert._hand._missed["box_1"]) == 4
+
+
+def test_target_and_goal_follow_the_part_of_the_goal_that_is_worked_on():
+    one, two = ("in", "box_1", "table_spot"), ("on", "plate_1", "box_1")
+    base = little_scene((two, one), (False, False))
+    parts = (*base.scene.parts, replace(base.scene.parts[0], thing="plate_1"))
+    things = base.scene.things | {"plate_1": Thing("plate_1", "plate", "plate", False, 3, (1,))}
+    scene = replace(base.scene, things=things, parts=parts, of_interest=("plate_1", "box_1"))
+    base = replace(base, scene=scene, poses=np.stack([np.eye(4), se3.pose(np.eye(3), np.array((0.3, 0.1, 0.0)))]))
+    world = Libero("libero_10")
+    for holds, target, goal in (
+        ((False, False), "plate", (0, 0, 0)),
+        ((True, False), "box", (0.2, 0.2, 0.05)),
+        ((False, True), "plate", (0, 0, 0)),
+        ((True, True), "box", (0.2, 0.2, 0.05)),  # let go of
+    ):
+        world._now = replace(base, holds=holds, success=all(holds))
+        world._upright = upright_axes(world._now)
+        truth = world.truth()
+        assert truth.target == target and truth.goal is not None and np.allclose(truth.goal, goal)
+        command = Expert()(world._now)
+        taken = {"box": (0, 0), "plate": (0.3, 0.1)}[target]
+        if not all(holds):
+            assert command[:2] @ taken >= 0 and (target == "box" or command[0] > 0)  # the expert goes to the same thing
+
+
 def test_a_goal_without_a_skill_is_said():
     now = little_scene((("open", "box_1"),), (False,))
     assert not can(now.scene)
@@ -129,5 +205,20 @@ def test_the_expert_solves_the_real_task(suite, place):
         for start in (0, 1):
             world.reset(Episode(world.tasks()[0], start))
             assert any(world.step(world.expert()).success for _ in range(world.max_steps(world.tasks()[0])))
+    finally:
+        world.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not installed(), reason="LIBERO is not installed here: scripts/oracles libero")
+def test_the_expert_gets_over_a_grasp_beside_the_real_thing():
+    world = Libero("libero_object", (tasks_of("libero_object")[0],))
+    try:
+        world.reset(Episode(world.tasks()[0], 60))
+        up, place = np.linalg.inv(world.now.thing("alphabet_soup_1")), world.now.thing("alphabet_soup_1")[:3, 3] + (0, 0.07, 0.05)
+        beside = Grasp(se3.apply(up, place), up[:3, :3] @ (0, 1.0, 0))
+        world._expert._hand._grasps["alphabet_soup_1"] = (beside, world.now.thing("alphabet_soup_1")[:3, 2].copy())
+        assert any(world.step(world.expert()).success for _ in range(world.max_steps(world.tasks()[0])))
+        assert alike(world._expert._hand._missed["alphabet_soup_1"][0], beside)
     finally:
         world.close()

@@ -1,7 +1,8 @@
 """LIBERO as a World: the real environments of 130 tasks, run in a process of their own (see `server`, `docs/libero.md`).
 
 Every episode begins with a hard reset and ten idle steps. `Episode.seed` 0 to 49 is the init state of that number; from 50 on it seeds the
-benchmark's own sampler, which placed the init states too, so such starts are never among those that policies are judged on.
+benchmark's own sampler, which placed the things of the init states too, and joint angles that vary about as much as theirs: such starts are never
+among those that policies are judged on.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from praxia.geometry.camera import Camera
 from praxia.geometry.scene import View
 from praxia.specs import ActionSpec, CameraSpec, Dim, StateSpec
 from praxia.worlds.libero.experts import Expert
+from praxia.worlds.libero.goal import subgoal
 from praxia.worlds.libero.perturb import BASE_VIEW, TABLE, more_objects, perturb
 from praxia.worlds.libero.process import Process
 from praxia.worlds.libero.rewording import reworded
@@ -160,15 +162,15 @@ class Libero:
         return tuple(self._view(role, view) for role, view in zip(roles, told))
 
     def truth(self) -> Truth:
-        """Gripper pose, every thing, the first object of interest, and where the first part of the goal that does not hold is to happen."""
+        """Gripper pose, every thing, and what the part of the goal that is worked on (`subgoal`) speaks of and where that is to happen."""
         now = self.now
-        interesting = now.scene.interesting()
+        predicate = subgoal(now)
         return Truth(
             T_base_tool={"right": now.tool},
             objects=truths(now, self._upright),
-            target=interesting[0].words,
-            goal=_goal(now),
-            extra={"of_interest": tuple(thing.words for thing in interesting)},
+            target=now.scene.things[now.scene.resolve(predicate[1])].words,
+            goal=_place(now, predicate[-1]),
+            extra={"of_interest": tuple(thing.words for thing in now.scene.interesting())},
         )
 
     def expert(self) -> np.ndarray:
@@ -211,9 +213,6 @@ class Libero:
         return View(role, image, Camera(K, told["T_base_cam"]), depth, mask)
 
 
-def _goal(now: Now) -> np.ndarray:
-    """Position [3] of the region or thing that the goal's first predicate names last."""
-    last = now.scene.goal[0][-1]
-    if last in now.scene.regions:
-        return now.region(last)[:3, 3].copy()
-    return now.thing(last)[:3, 3].copy()
+def _place(now: Now, name: str) -> np.ndarray:
+    """Position [3] of a region or thing."""
+    return (now.region(name) if name in now.scene.regions else now.thing(name))[:3, 3].copy()

@@ -7,9 +7,8 @@ import numpy as np
 
 from praxia.errors import ConfigError
 from praxia.worlds.libero.experts import motion, skills
+from praxia.worlds.libero.goal import subgoal
 from praxia.worlds.libero.scene import Now, Scene
-
-_ORDER = {"open": 0, "turnon": 1, "on": 2, "in": 2, "turnoff": 3, "close": 4}
 
 
 class Expert:
@@ -20,12 +19,10 @@ class Expert:
 
     def __call__(self, now: Now) -> np.ndarray:
         """Clean action float32 [7] (metres, radians, gripper) for the present scene."""
-        goal = sorted(zip(now.scene.goal, now.holds), key=lambda pair: _ORDER.get(pair[0][0], 9))
-        missing = [predicate for predicate, holds in goal if not holds]
-        done = {predicate[1] for predicate, holds in goal if holds}
-        if not missing or done & set(now.touched):
+        done = {predicate[1] for predicate, holds in zip(now.scene.goal, now.holds) if holds}
+        if all(now.holds) or done & set(now.touched):
             return skills.let_go(now)
-        return self._make(now, missing[0])
+        return self._make(now, subgoal(now))
 
     def _make(self, now: Now, predicate: tuple[str, ...]) -> np.ndarray:
         if predicate[0] in ("on", "in") and len(predicate) == 3:

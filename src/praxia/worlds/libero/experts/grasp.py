@@ -1,7 +1,8 @@
 """Where to take hold of an object, from its collision shapes: a place between the fingertips and a horizontal closing direction, hand down.
 
 Shapes are boxes and are filled with points. A grasp is free where no point stands in the way of the fingers as they come down, and good where
-they meet much of the object, near its middle, over a small width, with little turning of the hand. Rims of bowls come out by themselves.
+they meet much of the object, near its middle, over a small width, with little turning of the hand. Rims of bowls come out by themselves; of places
+as good as each other the one further to the robot's left is taken, so that alike scenes are grasped alike.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ _BAND = 0.009  # fingertips reach so far above and below their middle
 _WAYS = np.radians(np.arange(0, 180, 15))
 _SPACING = 0.007
 _LEANING = 0.013  # m, over a finger's width
+_ALIKE, _ALIKE_WAY = 0.02, float(np.cos(np.radians(25)))  # m; cosine
+_SIDE = 5.0  # score a metre to the robot's left (+y): decides between like places; less than what a metre off the middle costs
+_CENTRAL = 0.015  # m around the middle within which sides are alike
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Grasp:
         return se3.apply(T, self.place), closing / max(float(np.linalg.norm(closing)), 1e-9)
 
 
+def alike(a: Grasp, b: Grasp) -> bool:
+    """Whether two grasps of one object are about the same: if one missed, the other would."""
+    return bool(np.linalg.norm(a.place - b.place) < _ALIKE and abs(a.closing @ b.closing) > _ALIKE_WAY)
+
+
 def filled(shapes: Sequence[np.ndarray]) -> np.ndarray:
     """Points [N, 3] inside boxes of eight corners, of which 1, 2 and 4 are the neighbours of 0 (as `server` gives them); other shapes as they are."""
     made = [_filled(box) if len(box) == 8 else box for box in shapes]
@@ -48,10 +57,12 @@ def _filled(box: np.ndarray) -> np.ndarray:
     return box[0] + np.array(np.meshgrid(*steps)).reshape(3, -1).T @ edges
 
 
-def plan(T: np.ndarray, own: np.ndarray, others: np.ndarray, tool: np.ndarray, support: float, centred: bool = False) -> Grasp | None:
+def plan(
+    T: np.ndarray, own: np.ndarray, others: np.ndarray, tool: np.ndarray, support: float, centred: bool = False, missed: Sequence[Grasp] = ()
+) -> Grasp | None:
     """The best grasp of an object at T [4, 4] whose points are `own` [N, 3], or None where none is free.
 
-    others: points of everything else; tool: T_base_tool; support: height of the table; centred: at the middle only.
+    others: points of everything else; tool: T_base_tool; support: height of the table; centred: at the middle only; missed: none like these.
     """
     top, least = own[:, 2].max(), max(own[:, 2].min(), support) + _CLEAR
     middle = (own[:, :2].min(0) + own[:, :2].max(0)) / 2
@@ -67,10 +78,15 @@ def plan(T: np.ndarray, own: np.ndarray, others: np.ndarray, tool: np.ndarray, s
             turn = np.arccos(np.clip(abs(closing @ tool[:2, 0]), 0, 1))
             for spot in middle[None] if centred else _spots(band, middle):
                 score = _score(spot, closing, band, high, beside, middle) - 0.1 * turn - 10.0 * (height - top + _DEPTHS[0])
+                if score == -np.inf:
+                    continue
+                at = _centred(spot, closing, band)
+                aside = float(at[1] - middle[1])
+                score += _SIDE * (aside - np.clip(aside, -_CENTRAL, _CENTRAL))
                 if score > best:
-                    best = score
-                    place = se3.apply(se3.invert(T), np.array([*_centred(spot, closing, band), height]))
-                    found = Grasp(place, T[:3, :3].T @ np.array([*closing, 0.0]))
+                    tried = Grasp(se3.apply(se3.invert(T), np.array([*at, height])), T[:3, :3].T @ np.array([*closing, 0.0]))
+                    if not any(alike(tried, other) for other in missed):
+                        best, found = score, tried
     return found
 
 

@@ -13,6 +13,10 @@ _ABOVE = 0.035  # m, clearance over what lies on the way
 _CORRIDOR = 0.11  # m, half width of the way that the hand needs free
 _NEAR = 0.012  # m, how exactly a thing is placed
 _TIPPED = 0.2  # of its up axis: a grasp is planned anew
+_TRIES = 4  # grasps of a thing that may miss; the last is then kept
+_PATIENCE = 12  # steps of standing still after which a grasp has missed, or the way is blocked
+_NOTHING = 0.004  # m between fingers that closed on nothing
+_RISE = 0.08  # m, before a thing is taken elsewhere
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,14 @@ class Spot:
 
 
 class Hand:
-    """The hand in one episode: what is in its way, and the grasps planned so far (the only memory; all else follows from the present)."""
+    """The hand in one episode. Its only memory is the grasps planned so far, those that missed, and since when it stands still."""
 
     def __init__(self) -> None:
         self._grasps: dict[str, tuple[Grasp, np.ndarray]] = {}
+        self._missed: dict[str, list[Grasp]] = {}
+        self._stood, self._still = np.eye(4), 0
+        self._closing = 0  # steps for which the fingers were told to close around something
+        self._rise: np.ndarray | None = None  # where the hand goes after a miss
 
     def grasp(self, now: Now, name: str, parts: tuple[int, ...] | None = None, middle: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Place [3] and closing direction [3] at which to take hold of a thing (or of some of its parts); above its middle where no grasp is free."""
@@ -37,8 +45,9 @@ class Hand:
         kept = self._grasps.get(name)
         if kept is None or np.linalg.norm(kept[1] - T[:3, 2]) > _TIPPED:
             own = filled([se3.apply(now.poses[i], shape) for i in chosen for shape in now.scene.parts[i].solid])
-            rest = [se3.apply(now.poses[i], shape) for i, part in enumerate(now.scene.parts) if i not in chosen for shape in part.solid]
-            found = plan(T, own, filled(rest), now.tool, now.table, middle)
+            rest = filled([se3.apply(now.poses[i], shape) for i, part in enumerate(now.scene.parts) if i not in chosen for shape in part.solid])
+            found = plan(T, own, rest, now.tool, now.table, middle, self._missed.get(name, ()))
+            found = found or plan(T, own, rest, now.tool, now.table, middle)
             if found is None:
                 top = own[:, 2].max()
                 centre = np.array([*((own[:, :2].min(0) + own[:, :2].max(0)) / 2), top - 0.02])
@@ -49,16 +58,45 @@ class Hand:
         return place, motion.nearest_closing(now.tool, closing)
 
     def take(self, now: Now, name: str, parts: tuple[int, ...] | None = None, middle: bool = False) -> np.ndarray | None:
-        """Command that brings the fingers around a thing and closes them; None once they hold it."""
-        if name in now.touched and np.abs(now.finger_speeds).max() < 0.015:
+        """Command that brings the fingers around a thing and closes them; None once they hold it.
+
+        Closed on nothing, or standing still before that: open, rise, and take it elsewhere, `_TRIES` times.
+        """
+        self._look(now)
+        if self._rise is not None:
+            if now.tool[2, 3] < self._rise[2] - 0.01 and self._still < _PATIENCE:
+                return motion.towards(now.tool, self._rise, motion.downward(now.tool[:3, 0]), motion.OPEN)
+            self._rise, self._still = None, 0
+        held = name in now.touched and np.abs(now.finger_speeds).max() < 0.015
+        if self._still < _PATIENCE and held:
+            self._closing = 0
             return None
         place, closing = self.grasp(now, name, parts, middle)
         R = motion.downward(closing)
         gap = place - now.tool[:3, 3]
         there = np.hypot(*gap[:2]) < 0.010 and abs(gap[2]) < 0.012 and motion.angle_between(now.tool, R) < 0.15
+        nothing = there and self._closing > 2 and now.opening < _NOTHING and name not in now.touched
+        missed = self._missed.setdefault(name, [])
+        if (nothing or self._still >= _PATIENCE) and len(missed) < _TRIES:
+            missed.append(self._grasps.pop(name)[0])
+            self._closing, self._still = 0, 0
+            self._rise = now.tool[:3, 3] + np.array([0, 0, _RISE])
+            return motion.towards(now.tool, self._rise, motion.downward(now.tool[:3, 0]), motion.OPEN)
+        if held:
+            return None
         if there or name in now.touched:
+            self._closing += 1
             return motion.towards(now.tool, place if there else now.tool[:3, 3], R, motion.CLOSED)
+        self._closing = 0
         return motion.from_above(now.tool, place, R, motion.OPEN, travel(now, place, ()))
+
+    def _look(self, now: Now) -> None:
+        """Count the steps for which neither the hand nor the fingers moved."""
+        moved = np.linalg.norm(now.tool[:3, 3] - self._stood[:3, 3]) > 0.003 or motion.angle_between(now.tool, self._stood[:3, :3]) > 0.03
+        if moved or np.abs(now.finger_speeds).max() > 0.01:
+            self._stood, self._still = now.tool, 0
+        else:
+            self._still += 1
 
 
 def travel(now: Now, target: np.ndarray, held: tuple[str, ...], hang: float = 0.0) -> float:
