@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from columns import rewrite_column
 
-from praxia.data.calibration import EPISODE_ON_ROBOT, fixed_camera_quality, together, wrist_camera_spread
+from praxia.data.calibration import ALONE, fixed_camera_quality, together, wrist_camera_spread
 from praxia.data.card import read_card, write_card
 from praxia.data.lerobot.reader import LeRobotSource
 from praxia.data.making import make_dataset
@@ -46,7 +46,7 @@ def test_sound_poses_are_trusted(recorded):
     by_episode = fixed_camera_quality(source, "head", arm)
     assert list(by_episode) == [0, 1, 2, 3]
     for quality in by_episode.values():
-        assert quality.faults(EPISODE_ON_ROBOT) == [] and quality.inside == 1
+        assert quality.faults(ALONE) == [] and quality.inside == 1
     quality = together(by_episode.values())
     assert quality.faults() == [] and quality.on_robot > 0.7 and quality.moves_with > 0.9
     spread = wrist_camera_spread(source, "wrist", arm)

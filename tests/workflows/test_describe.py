@@ -47,4 +47,4 @@ def test_action_priors_has_the_published_sizes_and_slots():
     assert facts["layout"]["action_prior"] == "" and "history" in facts["layout"]["robot"]
     assert facts["trainable_by_stage"]["action_prior"] == modules["encoder"] + modules["head"]
     rows = slot_table(facts["slots"]).rows
-    assert ("action", "right arm", "7 to 13", "libero 7, gr1 7", "delta pose\njoint angles") in rows
+    assert ("action", "right arm", "7 to 13", "panda 7, gr1 7", "delta pose\njoint angles") in rows

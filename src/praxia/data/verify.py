@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from praxia.data.calibration import EPISODE_ON_ROBOT, ON_ROBOT, RIGID, fixed_camera_quality, together, wrist_camera_spread
+from praxia.data.calibration import ALONE, EPISODE_ON_ROBOT, ON_ROBOT, RIGID, fixed_camera_quality, together, wrist_camera_spread
 from praxia.data.card import CARD, check_card_against, read_card
 from praxia.data.lerobot.frames import LazyFrames
 from praxia.data.lerobot.pictures import METRES_PER_UNIT, check_depth
@@ -207,7 +207,7 @@ def _trust(tables: Tables, card: DatasetCard, view: ViewKeys, where: str) -> Ite
             level, what, seen = "error", f"moves on the tool of {arm!r} that it should sit on", len(spread)
         else:
             quality = fixed_camera_quality(source, view.role, arm)
-            faults, pooled = {e: some for e, one in quality.items() if (some := one.faults(EPISODE_ON_ROBOT))}, together(quality.values())
+            faults, pooled = {e: some for e, one in quality.items() if (some := one.faults(ALONE))}, together(quality.values())
             off_robot = pooled.on_robot < ON_ROBOT or any(one.on_robot < EPISODE_ON_ROBOT for one in quality.values())
             level, what, seen = "error" if off_robot else "warning", "does not fit its pictures", len(quality)
             if not faults and (some := pooled.faults()):
