@@ -14,7 +14,6 @@ from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError
 from praxia.recipes.vipa_vla import tiny
 from praxia.specs.licences import check_licences
-from praxia.workflows import hand_answers
 from praxia.workflows.assemble import assemble
 from praxia.workflows.hand_answers import LEARNT_FROM, _described, _vqa_scores
 from praxia.workflows.train_recipe import ingredients
@@ -54,15 +53,16 @@ def test_who_sees_is_right_and_who_does_not_is_not_and_both_are_asked_the_same_r
 def test_predictors_that_do_not_look_are_fitted_without_pictures_on_as_many_samples_of_any_number_of_sources(annotated_hands, monkeypatch):
     asked = []
     taught, held = (entry(HandMotions(str(annotated_hands), split), HandMotion(rate_hz=5.0)) for split in ("train", "held_out"))
-    readable = hand_answers._readable
+    shown = Entry.shown
 
-    def counted(one, samples, needs):
-        asked.append((one is taught, samples, needs.pictures))
-        return readable(one, samples, needs)
+    def counted(one, count, needs=None):
+        asked.append((one.source is taught.source, count, (needs or one.needs).pictures))
+        return shown(one, count, needs)
 
-    monkeypatch.setattr(hand_answers, "_readable", counted)
-    _described([taught, taught], [held], Knows(), 7)
-    assert sorted(set(asked)) == [(False, 7, True), (True, LEARNT_FROM // 2, False)]
+    monkeypatch.setattr(Entry, "shown", counted)
+    _described([taught, taught], [held], Knows(), 8)
+    assert sorted(set(asked)) == [(False, 4, True), (True, LEARNT_FROM // 2, False)]
+    assert asked.count((False, 4, True)) == 2, "half of an unseen task, half of unseen clips"
 
 
 def hand_stages(root: str):

@@ -71,7 +71,7 @@ def tiny_model() -> ModelSpec:
         tokens=(LearnedTokens("registers", 6, block=0), LearnedTokens("queries", 8, causal=True)),
         order=("views", "prompt", "registers", "queries", "target"),
         prefix_attention="causal",
-        vocabulary=MotionVocabulary(bins=256, row_smoothing=0.05),
+        vocabulary=MotionVocabulary(bins=256, row_noise=0.09, row_smoothing=0.05),  # as wide as its other rows are after stage 1
         head=DiTFlow(
             horizon=16, action_width=0, state_width=0, width=96, layers=4, heads=4, out_width=64, draws=2, dropout=0.0, attention="plain",
         ),
@@ -86,8 +86,12 @@ def tiny_model() -> ModelSpec:
 
 
 def hand_clips(asks: str, split: str = "train") -> HandClips:
-    """Annotated clips of the pretrain split at 64 px; those of `UNSEEN` are all held out."""
-    return HandClips(asks=asks, split=split, clips=60, side=64, seed=41, rules=HandRules(held_tasks=UNSEEN))  # type: ignore[arg-type]
+    """Annotated clips of the pretrain split at 64 px, as one camera would see them: metres cannot be told from a picture of unknown focal length.
+
+    A fifth of the clips is held out, those of `UNSEEN` all are.
+    """
+    rules = HandRules(held_tasks=UNSEEN, held_out=0.2)
+    return HandClips(asks=asks, split=split, clips=60, side=64, seed=41, rules=rules, camera=CommonCamera(64, 48, 48))  # type: ignore[arg-type]
 
 
 def base(minutes: float = 2.0) -> Stage:
@@ -99,15 +103,15 @@ def base(minutes: float = 2.0) -> Stage:
     stage = base_vlm(("backbone", "readouts"))
     asked = replace(hand_clips("questions"), clips=30, seed=45, scenes="base")
     scenes = stage.sources[0].data
-    stills = Demonstrations("hands", SEEN, 40, 42, {"split": "base", "size": 64}, depth=True, masks=True, steps=1)
+    hands = Demonstrations("hands", SEEN, 40, 42, {"split": "base", "size": 64}, picture_every=3, depth=True, masks=True)  # all along their ways
     return replace(
         stage,
         sources=(
-            Source(scenes, SceneGrounding(), (RandomShift(),), weight=0.35),
+            Source(scenes, SceneGrounding(), (RandomShift(),), weight=0.25),
             Source(scenes, SceneQuestions(), (RandomShift(),), weight=0.1),
             Source(scenes, SceneRelations(), weight=0.15),
-            Source(stills, SceneGrounding(tools=HANDS), (RandomShift(),), weight=0.1),
-            Source(stills, SceneRelations(), weight=0.05),
+            Source(hands, SceneGrounding(tools=HANDS), (RandomShift(),), weight=0.2),
+            Source(hands, SceneRelations(), weight=0.05),
             Source(asked, SpatialVQA(), (ColourJitter(),), weight=0.25),
         ),
         objectives=(Weighted(Grounding()), Weighted(NextToken(), Constant(0.5))),
@@ -116,10 +120,15 @@ def base(minutes: float = 2.0) -> Stage:
 
 
 def geometry(minutes: float = 1.0) -> Stage:
-    """The 3-D encoder: depth and cameras of tabletop's pretrain split, and of hands at work, one view."""
+    """The 3-D encoder: depth and cameras of tabletop's pretrain split, also of the wrist alone, as robots show it, and of hands at work."""
     stage = replace(tabletop_geometry.stage(minutes), name="geometry")
     clips = hand_geometry.scenes(25, seed=43)  # without the task whose labels are held out
-    return replace(stage, sources=(*stage.sources, Source(clips, SceneGeometry(("head",)), (ColourJitter(),), weight=0.5)))
+    (scenes,) = stage.sources
+    wrist, hands = (
+        replace(scenes, supervision=SceneGeometry(("wrist",)), weight=0.2),
+        Source(clips, SceneGeometry(("head",)), (ColourJitter(),), weight=0.5),
+    )
+    return replace(stage, sources=(replace(scenes, weight=0.3), wrist, hands))
 
 
 def tiny() -> Recipe:

@@ -1,7 +1,7 @@
 """Held-out questions about hands put to a model, and motions asked of it: what it says beside the truth and beside predictors that do not look."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from praxia.data.sample import Sample
 from praxia.data.supervision.hand_motion import SIDES, HandMotion, Motion, description
 from praxia.data.supervision.spatial_vqa import SpatialVQA
 from praxia.data.supervision.supervision import Example, Needs
+from praxia.errors import DataError
 from praxia.evaluate.hand3d import ALL, Told, hand3d_scores, majority, read
 from praxia.evaluate.hand_motion import SaidMotion, constant_velocity, mean_path, motion_scores
 from praxia.models.generate import Grammar
@@ -76,8 +77,16 @@ def hand_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: An
 
 
 def ask(entry: Entry, samples: int) -> list[tuple[Sample, Example]]:
-    """Up to `samples` evenly spread samples of a source with what its supervision makes of them."""
-    return [(sample, example) for sample, rng in entry.shown(samples) if (example := entry.supervision(sample, rng)) is not None]
+    """Up to `samples` samples of a source with what its supervision makes of them: as many of an unseen task as of unseen clips of the others, where
+    it has both, each evenly spread."""
+    kinds: dict[bool, list[int]] = {}
+    for index in entry.indices:
+        with suppress(DataError):
+            origin = entry.source.sample(int(index), Needs(pictures=False)).provenance
+            kinds.setdefault(origin is not None and origin.unseen_task, []).append(int(index))
+    some = [replace(entry, indices=np.array(indices)) for _, indices in sorted(kinds.items())]
+    shown = (pair for part in some for pair in part.shown(samples // len(some)))
+    return [(sample, example) for sample, rng in shown if (example := entry.supervision(sample, rng)) is not None]
 
 
 def _vqa_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
