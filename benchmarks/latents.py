@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from praxia.files import read_json, write_json
+from praxia.recipes import action_priors, action_priors_history, unified  # noqa: F401 - what configurations name
 from praxia.registry import from_json
 from praxia.stages.recipe import Recipe
 from praxia.stages.run_directory import DONE

@@ -8,15 +8,25 @@ from tests.recipes.micro_recipe import micro
 
 from praxia.errors import ConfigError
 from praxia.files import read_json, write_json
+from praxia.recipes.load import load_claim
 from praxia.recipes.pose_vla_claim import JOINTS_OF_STATE, Budget
 from praxia.recipes.pose_vla_claim import claim as pose_vla_claim
 from praxia.registry import to_json
 from praxia.stages.claim import Claim, Judged, Variant
 from praxia.train.settings import TrainSettings
-from praxia.workflows.claims import run_claim
+from praxia.workflows.claims import Judges, run_claim
 from praxia.worlds.tabletop.robots import ROBOTS
 
 SETTINGS = TrainSettings(threads=1, quiet=True)
+
+
+@pytest.mark.parametrize("name", ["pose_vla", "action_priors", "poke_vla", "vipa_vla"])
+def test_the_judges_of_every_claim_exist_and_weigh_benchmarks_alike(name):
+    judges = Judges.of(load_claim(name), {})
+    plans = [b.plan for b in judges.benchmarks]
+    assert sum(judges.weights.values()) == pytest.approx(len(plans)) and set(judges.groups) == set(judges.weights)
+    seen = [(episode.task, episode.seed, episode.perturbation) for plan in plans for episode in plan.episodes]
+    assert len(set(seen)) == len(seen), "no scene is judged twice"
 
 
 def trained_for(steps: int, data: str, seed: int):

@@ -97,7 +97,9 @@ def test_what_moves_in_each_stage_is_the_published_table_and_the_rest_stays_to_t
     others[tokens] = False
     started = after - before[others].mean(0)  # a few updates of a warming up rate hardly move them
     noise = trained.assembly.model.vocabulary.row_noise
-    assert started.std().item() == pytest.approx(noise, rel=0.05) and started.mean(0).abs().max() < noise / 4 and (after - before[tokens]).std() > 0.02
+    assert (
+        started.std().item() == pytest.approx(noise, rel=0.05) and started.mean(0).abs().max() < noise / 4 and (after - before[tokens]).std() > 0.02
+    )
 
 
 def test_questions_are_labelled_through_the_net_that_an_earlier_stage_trained(trained, hand_clips):
