@@ -1,5 +1,6 @@
 """A real little MuJoCo world for the data tests: a slider moves a red ball over a table to the cube that is asked for."""
 
+import copy
 import os
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # before mujoco chooses
@@ -112,3 +113,32 @@ class LittleWorld:
     def close(self) -> None:
         if self._renderer is not None:
             self._renderer.close()
+
+
+class PatientWorld(LittleWorld):
+    """Episodes go on for three steps after success; one task has no expert."""
+
+    release = 3
+
+    def without_expert(self) -> dict[str, str]:
+        return {"reach-green": "no skill for green things"}
+
+
+class LookingBackWorld(LittleWorld):
+    """Draws what was to be seen earlier."""
+
+    drawn = 0
+
+    def moment(self) -> mujoco.MjData:
+        return copy.copy(self._data)
+
+    def render_moment(self, moment: mujoco.MjData, depth: bool = False, masks: bool = False) -> tuple[View, ...]:
+        self.drawn += 1
+        present, self._data = self._data, moment
+        try:
+            return super().render(depth=depth, masks=masks)
+        finally:
+            self._data = present
+
+    def render(self, roles: tuple[str, ...] | None = None, depth: bool = False, masks: bool = False) -> tuple[View, ...]:
+        raise AssertionError("nobody looks while an episode runs")

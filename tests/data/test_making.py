@@ -5,16 +5,18 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from little_world import LittleWorld
+from little_world import LittleWorld, LookingBackWorld, PatientWorld
 
 from praxia.data.lerobot.features import EXECUTED, FRESH
 from praxia.data.lerobot.reader import LeRobotSource, Want
 from praxia.data.lerobot.writer import work_folder
 from praxia.data.making import DEMONSTRATION_SEEDS, make_dataset
+from praxia.data.recording import ACTION, STATE, Recording, record_success
 from praxia.data.recovery_noise import NoiseRun, RecoveryNoise
 from praxia.errors import ConfigError, DataError
 from praxia.worlds.world import Episode
@@ -208,3 +210,39 @@ def test_a_first_burst_may_hold_the_gripper_and_no_later_one_does():
     assert 0 <= min(held) < 0.3 and 0.7 < max(held) <= 1
     with pytest.raises(ConfigError, match="gripper_first needs low and high limits of action dim 'g'"):
         noise.check(spec.__class__((dim("g", "gripper", sense="open_positive"),), 20.0))
+
+
+def test_an_episode_goes_on_after_success_where_the_world_says_so():
+    with closing(LittleWorld()) as little, closing(PatientWorld()) as patient:
+        short = record_success(little, Episode("reach-blue", 3), Recording(RecoveryNoise()), (1,))
+        long = record_success(patient, Episode("reach-blue", 3), Recording(RecoveryNoise()), (1,))
+    assert short is not None and long is not None
+    n = len(short.columns[STATE])
+    assert len(long.columns[STATE]) == n + PatientWorld.release and long.fields["success"]
+    for name, column in short.columns.items():
+        assert np.array_equal(long.columns[name][:n], column), name
+    assert np.array_equal(long.columns[EXECUTED][n:], long.columns[ACTION][n:])  # nobody is pushed after success
+
+
+def test_tasks_without_an_expert_are_left_out_and_said(tmp_path):
+    made = make_dataset("little_world:PatientWorld", root=tmp_path / "some", episodes=1, workers=1, progress=False)
+    assert made.episodes == {"reach-blue": 1} and made.left_out == {"reach-green": "no skill for green things"}
+    again = make_dataset("little_world:PatientWorld", root=tmp_path / "some", episodes=1, workers=1, progress=False)
+    assert again.left_out == made.left_out
+    with pytest.raises(ConfigError, match="no task has an expert .reach-green: no skill for green things"):
+        make_dataset("little_world:PatientWorld", root=tmp_path / "none", tasks=("reach-green",), workers=1, progress=False)
+
+
+def test_a_world_that_looks_back_is_drawn_once_it_has_succeeded():
+    recording = Recording(RecoveryNoise(), picture_every=2, depth=True, masks=True)
+    with closing(LittleWorld()) as little, closing(LookingBackWorld()) as world:
+        at_once = record_success(little, Episode("reach-blue", 3), recording, (1,))
+        later = record_success(world, Episode("reach-blue", 3), recording, (1,))
+    assert at_once is not None and later is not None and world.drawn == at_once.columns[FRESH].sum()
+    for name, column in at_once.columns.items():
+        assert np.array_equal(later.columns[name], column), name
+    for name, frames in at_once.frames.items():
+        assert np.array_equal(np.stack(later.frames[name]), np.stack(frames))
+    assert later.pictures == at_once.pictures
+    hopeless = LookingBackWorld(hopeless=3)
+    assert record_success(hopeless, Episode("reach-blue", 3), recording, (1,)) is None and not hopeless.drawn

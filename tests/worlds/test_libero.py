@@ -149,6 +149,29 @@ def _area(pixels: np.ndarray) -> float:
 
 
 @real
+def test_a_moment_is_drawn_later_as_it_was_seen(goal_world):
+    goal_world.reset(Episode(STOVE, STARTS + 7))
+    kept = []
+    for _ in range(2):
+        kept.append((goal_world.moment(), goal_world.render(depth=True, masks=True)))
+        for _ in range(4):
+            goal_world.step(np.array((0.05, 0, -0.02, 0, 0, 0.2, 1.0)))
+    goal_world.render()
+    for moment, views in kept:
+        for then, later in zip(views, goal_world.render_moment(moment, depth=True, masks=True)):
+            for name in ("image", "depth", "mask"):
+                assert np.array_equal(getattr(then, name), getattr(later, name))
+            assert then.camera is not None and later.camera is not None and np.array_equal(then.camera.T_base_cam, later.camera.T_base_cam)
+    assert not np.array_equal(kept[0][1][1].image, kept[1][1][1].image)
+
+
+def test_tasks_that_need_a_door_or_a_push_are_said_to_have_no_expert():
+    without = Libero("libero_goal").without_expert()
+    assert {tasks_of("libero_goal").index(task) for task in without} == {0, 3, 5}
+    assert without[DRAWER] == "no skill to open things" and not Libero("libero_object").without_expert()
+
+
+@real
 def test_truth_names_things_apart_and_speaks_of_what_is_asked(goal_world):
     said = goal_world.reset(Episode(DRAWER, 0))
     assert said == "open the top drawer and put the bowl inside"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -39,11 +39,13 @@ class Make:
     robot: str = "arm7"
     """tabletop: arm7, arm6 or bimanual."""
     suite: str = "libero_object"
-    """libero: libero_spatial, libero_object, libero_goal, libero_10 or libero_90; name --tasks where not all have an expert."""
+    """libero: libero_spatial, libero_object, libero_goal, libero_10 or libero_90; tasks without an expert are left out."""
     split: str = "benchmark"
     """tabletop and hands: base, pretrain or benchmark."""
-    size: int = 96
-    """Side of the pictures in pixels."""
+    size: int | None = None
+    """Side of the pictures in pixels; 96 if left out, 128 in libero (as it is judged)."""
+    orientation: Literal["true", "mirrored"] = "true"
+    """libero: the pictures as they are, or mirrored left to right (without calibration)."""
     noise: bool = False
     """Recovery noise: bursts of pushes, labels stay the clean expert's."""
     picture_every: int = 1
@@ -117,12 +119,14 @@ def _make(options: Make) -> None:
     if options.world not in WORLDS:
         raise ConfigError(unknown("world", options.world, WORLDS))
     of_world = {"tabletop": {"split": options.split, "robot": options.robot}, "hands": {"split": options.split}}
-    of_world |= {"libero": {"suite": options.suite}}
-    kwargs = {"size": options.size} | of_world.get(options.world, {})
+    of_world |= {"libero": {"suite": options.suite, "orientation": options.orientation}}
+    if options.orientation != "true" and options.world != "libero":
+        raise ConfigError(f"--orientation {options.orientation} in world {options.world}: only libero has two; leave it out")
+    kwargs = {"size": options.size or (128 if options.world == "libero" else 96)} | of_world.get(options.world, {})
     noise = None
     if options.noise:
         world = resolve(WORLDS[options.world])(**kwargs)
-        noise = recovery_for(world.action_spec)
+        noise = recovery_for(world.action_spec, options.world)
         world.close()
     made = make_dataset(
         WORLDS[options.world], kwargs, root=options.out, tasks=options.tasks or None, episodes=options.episodes, seed=options.seed,
@@ -133,6 +137,8 @@ def _make(options: Make) -> None:
     table = Table("task", "kept", "attempts")
     for task, kept in made.episodes.items():
         table.add_row(task, str(kept), str(made.attempts.get(task, 0)))
+    for task, why in made.left_out.items():
+        table.add_row(task, "none", why)
     Console().print(table)
     rate = f" in {made.seconds:.0f} s, {made.frames / made.seconds:.0f} steps/s" if made.seconds else ", already there"
     print(f"{made.root}: {sum(made.episodes.values())} episodes, {made.frames} steps{rate}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,7 +32,7 @@ from praxia.files import read_json, write_json
 from praxia.processes import end_with
 from praxia.registry import to_json
 from praxia.specs import DatasetCard
-from praxia.worlds.world import Episode, World
+from praxia.worlds.world import Demonstrates, Episode, World
 
 DEMONSTRATION_SEEDS = 1 << 30  # drawn demonstration seeds lie at or above it: plans for evaluation that count from 0 never meet them
 MAX_ATTEMPTS = 25
@@ -42,13 +42,14 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 @dataclass(frozen=True)
 class Made:
-    """What was made. attempts: per task, episodes that were run to get the kept ones."""
+    """What was made. attempts: per task, episodes that were run to get the kept ones. left_out: tasks without an expert -> why."""
 
     root: Path
     episodes: dict[str, int]
     attempts: dict[str, int]
     frames: int
     seconds: float  # 0 if everything was there already
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,9 @@ def make_dataset(
 ) -> Made:
     """Roll out the experts of `world` ("module:callable", called with world_kwargs) and write the successes as one LeRobotDataset v3.0.
 
-    tasks: all of the world's if None. seeds: episode seeds to use, one episode of every task for each (an expert that fails there
-    drops that episode); if None, seeds are drawn from `seed` until `episodes` a task succeed. steps: see Recording.
+    tasks: all of the world's if None; those that have no expert are left out (`Made.left_out`), ConfigError if none remain.
+    seeds: episode seeds to use, one episode of every task for each (an expert that fails there drops that episode); if None, seeds are drawn
+    from `seed` until `episodes` a task succeed. steps: see Recording.
     perturbations: names of the world ("camera:3"; "" = unperturbed) of which every episode draws one, an attempt after a failure the same one. What
     an episode draws from its perturbation follows from its seed, and drawn seeds are no plan's (`DEMONSTRATION_SEEDS`): a judged perturbed episode
     is never among them. So `seeds` that are given cannot be perturbed.
@@ -126,14 +128,14 @@ def make_dataset(
             shutil.rmtree(work, ignore_errors=True)
         with worker_pool(workers) as pool:
             known = _describe(pool, work, plan, world, kwargs, recording)
-            names = _checked_tasks(tasks, known.tasks)
+            names, left_out = _demonstrable(_checked_tasks(tasks, known.tasks), known.lacking)
             jobs = [
                 _Job(task, k, seed, fixed, world, kwargs, recording, work / "shards" / f"{t:03d}_{k:05d}", _drawn(perturbations, seed, task, k))
                 for t, task in enumerate(names)
                 for k, fixed in enumerate(seeds if seeds is not None else [None] * episodes)
             ]
             _run_jobs(pool, jobs, known.features, known.card.fps, progress, known.card.name)
-        return _publish(root, jobs, known, plan, time.monotonic() - begin)
+        return _publish(root, jobs, known, plan, left_out, time.monotonic() - begin)
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ class _Known:
     features: dict[str, Feature]
     card: DatasetCard
     fingerprint: dict[str, str]
+    lacking: dict[str, str]  # tasks without an expert
 
 
 def _finished(root: Path, plan: dict[str, Any], resume: bool) -> Made | None:
@@ -158,7 +161,7 @@ def _finished(root: Path, plan: dict[str, Any], resume: bool) -> Made | None:
             f"{root} exists and was not made with these settings (different: {', '.join(different) or 'all'}); choose another folder or remove it"
         )
     frames = read_json(root / "meta" / "info.json")["total_frames"]
-    return Made(root, made["episodes"], made["attempts"], frames, 0.0)
+    return Made(root, made["episodes"], made["attempts"], frames, 0.0, made.get("left_out", {}))
 
 
 def _describe(pool: ProcessPoolExecutor, work: Path, plan: dict[str, Any], world: str, kwargs: str, recording: Recording) -> _Known:
@@ -180,6 +183,14 @@ def _checked_tasks(tasks: Sequence[str] | None, known: Sequence[str]) -> tuple[s
     return tuple(dict.fromkeys(known if tasks is None else tasks))
 
 
+def _demonstrable(names: Sequence[str], lacking: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Tasks that have an expert, and why the others have none."""
+    left_out = {task: lacking[task] for task in names if task in lacking}
+    if len(left_out) == len(names):
+        raise ConfigError(f"no task has an expert ({'; '.join(f'{task}: {why}' for task, why in left_out.items())}); fix: name others")
+    return tuple(task for task in names if task not in left_out), left_out
+
+
 def _run_jobs(pool: ProcessPoolExecutor, jobs: Sequence[_Job], features: Mapping[str, Feature], fps: float, show: bool, name: str) -> None:
     left = [job for job in jobs if not (job.shard / "shard.json").is_file() and not _failure(job).is_file()]
     with progress_bar(f"making {name} (episodes)", len(jobs)) if show else _silent() as advance:
@@ -197,7 +208,7 @@ def _run_jobs(pool: ProcessPoolExecutor, jobs: Sequence[_Job], features: Mapping
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _publish(root: Path, jobs: Sequence[_Job], known: _Known, plan: dict[str, Any], seconds: float) -> Made:
+def _publish(root: Path, jobs: Sequence[_Job], known: _Known, plan: dict[str, Any], left_out: dict[str, str], seconds: float) -> Made:
     kept = [(job, read_shard(job.shard)) for job in jobs if (job.shard / "shard.json").is_file()]
     episodes = {job.task: 0 for job in jobs}
     attempts = dict(episodes)
@@ -207,10 +218,12 @@ def _publish(root: Path, jobs: Sequence[_Job], known: _Known, plan: dict[str, An
     for job in jobs:
         if _failure(job).is_file():
             attempts[job.task] += read_json(_failure(job))["attempts"]
-    extra = {"plan": plan, "fingerprint": known.fingerprint, "episodes": episodes, "attempts": attempts}
+    extra = {"plan": plan, "fingerprint": known.fingerprint, "episodes": episodes, "attempts": attempts} | (
+        {"left_out": left_out} if left_out else {}
+    )
     shards = [shard for _, shard in kept]
     assemble(root, shards, known.features, known.card.fps, known.card.embodiment, known.card, extra)
-    return Made(root, episodes, attempts, sum(s.length for s in shards), seconds)
+    return Made(root, episodes, attempts, sum(s.length for s in shards), seconds, left_out)
 
 
 def _drawn(perturbations: Sequence[str], seed: int, task: str, number: int) -> str:
@@ -255,7 +268,8 @@ def _look(factory: str, kwargs: str, recording: Recording) -> _Known:
     world.reset(Episode(world.tasks()[0], 0))
     world.render(depth=recording.depth, masks=recording.masks)  # no GL, no work: said before the first episode
     truth = world.truth()
-    return _Known(tuple(world.tasks()), features_of(world, truth, recording), card_of(world, truth, recording), world.fingerprint())
+    lacking = world.without_expert() if isinstance(world, Demonstrates) else {}
+    return _Known(tuple(world.tasks()), features_of(world, truth, recording), card_of(world, truth, recording), world.fingerprint(), lacking)
 
 
 def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:

@@ -15,7 +15,7 @@ from praxia.errors import DataError
 from praxia.geometry.scene import ObjectTruth, View
 from praxia.registry import register
 from praxia.specs import DatasetCard, ViewKeys
-from praxia.worlds.world import Episode, Truth, World
+from praxia.worlds.world import Demonstrates, Episode, LooksBack, Truth, World
 
 STATE, ACTION = "observation.state", "action"
 
@@ -124,9 +124,10 @@ def card_of(world: World, truth: Truth, recording: Recording) -> DatasetCard:
 def record_success(world: World, episode: Episode, recording: Recording, noise_seed: tuple[int, ...], scout: bool = False) -> EpisodeData | None:
     """One episode of the world's expert, or None if it does not reach success (`recording.steps` keeps what there is).
 
-    scout: run the episode without pictures first, and render only a success: cheaper where failures are likely.
+    It goes on for `Demonstrates.release` steps after success. scout: run the episode without pictures first, and render only a success: cheaper where
+    failures are likely. A world that `LooksBack` is rendered after success in any case.
     """
-    if not scout or recording.steps:
+    if recording.steps or isinstance(world, LooksBack) or not scout:
         return _run(world, episode, recording, noise_seed, look=True)
     scouted = _run(world, episode, recording, noise_seed, look=False)
     if scouted is None:
@@ -145,25 +146,36 @@ def _run(world: World, episode: Episode, recording: Recording, noise_seed: tuple
     noise = None
     if recording.noise is not None:
         noise = NoiseRun(recording.noise, world.action_spec, np.random.Generator(np.random.Philox(np.random.SeedSequence(noise_seed))))
-    log, success, last = _Log(), False, -recording.picture_every
+    back = world if isinstance(world, LooksBack) else None
+    release = world.release if isinstance(world, Demonstrates) else 0
+    log, success, last, left = _Log(), False, -recording.picture_every, release
+    moments: list[Any] = []
     for step in range(world.max_steps(episode.task)):
         expert = np.asarray(world.expert(), np.float32)
-        executed = noise.executed(expert) if noise else expert
+        executed = noise.executed(expert) if noise and not success else expert  # nobody is pushed while letting go
         pushed = executed is not expert
         fresh = step == 0 or (not pushed and step - last >= recording.picture_every)
         last = -recording.picture_every if pushed else step if fresh else last
         if look:
-            log.see(world.render(depth=recording.depth, masks=recording.masks) if fresh else None, world.truth())
+            log.shown.append(log.shown[-1] + fresh if log.shown else 0)
+            log.truths.append(world.truth())
+            if fresh and back is not None:
+                moments.append(back.moment())
+            elif fresh:
+                log.views.append(world.render(depth=recording.depth, masks=recording.masks))
         log.states.append(np.asarray(world.state(), np.float32))
         log.actions.append(expert)
         log.executed.append(executed)
         log.fresh.append(fresh)
         result = world.step(executed)
-        success = result.success
-        if success or result.done or step + 1 == recording.steps:
+        left -= success
+        success |= result.success
+        if (success and not left) or result.done or step + 1 == recording.steps:
             break
     if not (success or recording.steps):
         return None
+    if back is not None:
+        log.views = [back.render_moment(moment, depth=recording.depth, masks=recording.masks) for moment in moments]
     fields = {"task_name": episode.task, "seed": episode.seed, "success": success}
     return log.finish(instruction, fields | ({"perturbation": episode.perturbation} if episode.perturbation else {}), recording)
 
@@ -179,12 +191,6 @@ class _Log:
     views: list[tuple[View, ...]] = field(default_factory=list)  # one entry a picture
     shown: list[int] = field(default_factory=list)  # row -> picture
     truths: list[Truth] = field(default_factory=list)
-
-    def see(self, views: tuple[View, ...] | None, truth: Truth) -> None:
-        if views is not None:
-            self.views.append(views)
-        self.shown.append(len(self.views) - 1)
-        self.truths.append(truth)
 
     def finish(self, instruction: str, fields: dict[str, Any], recording: Recording) -> EpisodeData:
         columns: dict[str, np.ndarray] = {STATE: np.stack(self.states), ACTION: np.stack(self.actions), FRESH: np.array(self.fresh)}

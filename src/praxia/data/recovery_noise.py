@@ -70,10 +70,17 @@ STRAY = RecoveryNoise(
 )
 # The same for absolute joint angles: every joint is held off its course.
 STRAY_JOINTS = RecoveryNoise(start=0.04, start_first=0.5, shortest=3, longest=8, scale=1.0, widths={"joint": 0.08}, steady=True, gripper_first=0.3)
+# For LIBERO's OSC controller, which goes about a third of a command a step: its pushes displace the hand as far as STRAY does elsewhere.
+STRAY_LAGGING = RecoveryNoise(
+    start=0.06, start_first=0.6, shortest=3, longest=15, scale=0.3, widths={"position": 0.05, "rotation": 0.25}, steady=True, gripper_first=0.5
+)
+_OF_WORLD = {"libero": STRAY_LAGGING}
 
 
-def recovery_for(spec: ActionSpec) -> RecoveryNoise:
-    """Noise that suits these actions: of absolute joints, of metric tool deltas, or of commands without a unit (Meta-World)."""
+def recovery_for(spec: ActionSpec, world: str = "") -> RecoveryNoise:
+    """Noise that suits a world's own controller, or else these actions: of absolute joints, of metric tool deltas, of commands without a unit."""
+    if world in _OF_WORLD:
+        return _OF_WORLD[world]
     if any(dim.kind == "joint" and dim.reference == "absolute" for dim in spec.dims):
         return STRAY_JOINTS
     return STRAY if any(dim.kind == "position" and dim.unit == "m" for dim in spec.dims) else RecoveryNoise()

@@ -4,7 +4,7 @@ Physics and pictures are separate calls: frames are rendered only when somebody 
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -89,3 +89,34 @@ class World(Protocol):
     def close(self) -> None:
         """Free renderers."""
         ...
+
+
+@runtime_checkable
+class Demonstrates(Protocol):
+    """What a world may also say of its demonstrations, where the defaults (0, none) do not do."""
+
+    release: int  # control steps recorded after success, while the expert lets go
+
+    def without_expert(self) -> dict[str, str]:
+        """Task -> why nobody can demonstrate it."""
+        ...
+
+
+@runtime_checkable
+class LooksBack(Protocol):
+    """A world that can draw later what there was to see: an episode is rendered once it has turned out well."""
+
+    def moment(self) -> Any:
+        """The present, to be drawn by `render_moment` before the next reset."""
+        ...
+
+    def render_moment(self, moment: Any, depth: bool = False, masks: bool = False) -> tuple[View, ...]:
+        """All views, equal to the last bit to what `render` would have given then."""
+        ...
+
+
+@runtime_checkable
+class HoldsTask(Protocol):
+    """A world in which another task costs more than another episode of the same: evaluations give it a task's episodes in a row."""
+
+    holds_task: bool

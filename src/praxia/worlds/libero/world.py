@@ -5,6 +5,7 @@ benchmark's own sampler, which placed the things of the init states too, and joi
 among those that policies are judged on.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
@@ -65,6 +66,8 @@ class Libero:
     action_spec = ACTION
     state_spec = STATE
     licence = "libero assets"  # by the origin of each object: specs/licences.py
+    holds_task = True  # another task's environment takes a second or more to create
+    release = 12  # steps a demonstration goes on: goals hold before the hand has let go, and the last of them shall be learnt too
 
     def __init__(
         self,
@@ -157,9 +160,22 @@ class Libero:
         for role in roles:
             if role not in known:
                 raise ConfigError(unknown("LIBERO view", role, known))
+        return self._drawn(roles, None, self._steps, depth, masks)
+
+    def moment(self) -> tuple[int, int]:
+        """The time of the last observation, kept to be drawn by `render_moment` before the next reset; no picture is made."""
+        _ = self.now
+        return self._running().call("keep"), self._steps
+
+    def render_moment(self, moment: tuple[int, int], depth: bool = False, masks: bool = False) -> tuple[View, ...]:
+        """What `render` would have given at that time, to the last bit."""
+        return self._drawn(tuple(camera.role for camera in self.cameras), *moment, depth, masks)
+
+    def _drawn(self, roles: tuple[str, ...], kept: int | None, steps: int, depth: bool, masks: bool) -> tuple[View, ...]:
         _ = self.now  # never before a reset: markers of the gripper are still seen then
-        told = self._running().call("render", cameras=[CAMERAS[role] for role in roles], size=self._size, depth=depth, masks=masks)
-        return tuple(self._view(role, view) for role, view in zip(roles, told))
+        cameras = [CAMERAS[role] for role in roles]
+        told = self._running().call("render", cameras=cameras, size=self._size, depth=depth, masks=masks, moment=kept)
+        return tuple(self._view(role, view, steps) for role, view in zip(roles, told))
 
     def truth(self) -> Truth:
         """Gripper pose, every thing, and what the part of the goal that is worked on (`subgoal`) speaks of and where that is to happen."""
@@ -172,6 +188,11 @@ class Libero:
             goal=_place(now, predicate[-1]),
             extra={"of_interest": tuple(thing.words for thing in now.scene.interesting())},
         )
+
+    def without_expert(self) -> dict[str, str]:
+        """Task -> why it has no expert, of those that have none."""
+        found = {task: re.search(r"(?:^|_)(open|close|push)_", task) for task in self._tasks}
+        return {task: f"no skill to {match[1]} things" for task, match in found.items() if match}
 
     def expert(self) -> np.ndarray:
         """The scripted expert's clean action float32 [7]; ConfigError for a goal that none can reach."""
@@ -200,11 +221,11 @@ class Libero:
             self._process = Process()
         return self._process
 
-    def _view(self, role: str, told: dict[str, Any]) -> View:
+    def _view(self, role: str, told: dict[str, Any], steps: int) -> View:
         image, depth, mask = (cast("np.ndarray | None", told.get(name)) for name in ("image", "depth", "mask"))
         assert image is not None
         if self._noise and role == BASE_VIEW:
-            image = self._noise(image, self._steps)
+            image = self._noise(image, steps)
         if self._orientation == "mirrored":
             turned = tuple(None if p is None else np.ascontiguousarray(p[:, ::-1]) for p in (image, depth, mask))
             return View(role, cast(np.ndarray, turned[0]), None, turned[1], turned[2])

@@ -36,6 +36,7 @@ class Bench:
         self._added: list[str] = []
         self._starts = np.zeros((0, 0))
         self._kept: dict[str, np.ndarray] = {}  # what the last observation saw
+        self._moments: list[dict[str, np.ndarray]] = []  # what earlier ones of this episode saw, where they may be drawn later
         self._scratch: Any = None
         self._parts: list[dict[str, Any]] = []
         self._geom_owner = np.zeros(0, np.int32)
@@ -59,7 +60,7 @@ class Bench:
         inner, model = env.env, env.sim.model._model
         import mujoco
 
-        self._scratch = mujoco.MjData(model)
+        self._scratch, self._moments = mujoco.MjData(model), []
         self._describe(inner, model)
         if start < 0:
             changes.place(env, {}, changes.drawn_joints(env, seed))
@@ -121,19 +122,25 @@ class Bench:
         """Simulator state [time, qpos, qvel]."""
         return self._env.get_sim_state()
 
-    def render(self, cameras: list[str], size: int, depth: bool, masks: bool) -> list[dict[str, np.ndarray]]:
-        """Pictures of what the last observation saw, true way up: image uint8 [H, W, 3], K's focal length, T_base_cam [4, 4] (OpenCV axes),
-        metric depth float32 [H, W] (0 at the far plane), instance ids int32 [H, W]."""
+    def keep(self) -> int:
+        """Number under which what the last observation saw can be drawn until the next reset."""
+        self._moments.append(self._kept)
+        return len(self._moments) - 1
+
+    def render(self, cameras: list[str], size: int, depth: bool, masks: bool, moment: int | None) -> list[dict[str, np.ndarray]]:
+        """Pictures of what the last observation saw (or one that was kept), true way up: image uint8 [H, W, 3], K's focal length, T_base_cam [4, 4]
+        (OpenCV axes), metric depth float32 [H, W] (0 at the far plane), instance ids int32 [H, W]."""
+        seen = self._kept if moment is None else self._moments[moment]
         sim = self._env.sim
         model = sim.model._model
         context = self._context(sim)
         for name in _DRAWN:
-            getattr(self._scratch, name)[:] = self._kept[name]
+            getattr(self._scratch, name)[:] = seen[name]
         shown = model.site_rgba.copy()
-        model.site_rgba[:] = self._kept["site_rgba"]  # a burner is seen to glow from the next observation on
+        model.site_rgba[:] = seen["site_rgba"]  # a burner is seen to glow from the next observation on
         context.data = _Shown(self._scratch)
         try:
-            return [self._view(sim, model, camera, size, depth, masks) for camera in cameras]
+            return [self._view(sim, seen, camera, size, depth, masks) for camera in cameras]
         finally:
             context.data = sim.data
             model.site_rgba[:] = shown
@@ -196,13 +203,14 @@ class Bench:
         context.vopt.geomgroup[0], context.vopt.geomgroup[1] = 0, 1  # what is drawn, not what collides
         return context
 
-    def _view(self, sim: Any, model: Any, camera: str, size: int, depth: bool, masks: bool) -> dict[str, np.ndarray]:
+    def _view(self, sim: Any, seen: dict[str, np.ndarray], camera: str, size: int, depth: bool, masks: bool) -> dict[str, np.ndarray]:
+        model = sim.model._model
         found = sim.render(camera_name=camera, width=size, height=size, depth=depth)
         image, z = found if depth else (found, None)
         number = sim.model.camera_name2id(camera)
         pose = np.eye(4)
-        pose[:3, :3] = self._kept["cam_xmat"][number].reshape(3, 3) @ np.diag((1.0, -1.0, -1.0))
-        pose[:3, 3] = self._kept["cam_xpos"][number]
+        pose[:3, :3] = seen["cam_xmat"][number].reshape(3, 3) @ np.diag((1.0, -1.0, -1.0))
+        pose[:3, 3] = seen["cam_xpos"][number]
         view: dict[str, Any] = {"image": image[::-1], "f": size / 2 / np.tan(np.radians(model.cam_fovy[number]) / 2), "T_base_cam": pose}
         if z is not None:
             near, far = (plane * model.stat.extent for plane in (model.vis.map.znear, model.vis.map.zfar))
