@@ -74,6 +74,12 @@ class Pads:
         pass
 
 
+class HoldingPads(Pads):
+    """Another task costs more than another episode."""
+
+    holds_task = True
+
+
 class Seer:
     """Proportional controller towards the pad of the colour it was told, found in the picture; still where it sees none."""
 

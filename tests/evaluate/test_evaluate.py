@@ -12,9 +12,10 @@ from praxia.evaluate.evaluate import record_path
 from praxia.evaluate.factory import policy_folder, policy_identity
 from praxia.evaluate.plan import interleaved, mt1_plan
 from praxia.evaluate.records import RecordFile
-from praxia.evaluate.rollout import Record, Rules
+from praxia.evaluate.rollout import Record, Rules, Trial
 from praxia.evaluate.runner import judges, run_plan
-from praxia.evaluate.workers import Setup
+from praxia.evaluate.workers import Setup, next_trial
+from praxia.worlds.world import Episode
 
 PLAN = interleaved("pads", tuple(COLOURS), range(12))
 WORLD = Factory("pads:Pads")
@@ -43,6 +44,21 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path, reference):
     with judges(setup(), 2) as by:
         assert outcome(run_plan(PLAN, by, tmp_path / "two.jsonl", show=False).records) == reference
     assert len({row[5] for row in reference}) > 3, "the noise makes episodes differ"
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_world_that_holds_its_task_gets_episodes_of_a_task_in_a_row_and_the_same_outcomes(tmp_path, reference, workers):
+    path = tmp_path / "held.jsonl"
+    with judges(setup(world=Factory("pads:HoldingPads")), workers) as by:
+        assert outcome(run_plan(PLAN, by, path, show=False).records) == reference
+    ran = [record.task for record in RecordFile(path).records.values()]
+    if workers < 2:
+        assert ran == ["red"] * 12 + ["green"] * 12
+
+
+def test_a_worker_stays_at_its_task_then_takes_one_that_nobody_is_at():
+    waiting = [Trial(i, Episode(task, i), (i,)) for i, task in enumerate("aabbca")]
+    assert [next_trial(waiting, task, elsewhere).index for task, elsewhere in (("b", "a"), ("c", "ab"), ("x", "a"), ("x", "a"))] == [2, 4, 3, 0]
 
 
 def test_an_evaluation_whose_worker_died_names_the_episode_and_goes_on_where_it_stopped(tmp_path, reference):

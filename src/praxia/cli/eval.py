@@ -1,5 +1,6 @@
 """praxia eval: a policy in closed loop on a fixed plan, beside two controls; or two policies on one plan."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from praxia.evaluate.benchmarks import LIBERO, benchmark
 from praxia.evaluate.controls import CONTROLS
 from praxia.evaluate.evaluate import compare_folders, evaluate
 from praxia.evaluate.factory import driver
+from praxia.evaluate.pictures import libero_pictures
 from praxia.evaluate.rollout import Rules
 from praxia.report.conditions import conditions
 from praxia.report.perturbation_table import level_table
@@ -63,7 +65,7 @@ class Eval:
     orientation: Literal["true", "mirrored"] | None = None
     """LIBERO only: the pictures as they are, or mirrored left to right as most public policies were trained (without calibration)."""
     size: int | None = None
-    """Side of the world's pictures in pixels; the world's own if left out."""
+    """Side of the world's pictures in pixels; the world's own if left out, in LIBERO that of the pictures the policy was trained on."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -76,7 +78,11 @@ def main(arguments: Sequence[str]) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1, or leave it out for the usual number")
     if options.orientation and options.benchmark not in LIBERO:
         raise ConfigError(f"--orientation {options.orientation} with --benchmark {options.benchmark}: only LIBERO's suites have two; leave it out")
-    world = {key: value for key in ("size", "orientation") if (value := getattr(options, key))}
+    world = {"size": options.size} if options.size else {}
+    if options.benchmark in LIBERO:
+        world, note = libero_pictures(options.policy, options.embodiment or "panda", options.size, options.orientation)
+        if note:
+            print(note, file=sys.stderr)
     rules = Rules(options.replan, options.max_steps)
     chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules, options.categories, options.levels)
     controls = CONTROLS if options.controls and not options.against else ()

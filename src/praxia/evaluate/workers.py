@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -16,7 +16,7 @@ from praxia.evaluate.factory import Factory
 from praxia.evaluate.observation import PolicyLike, check_fit
 from praxia.evaluate.rollout import Record, Rules, Trial, rollout
 from praxia.registry import to_json
-from praxia.worlds.world import World
+from praxia.worlds.world import HoldsTask, World
 
 # One process a core: numerical libraries and the software renderer must not start threads of their own.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LP_NUM_THREADS"), "1")
@@ -44,6 +44,7 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     trial: Trial | None = None
+    task: str = ""  # of the last trial
 
     def what(self) -> str:
         """For messages: what it was doing."""
@@ -89,9 +90,12 @@ class ThisProcess:
         return self._built[2]
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Record]:
-        """Records in order."""
+        """Records in order; task by task where the world holds its task."""
         self._built = self._built or self.setup.build()
-        for trial in trials:
+        waiting, task, in_a_row = list(trials), "", isinstance(self._built[0], HoldsTask)
+        while waiting:
+            trial = next_trial(waiting, task if in_a_row else "", ())
+            task = trial.episode.task
             try:
                 yield rollout(self._built[0], self._built[1], trial, self.setup.rules)
             except PraxiaError as error:
@@ -106,6 +110,7 @@ class Pool:
         self._count = count
         self._workers: list[_Worker] = []
         self._identity: dict[str, Any] = {}
+        self._in_a_row = False  # whether the world holds its task
 
     def __enter__(self) -> "Pool":
         return self
@@ -124,7 +129,8 @@ class Pool:
         """What is judged where, once every worker is ready. EvaluationError if they differ."""
         if not self._workers:
             self._start()
-            found = [self._answer(worker) for worker in self._workers]
+            told = [self._answer(worker) for worker in self._workers]
+            found, self._in_a_row = [identity for identity, _ in told], told[0][1]
             if any(identity != found[0] for identity in found):
                 raise EvaluationError("the workers' worlds or policies differ although they were built alike; fix: change no file meanwhile")
             self._identity = found[0]
@@ -133,15 +139,22 @@ class Pool:
     def run(self, trials: Sequence[Trial]) -> Iterator[Record]:
         """Records as they come."""
         self.identity()
-        waiting = list(reversed(trials))
+        waiting = list(trials)
         for worker in self._workers:
-            _give(worker, waiting)
+            self._give(worker, waiting)
         while busy := {worker.connection: worker for worker in self._workers if worker.trial}:
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
                 record = self._answer(worker)
-                _give(worker, waiting)
+                self._give(worker, waiting)
                 yield record
+
+    def _give(self, worker: _Worker, waiting: list[Trial]) -> None:
+        elsewhere = {other.task for other in self._workers if other is not worker and other.trial} if self._in_a_row else ()
+        worker.trial = next_trial(waiting, worker.task if self._in_a_row else "", elsewhere) if waiting else None
+        if worker.trial:
+            worker.task = worker.trial.episode.task
+            worker.connection.send(worker.trial)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -172,10 +185,11 @@ def _which(trial: Trial) -> str:
     return f"in episode {trial.index} ({trial.episode.task}, seed {trial.episode.seed}, {trial.condition})"
 
 
-def _give(worker: _Worker, waiting: list[Trial]) -> None:
-    worker.trial = waiting.pop() if waiting else None
-    if worker.trial:
-        worker.connection.send(worker.trial)
+def next_trial(waiting: list[Trial], task: str, elsewhere: Collection[str]) -> Trial:
+    """Take from the waiting the first trial of `task`, else the first of a task that nobody is at elsewhere, else the first."""
+    here = (i for i, trial in enumerate(waiting) if trial.episode.task == task)
+    free = (i for i, trial in enumerate(waiting) if trial.episode.task not in elsewhere)
+    return waiting.pop(next(here, next(free, 0)))
 
 
 def _serve(connection: Connection, setup: Setup) -> None:
@@ -184,7 +198,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
         world, policy, identity = setup.build()
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
-        connection.send(("identity", identity))
+        connection.send(("identity", (identity, isinstance(world, HoldsTask))))
         while True:
             try:
                 trial = connection.recv()
