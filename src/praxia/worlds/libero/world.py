@@ -67,7 +67,7 @@ class Libero:
     state_spec = STATE
     licence = "libero assets"  # by the origin of each object: specs/licences.py
     holds_task = True  # another task's environment takes a second or more to create
-    release = 12  # steps a demonstration goes on: goals hold before the hand has let go, and the last of them shall be learnt too
+    release = 16  # steps a demonstration goes on: goals hold before the hand has let go, and the last of them shall be learnt too
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ _TIPPED = 0.2  # of its up axis: a grasp is planned anew
 _TRIES = 4  # grasps of a thing that may miss; the last is then kept
 _PATIENCE = 12  # steps of standing still after which a grasp has missed, or the way is blocked
 _NOTHING = 0.004  # m between fingers that closed on nothing
+_FREE = 0.07  # m between the fingers, of 0.08 when open
 _RISE = 0.08  # m, before a thing is taken elsewhere
 
 
@@ -130,8 +131,9 @@ def carry(hand: Hand, now: Now, name: str, spot: Spot) -> np.ndarray:
 
 
 def let_go(now: Now) -> np.ndarray:
-    """Open the fingers, then straight up."""
-    up = now.tool[:3, 3] + np.array([0, 0, 0.05 if now.opening > 0.06 else 0.0])
+    """Open the fingers, then, once they hold nothing, straight up: not before, or a wide thing comes along and the goal holds no longer."""
+    free = not now.touched and now.opening > _FREE
+    up = now.tool[:3, 3] + np.array([0, 0, 0.05 if free else 0.0])
     return motion.towards(now.tool, up, motion.downward(now.tool[:3, 0]), motion.OPEN)
 
 
