@@ -8,7 +8,7 @@ import numpy as np
 from praxia.annotate.hands.clouds import Depth, DepthSource, cloud
 from praxia.annotate.hands.detect import Detector
 from praxia.annotate.hands.objects import FEW_POINTS, NO_BOX, Seen, mask_box, object_in
-from praxia.annotate.hands.scale import OFF, FrameScale, clip_scale, frame_scale
+from praxia.annotate.hands.scale import DISAGREE, OFF, RANGE, FrameScale, clip_scale, frame_scale
 from praxia.annotate.hands.settings import HandRules
 from praxia.annotate.hands.visible import hand_pixels, visible
 from praxia.data.hand_clips.clip import Clip, ClipSet
@@ -68,6 +68,8 @@ def look(clips: ClipSet, number: int, clip: Clip, depth: DepthSource, detector: 
     boxes = detector(views, clip.objects) if detector is not None else [_boxes(clip, view) for view in views]
     moments = []
     for step, view, seen, own, found in zip(steps, views, clouds, scales, boxes, strict=True):
+        if rules.calibrate and own.reason in (RANGE, DISAGREE):
+            continue  # its joints say that its cloud is not the clip's; only a frame that shows too few of them borrows the clip's scale
         if rules.calibrate and own.value is not None and abs(own.value / s - 1) > rules.scale.spread:
             rejections[OFF] += 1
         else:

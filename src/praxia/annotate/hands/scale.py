@@ -27,10 +27,10 @@ def frame_scale(joint_z: np.ndarray, cloud_z: np.ndarray, usable: np.ndarray, ru
     if len(ratios) < rules.least_joints:
         return FrameScale(None, FEW_JOINTS, len(ratios))
     kept = ratios[np.abs(ratios / np.median(ratios) - 1) <= rules.outlier]
-    if len(kept) < rules.least_joints:
-        return FrameScale(None, FEW_JOINTS, len(kept))
     if len(kept) < rules.agree * len(ratios):
         return FrameScale(None, DISAGREE, len(kept))
+    if len(kept) < rules.least_joints:
+        return FrameScale(None, FEW_JOINTS, len(kept))
     s = float(np.median(kept))
     if not rules.low <= s <= rules.high:
         return FrameScale(None, RANGE, len(kept))

@@ -16,7 +16,8 @@ class ScaleRules:
 
     outlier: joints whose ratio is farther from the frame's median than this share are dropped. least_joints: that must be left in a frame; agree:
     least share of the frame's usable joints that must be left (ours). low, high: s of a frame must lie between. spread: most MAD / median of the
-    frames' scales; frames whose own s is farther from the clip's are not labelled (ours). least_frames: that give a scale.
+    frames' scales; frames whose own s is farther from the clip's are not labelled, nor those that `low`, `high` or `agree` refuse (ours); those with
+    too few joints take the clip's. least_frames: that give a scale.
     behind: a joint is visible within so many metres behind the front-most surface of the hands. quantile: of the cloud's confidence, below which
     it is not used. skin: the cloud is compared with the skin before a joint, which is what it shows (ours: a joint is about a centimetre behind it);
     off: with the joint itself, the paper's formula.
