@@ -78,17 +78,26 @@ def clip_spec(folder: Path) -> Any:
 
 
 def count_tables(done: Annotation) -> list[tuple[str, Table]]:
-    """Counts by kind and split, and what was left out."""
-    tables = []
-    for heading, counts in (("Questions", done.categories), ("Motions", done.families)):
-        rows = [(name.replace("_", " "), *(str(by.get(s, 0)) for s in SPLITS)) for name, by in counts.items()]
-        total = ("all", *(str(sum(by.get(s, 0) for by in counts.values())) for s in SPLITS))
-        tables.append((heading, Table(("kind", *(s.replace("_", " ") for s in SPLITS)), (*rows, total), frozenset({1, 2}), frozenset({len(rows)}))))
+    """Counts by kind and split, of questions also how many different labels they have, and what was left out."""
+    tables = [
+        ("Questions", _counts({"": done.categories, ", labels": done.labels})),
+        ("Motions", _counts({"": done.families})),
+    ]
     left = [(f"clip: {reason}", str(count)) for reason, count in done.rejected.items()]
     left += [(reason, str(count)) for reason, count in done.rejections.items()]
     if left:
         tables.append(("Left out", Table(("reason", "how often"), tuple(left), frozenset({1}))))
     return tables
+
+
+def _counts(of: dict[str, dict[str, dict[str, int]]]) -> Table:
+    """of: what is counted, as the end of a column's name -> kind -> split -> count; kinds are those of the first."""
+    columns = [(f"{s.replace('_', ' ')}{end}", [by[name].get(s, 0) for name in next(iter(of.values()))]) for s in SPLITS for end, by in of.items()]
+    kinds = [name.replace("_", " ") for name in next(iter(of.values()))]
+    rows = [(name, *(str(counts[i]) for _, counts in columns)) for i, name in enumerate(kinds)]
+    total = ("all", *(str(sum(counts)) for _, counts in columns))
+    head = ("kind", *(name for name, _ in columns))
+    return Table(head, (*rows, total), frozenset(range(1, len(head))), frozenset({len(rows)}))
 
 
 def write_hand_sheet(folder: Path, shown: int) -> Path:

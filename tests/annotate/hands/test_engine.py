@@ -125,6 +125,20 @@ def test_motions_move_and_stay_in_the_cube(clips, everything):
     assert families["instructional"] / total > 0.5 and families["translation"] / total < 0.3
 
 
+def test_no_label_is_asked_twice_while_another_is_left(clips, everything):
+    """24 questions of a clip: labels first, then their number of pictures; a label comes again only where all have come."""
+    label, again = lambda q: (q["hand"], q["object"], *q["vector"]), 0
+    for number, rows in enumerate(everything):
+        for seed in range(3):
+            some = annotate_clip(clips, Place(number, "train", False), GivenDepth(), None, HandRules(seed=seed, motions=0))[QUESTIONS]
+            for category in CATEGORIES:
+                drawn = [label(q) for q in some if q["category"] == category]
+                known = {label(q) for q in rows[QUESTIONS] if q["category"] == category}
+                assert len(set(drawn)) == min(len(drawn), len(known))
+                again += len(drawn) > len(known)
+    assert again > 0, "small clips do run out of labels"
+
+
 def test_a_clip_is_annotated_the_same_wherever_it_is_done(clips):
     twice = [annotate_clip(clips, Place(1, "train", False), GivenDepth(), None, HandRules()) for _ in range(2)]
     other = annotate_clip(clips, Place(1, "train", False), GivenDepth(), None, HandRules(seed=1))
@@ -209,12 +223,20 @@ def test_the_command_writes_tables_and_a_sheet(hand_clips, tmp_path, monkeypatch
     monkeypatch.setattr(sys, "argv", ["praxia", "annotate", "hands", str(clips), "--workers", "1", "--shown", "2", "--held-tasks", "pour"])
     main()
     said = capsys.readouterr().out
-    assert "task completion" in said and "6 clips, 0 without questions; median scale 1.0" in said and "hand hardly moves" in said
+    assert (
+        "train, labels" in said
+        and "task completion" in said
+        and "6 clips, 0 without questions; median scale 1.0" in said
+        and "hand hardly moves" in said
+    )
     sheet = (clips / "hands" / "sheet.html").read_text()
     assert sheet.count("<figure>") == 2 * 4 + 4 and sheet.count("<svg") > 12 and "degrees" in sheet and "http" not in sheet.split("<body")[1]
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--json"])
     main()
-    assert json.loads(capsys.readouterr().out)["categories"]["task_completion"]["train"] > 5
+    done = json.loads(capsys.readouterr().out)
+    assert done["categories"]["task_completion"]["train"] >= done["labels"]["task_completion"]["train"] > 5
+    asked = [q for q in read_parquet(clips / "hands" / QUESTIONS).to_pylist() if q["category"] == "task_completion" and q["split"] == "train"]
+    assert done["labels"]["task_completion"]["train"] == len({(q["clip"], q["hand"], q["frames"][-1]) for q in asked})
 
 
 def test_what_is_missing_is_said_before_work_begins(hand_clips, tmp_path, tabletop_data):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from praxia.annotate.hands.phrases import as_infinitive, ask
 from praxia.annotate.hands.settings import HandRules
 from praxia.annotate.hands.visible import FINGER
 from praxia.data.hand_clips.clip import Clip
-from praxia.data.hand_clips.tables import CATEGORIES
 from praxia.geometry import se3
 from praxia.geometry.directions import displacement_text, distance_text
 from praxia.geometry.hands import palm
@@ -35,17 +35,31 @@ class Asked:
     hand: str = ""
     object: str = ""
 
+    @property
+    def label(self) -> tuple[Any, ...]:
+        """What was measured, whatever number of pictures leads to it."""
+        return self.category, self.hand, self.object, *self.vector
+
 
 def questions(clip: Clip, moments: list[Moment], rules: HandRules, rng: np.random.Generator, rejections: Counter[str]) -> list[tuple[Asked, str]]:
     """(what is asked, the question in words), at most `rules.questions`, in the shares of `rules.mix` as far as the clip has them."""
     chosen: list[tuple[Asked, str]] = []
-    makers = (_tasks, _relations, _movements, _rotations)
-    for category, count, make in zip(CATEGORIES, counts(rules.questions, rules.mix, rng), makers, strict=True):
-        options = [a for a in make(clip, moments, rules, rejections) if a.category == category]
-        for i in rng.permutation(len(options))[:count]:
-            asked = options[i]
+    makers = (_tasks, _relations, _movements, _rotations)  # as in CATEGORIES
+    for count, make in zip(counts(rules.questions, rules.mix, rng), makers, strict=True):
+        for asked in drawn(list(make(clip, moments, rules, rejections)), count, rng):
             chosen.append((asked, ask(asked.kind, rng, asked.hand, asked.object, as_infinitive(clip.instruction))))
     return chosen
+
+
+def drawn(options: Sequence[Asked], count: int, rng: np.random.Generator) -> list[Asked]:
+    """At most `count`: every label once, with any of its pictures, before one is asked about again with others."""
+    shuffled = [options[i] for i in rng.permutation(len(options))]
+    before: Counter[tuple[Any, ...]] = Counter()  # how often a label has come already
+    turns = []
+    for asked in shuffled:
+        turns.append(before[asked.label])
+        before[asked.label] += 1
+    return [shuffled[i] for i in np.argsort(turns, kind="stable")[:count]]
 
 
 def counts(total: int, shares: Sequence[float], rng: np.random.Generator) -> list[int]:

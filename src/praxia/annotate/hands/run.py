@@ -36,13 +36,15 @@ _PARTS = {"count": "clips", "content": "clips", "weights": "weights of the net",
 
 @dataclass(frozen=True)
 class Annotation:
-    """What was done. clips: how many; rejected: reason -> clips without questions; categories, families: counts by split; rejections: reason -> how
-    many frames, objects, questions and motions were left out; scale: median over clips."""
+    """What was done. clips: how many; rejected: reason -> clips without questions; categories, families: counts by split; labels: distinct vectors
+    among the questions of a category, by split (one may be asked about with 1 to 4 pictures); rejections: reason -> how many frames, objects,
+    questions and motions were left out; scale: median over clips."""
 
     root: Path
     clips: int
     rejected: dict[str, int]
     categories: dict[str, dict[str, int]]
+    labels: dict[str, dict[str, int]]
     families: dict[str, dict[str, int]]
     rejections: dict[str, int]
     scale: float | None
@@ -99,10 +101,16 @@ def summary(out: Path) -> Annotation:
         len(rows[CLIPS]),
         dict(Counter(row["rejected"].split(":")[0] for row in rows[CLIPS] if row["rejected"])),  # what cannot be read says of which file
         _by_split(rows[QUESTIONS], "category"),
+        _by_split(distinct(rows[QUESTIONS]), "category"),
         _by_split(rows[MOTIONS], "family"),
         dict(rejections.most_common()),
         scales[len(scales) // 2] if scales else None,
     )
+
+
+def distinct(questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row of each label: what was measured of a clip at a moment."""
+    return list({(q["clip"], q["category"], q["hand"], q["object"], *q["vector"]): q for q in questions}.values())
 
 
 def _by_split(rows: list[dict[str, Any]], key: str) -> dict[str, dict[str, int]]:
