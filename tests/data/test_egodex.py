@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -87,8 +88,9 @@ def test_a_clip_is_what_the_file_says(folder):
 
 
 def test_paths_are_in_the_camera_of_the_conditioning_picture(folder):
-    clip = EgoDex(str(folder)).open().clip(1)
-    found = motions(clip, HandRules(motions=20), np.random.default_rng(0), __import__("collections").Counter())
+    clips = EgoDex(str(folder)).open()
+    clip = clips.clip(1)
+    found = motions(clip, partial(clips.view, 1), HandRules(motions=20), np.random.default_rng(0), __import__("collections").Counter())
     assert len(found) > 5
     for motion in found:
         assert set(motion.future) == {"right"}, "nobody is sure of the left hand"

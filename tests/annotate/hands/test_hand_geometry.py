@@ -1,19 +1,25 @@
 """What is seen of hands and objects, against the world's own masks and depth."""
 
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
 from praxia.annotate.hands import HandRules, ObjectRules
 from praxia.annotate.hands.clouds import GivenDepth, NetDepth, cloud
-from praxia.annotate.hands.moments import in_camera, look
+from praxia.annotate.hands.moments import NOT_IN_VIEW, in_camera, look
+from praxia.annotate.hands.motions import NOT_SEEN, motions
 from praxia.annotate.hands.objects import least_points, mask_box, object_in
 from praxia.annotate.hands.visible import hand_pixels, visible
 from praxia.data.hand_clips import RecordedClips
 from praxia.data.lerobot.reader import Want
 from praxia.errors import DataError
+from praxia.geometry.camera import project
 from praxia.geometry.se3 import apply, invert
 from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
-from praxia.specs.hands import SIDES
+from praxia.specs.hands import SIDES, WRIST
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +87,50 @@ def test_object_points_lie_on_the_object(clips):
     assert found.point[2] == pytest.approx(0.5) and len(found.points) <= 50
     assert object_in((9.5, 9.5, 29.5, 29.5), points, np.ones((40, 40), bool), rules) is None
     assert least_points(rules, (448, 448)) == 50 and least_points(rules, (96, 96)) == 5 and mask_box(hands.astype(int), 2) is None
+
+
+class Aside:
+    """Clips whose camera looks past the hands: pictures are where they were, their middle is not."""
+
+    def __init__(self, clips, pixels):
+        self._clips, self._pixels = clips, pixels
+        self.depth, self.masks = clips.depth, clips.masks
+
+    def view(self, number, step, depth=False, masks=False):
+        view = self._clips.view(number, step, depth, masks)
+        K = view.camera.K + np.array([[0, 0, self._pixels], [0, 0, 0], [0, 0, 0]])
+        return replace(view, camera=replace(view.camera, K=K))
+
+
+def test_hands_that_the_picture_does_not_hold_are_not_asked_about(clips):
+    """Wrist inside, the outermost joint one pixel beyond the edge: nothing is asked of the hand unless `in_view` allows it."""
+    rules = HandRules(calibrate=False)
+    clip = clips.clip(0)
+    moment = next(m for m in look(clips, 0, clip, GivenDepth(), None, rules).moments if m.there.any())
+    side = int(np.flatnonzero(moment.there)[0])
+    columns = project(clips.view(0, moment.step).camera.K, moment.joints[side])[0][:, 0]
+    assert columns.max() - columns[WRIST] > 2 or columns[WRIST] - columns.min() > 2
+    right = columns.max() - columns[WRIST] > 2
+    moved = Aside(clips, 96.5 - columns.max() if right else -1.5 - columns.min())
+    there, said = {}, {}
+    for share in (1.0, 0.5, 0.0):
+        found = look(moved, 0, clip, GivenDepth(), None, replace(rules, in_view=share))
+        there[share] = next(m.there[side] for m in found.moments if m.step == moment.step)
+        said[share] = found.rejections[NOT_IN_VIEW]
+    assert not there[1.0] and there[0.0] and said[1.0] > said[0.0]
+
+
+def test_motions_start_from_a_picture_that_holds_the_wrist(clips):
+    clip, rules, left_out = clips.clip(0), HandRules(), Counter()
+    assert len(motions(clip, partial(clips.view, 0), rules, np.random.default_rng(0), left_out)) > 3
+    assert motions(clip, partial(Aside(clips, 500).view, 0), rules, np.random.default_rng(0), left_out) == [] and left_out[NOT_SEEN] > 3
+    half = partial(Aside(clips, 48).view, 0)
+    for motion in motions(clip, half, rules, np.random.default_rng(0), left_out):
+        view = half(motion.frame)
+        for name in motion.future:
+            wrist = in_camera(clip, motion.frame, view.camera.T_base_cam)[SIDES.index(name), WRIST]
+            u, v = project(view.camera.K, wrist)[0]
+            assert -0.5 <= u < 95.5 and -0.5 <= v < 95.5
 
 
 def test_a_net_that_copies_depth_equals_recorded_depth(clips):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from praxia.errors import DataError
 from praxia.specs.hands import SIDES
 
 UNREADABLE, NOT_ASKED = "unreadable", "no questions wanted"  # of clips
-NO_PICTURE = "picture cannot be read"  # of motions
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def annotate_clip(
 ) -> dict[str, list[dict[str, Any]]]:  # fmt: skip
     """Rows of the three tables. A clip whose scale cannot be trusted, or that cannot be looked at, has motions (they need no cloud) but no questions.
 
-    Where no questions are wanted, nothing is looked at. A clip that cannot be read has a row that says why, and nothing else.
+    Where no questions are wanted, no cloud is made. A clip that cannot be read has a row that says why, and nothing else.
     """
     name, task = clips.label(place.number)
     head = {"clip": place.number, "name": name, "task": task, "split": place.split, "unseen_task": place.unseen_task}
@@ -45,18 +45,14 @@ def annotate_clip(
         nothing = {"steps": 0, "frames": 0, "scale": None, "spread": None, "rejected": f"{UNREADABLE}: {error}", "rejections": "{}"}
         return {CLIPS: [head | nothing], QUESTIONS: [], MOTIONS: []}
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((rules.seed, place.number))))
-    looked, seen = Looked([], None, float("nan"), NOT_ASKED), False
+    looked = Looked([], None, float("nan"), NOT_ASKED)
     try:
         if rules.questions:
-            looked, seen = look(clips, place.number, clip, depth, detector, rules), True
+            looked = look(clips, place.number, clip, depth, detector, rules)
     except DataError as error:
         looked = Looked([], None, float("nan"), f"{UNREADABLE}: {error}")
     asked = questions(clip, looked.moments, rules, rng, looked.rejections) if looked.moments else []
-    moved = motions(clip, rules, rng, looked.rejections)
-    if not seen:  # a motion is nothing without the picture that conditions it
-        readable = [m for m in moved if _has_picture(clips, place.number, m.frame)]
-        looked.rejections.update({NO_PICTURE: len(moved) - len(readable)} if len(readable) < len(moved) else {})
-        moved = readable
+    moved = motions(clip, partial(clips.view, place.number), rules, rng, looked.rejections)
     one = {
         "steps": len(clip),
         "frames": len(looked.moments),
@@ -88,11 +84,3 @@ def annotate_clip(
             for m in moved
         ],
     }
-
-
-def _has_picture(clips: ClipSet, number: int, frame: int) -> bool:
-    try:
-        clips.view(number, frame)
-    except DataError:
-        return False
-    return True

@@ -16,11 +16,13 @@ from praxia.geometry import se3
 from praxia.geometry.scene import View
 from praxia.specs.hands import WRIST
 
+NOT_IN_VIEW = "hand not wholly in the picture"
+
 
 @dataclass(frozen=True)
 class Moment:
-    """A labelled frame. step: of the clip; joints: float64 [2, 21, 3] in the camera frame; there: bool [2], hands whose wrist is known and in the
-    picture; objects: by name, calibrated; T_base_cam [4, 4]."""
+    """A labelled frame. step: of the clip; joints: float64 [2, 21, 3] in the camera frame; there: bool [2], hands that the picture holds
+    (`HandRules.in_view`); objects: by name, calibrated; T_base_cam [4, 4]."""
 
     step: int
     joints: np.ndarray
@@ -112,7 +114,9 @@ def _moment(
     joints = in_camera(clip, step, T)
     known = clip.hands.confidence[step] >= rules.joint_confidence
     inside, _, _ = visible(joints, known, K, z.shape, np.inf)  # occlusion does not matter here
-    there = inside[:, WRIST]
+    there = inside[:, WRIST] & ((inside & known).sum(1) >= rules.in_view * known.sum(1))
+    if cut := int((known[:, WRIST] & ~there).sum()):
+        rejections[NOT_IN_VIEW] += cut
     points, hands = cloud(z, K), hand_pixels(joints, known[:, WRIST], K, z.shape)
     objects = {}
     for name in clip.objects:

@@ -1,18 +1,23 @@
 """Motion samples of a clip: wrist paths in the conditioning camera's frame, in three families (VIPA-VLA §3.6; defaults 24, 26, 28)."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from praxia.annotate.hands.settings import HandRules
+from praxia.annotate.hands.visible import visible
 from praxia.data.hand_clips.clip import Clip
 from praxia.data.hand_clips.tables import FAMILIES
+from praxia.errors import DataError
 from praxia.geometry import se3
+from praxia.geometry.scene import View
 from praxia.specs.hands import SIDES, WRIST
 from praxia.tokens.motion_vocabulary import CUBE
 
 SHORT, FAINT, OUTSIDE, UNKNOWN = "clip too short for a motion", "insignificant movement", "path leaves the cube", "wrist not known"
+NO_PICTURE, NOT_SEEN = "picture cannot be read", "wrist not in the picture that a motion starts from"
 _LOW, _HIGH = np.array(CUBE).T
 
 
@@ -26,8 +31,12 @@ class Motion:
     future: dict[str, np.ndarray]
 
 
-def motions(clip: Clip, rules: HandRules, rng: np.random.Generator, rejections: Counter[str]) -> list[Motion]:
-    """At most `rules.motions`; the families are drawn, those that the clip is too short for are left to others."""
+Look = Callable[[int], View]
+
+
+def motions(clip: Clip, look: Look, rules: HandRules, rng: np.random.Generator, rejections: Counter[str]) -> list[Motion]:
+    """At most `rules.motions`; the families are drawn, those that the clip is too short for are left to others. look: step -> its picture; hands
+    whose wrist it does not hold are left out (§3.2), and motions without a picture that can be read."""
     shares = np.array(rules.families) / sum(rules.families)
     found: list[Motion] = []
     starts = [int(f) for f in clip.frames if len(clip) - 1 - f >= min(rules.seconds) * clip.rate_hz]
@@ -37,12 +46,12 @@ def motions(clip: Clip, rules: HandRules, rng: np.random.Generator, rejections: 
         if len(found) == rules.motions:
             break
         family = FAMILIES[int(rng.choice(len(FAMILIES), p=shares))]
-        if (motion := _motion(clip, int(frame), family, rules, rng, rejections)) is not None:
+        if (motion := _motion(clip, look, int(frame), family, rules, rng, rejections)) is not None:
             found.append(motion)
     return found
 
 
-def _motion(clip: Clip, frame: int, family: str, rules: HandRules, rng: np.random.Generator, rejections: Counter[str]) -> Motion | None:
+def _motion(clip: Clip, look: Look, frame: int, family: str, rules: HandRules, rng: np.random.Generator, rejections: Counter[str]) -> Motion | None:
     steps = lambda seconds: round(seconds * clip.rate_hz)  # noqa: E731
     fitting = [s for s in rules.seconds if frame + steps(s) <= len(clip) - 1]
     before = steps(rules.past_s) if family == "contextual" else 0
@@ -55,6 +64,16 @@ def _motion(clip: Clip, frame: int, family: str, rules: HandRules, rng: np.rando
     if not known.any():
         rejections[UNKNOWN] += 1
         return None
+    try:
+        seen = _seen(clip, look(frame), frame, rules)
+    except DataError:
+        rejections[NO_PICTURE] += 1
+        return None
+    if (known & ~seen).any():
+        rejections[NOT_SEEN] += 1
+    known &= seen
+    if not known.any():
+        return None
     paths = se3.apply(se3.invert(clip.T_base_cam[frame]), clip.hands.joints[rows, :, WRIST].reshape(-1, 3)).reshape(-1, 2, 3)
     future = paths[before:]
     if max(float(np.linalg.norm(np.ptp(future[:, side], axis=0))) for side in np.flatnonzero(known)) < rules.extent:
@@ -66,3 +85,11 @@ def _motion(clip: Clip, frame: int, family: str, rules: HandRules, rng: np.rando
     sides = [(SIDES[side], side) for side in np.flatnonzero(known)]
     past = {name: paths[:before, side] for name, side in sides} if before else {}
     return Motion(family, frame, past, {name: future[:, side] for name, side in sides})
+
+
+def _seen(clip: Clip, view: View, step: int, rules: HandRules) -> np.ndarray:
+    """bool [2]: hands whose wrist is known and in a picture."""
+    assert view.camera is not None and view.camera.T_base_cam is not None
+    joints = se3.apply(se3.invert(view.camera.T_base_cam), clip.hands.joints[step].reshape(-1, 3)).reshape(2, -1, 3)
+    inside, _, _ = visible(joints, clip.hands.confidence[step] >= rules.joint_confidence, view.camera.K, view.image.shape[:2], np.inf)
+    return inside[:, WRIST]

@@ -70,6 +70,8 @@ class HandRules:
     calibrate: multiply the cloud by s (off: what the cloud says is taken for metres). gamma: a direction is named from this share of a vector on
     (default 9). label_hz: moments a second that are labelled. contact: metres between a fingertip's skin and the nearest point of an object
     (default 13).
+    in_view: a hand is asked about in a frame that holds its wrist and at least this share of its known joints (1: all, as in §3.2). Of motions the
+    wrist must be in the conditioning picture.
     still: shorter displacements (m) are not asked about (default 18); least_turn: likewise rotations of the camera in degrees.
     questions: at most so many a clip (the paper has about 75); 0: motions alone, which need no depth, masks, net and detector. mix: shares of the
     four categories; the paper's are (0.687, 0.249, 0.063, 0.001), its 205 camera pairs teach nothing (default 21).
@@ -88,6 +90,7 @@ class HandRules:
     still: float = 0.02
     least_turn: float = 2.0
     joint_confidence: float = 0.5
+    in_view: float = 1.0
     questions: int = 24
     mix: tuple[float, ...] = (0.65, 0.24, 0.06, 0.05)
     motions: int = 12
@@ -109,7 +112,7 @@ class HandRules:
         _whole(self, 0, "questions", "motions", "seed")
         _above_zero(self, "label_hz", "contact", "past_s")
         _at_least_zero(self, "still", "least_turn", "extent")
-        _shares(self, "joint_confidence", "outside")
+        _shares(self, "joint_confidence", "in_view", "outside")
         if not 0 <= self.held_out < 1:
             raise ConfigError(f"HandRules.held_out is {self.held_out}; expected from 0 to below 1, so that something is learnt from")
         if not self.seconds or not all(0 < seconds < math.inf for seconds in self.seconds):
