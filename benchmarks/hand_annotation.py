@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=12, help="of each of the five tasks")
     parser.add_argument("--scenes", default="pretrain", help="tabletop split of objects and table tops")
     parser.add_argument("--size", type=int, default=128, help="side of the pictures in pixels")
-    parser.add_argument("--together", type=int, default=3, help="frames that the net is shown at once")
+    parser.add_argument("--together", type=int, default=1, help="frames that the net is shown at once; hand_geometry learns from single ones")
     parser.add_argument("--zoom", type=float, default=1.0, help="how much longer the lens is")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

@@ -107,7 +107,7 @@ def test_questions_are_labelled_through_the_net_that_an_earlier_stage_trained(tr
     left = read_weights(trained.run.finished_checkpoint("geometry"))
     net = data.net.build()
     net.load_state_dict({name.removeprefix("geometry."): tensor for name, tensor in left.items() if name.startswith("geometry.")})
-    looks = NetDepth(net, together=3)
+    looks = NetDepth(net)
     clips = RecordedClips(str(hand_clips)).open()
     asked = [q for i in range(len(clips)) for q in annotate_clip(clips, Place(i, "train", False), looks, None, RULES)[QUESTIONS]]
     said = [source.sample(i, Needs(pictures=False)) for i in range(len(source))]

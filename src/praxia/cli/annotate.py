@@ -62,8 +62,8 @@ class Hands:
     """Geometry net that makes the point clouds: vggt, vggt-commercial, cut3r, or the folder of a trained net; recorded depth if empty."""
     checkpoint: str = ""
     """Weights of a public net: a file, folder or public name; its usual ones if empty."""
-    together: int = 3
-    """Frames that the net is shown at once, as views of one scene."""
+    together: int = 1
+    """Frames that the net is shown at once, as views of one scene: 1 for hand_geometry, which learns from single pictures; more for vggt."""
     batch: int = 1
     """Such groups of a clip in one pass of a net without memory; more are faster on a GPU, and change depth in its last digits."""
     device: str = "auto"

@@ -32,7 +32,7 @@ def annotate(
     rules: HandRules,
     net: str = "",
     checkpoint: str = "",
-    together: int = 3,
+    together: int = 1,
     detector: str = "",
     workers: int = 0,
     license_policy: LicensePolicy = "any",

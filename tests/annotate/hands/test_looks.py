@@ -35,7 +35,7 @@ def views():
 
 
 def test_one_group_at_a_time_is_the_net_itself_and_many_differ_in_the_last_digits(net, views):
-    alone, together = NetDepth(net)(views), NetDepth(net, batch=4)(views)
+    alone, together = NetDepth(net, 3)(views), NetDepth(net, 3, batch=4)(views)
     assert len(alone) == len(together) == 11
     with torch.no_grad():
         for start in range(0, 11, 3):
@@ -61,7 +61,7 @@ def test_a_net_with_memory_sees_one_group_after_the_other(net, views):
 
     other = SPEC.build()
     other.__class__, other.reconstruct = Remembering, remembers
-    NetDepth(other, batch=4)(views)
+    NetDepth(other, 3, batch=4)(views)
     assert seen == [((1, 3), None), ((1, 3), 1), ((1, 3), 2), ((1, 2), 3)]
     assert CUT3RNet.memory and not type(net).memory
 

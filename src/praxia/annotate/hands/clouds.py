@@ -46,7 +46,7 @@ class NetDepth:
     group to the next. batch: groups in one pass of a net without memory. device: where it computes.
     """
 
-    def __init__(self, net: GeometryNet, together: int = 3, batch: int = 1, device: str = "cpu"):
+    def __init__(self, net: GeometryNet, together: int = 1, batch: int = 1, device: str = "cpu"):
         self._net, self._together, self._device = net.eval().to(device), together, device
         self._batch = 1 if net.memory else batch
 

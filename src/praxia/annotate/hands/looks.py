@@ -14,15 +14,15 @@ from praxia.registry import register, to_json
 @register("annotate/hand_looks")
 @dataclass(frozen=True)
 class Looks:
-    """net: spec of a geometry net with its checkpoint, None = recorded depth. together: frames of a clip that it is shown at once. detector: a
-    GroundingDINO checkpoint, "" = masks.
+    """net: spec of a geometry net with its checkpoint, None = recorded depth. together: frames of a clip that it is shown at once: one for a net that
+    has learnt from single pictures (`hand_geometry`), more for one that joins views (VGGT). detector: a GroundingDINO checkpoint, "" = masks.
 
     batch: such groups of frames that go through a net without memory in one pass (a net with memory takes one after the other). device: of net and
     detector. Both change rows by rounding alone: one group at a time on the CPU is exact, others differ in the last digits of a float32.
     """
 
     net: Any = None
-    together: int = 3
+    together: int = 1
     detector: str = ""
     batch: int = 1
     device: str = "cpu"
