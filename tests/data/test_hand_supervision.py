@@ -1,5 +1,7 @@
 """Motion and metric questions as prompts and targets: families, rates, blocks, what is left out, and the placebo of both."""
 
+import re
+import string
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,7 @@ from tests.data.hand_samples import RATE, asked, line, moving
 
 from praxia.data.sample import WristPaths
 from praxia.data.sample_transforms import ColourJitter, RandomShift
-from praxia.data.supervision import ActionChunk, HandMotion, ObjectPoses, Placebo, SpatialVQA
+from praxia.data.supervision import ActionChunk, HandMotion, ObjectPoses, Placebo, SpatialVQA, hand_motion
 from praxia.data.supervision.placebo import THINGS
 from praxia.errors import ConfigError, DataError
 from praxia.geometry.paths import resampled
@@ -66,10 +68,32 @@ def test_a_motion_is_told_in_words():
     assert said(replace(moving("translation"), instruction="")) is None
 
 
+@pytest.mark.parametrize("family", ["instructional", "contextual", "translation"])
+def test_every_family_is_asked_in_twenty_ways_that_fill_in(family):
+    """All distinct, each with its own fields and no others, and each is drawn; motions stand where the words have a place for them."""
+    ways = getattr(hand_motion, family.upper())
+    fields = {"hands", "steps"} | ({"task"} if family != "translation" else set()) | ({"motion"} if family != "instructional" else set())
+    assert len(set(ways)) == len(ways) == 20
+    for way in ways:
+        named = [name for _, name, _, _ in string.Formatter().parse(way) if name]
+        assert sorted(named) == sorted(fields), way
+    sample, rng, texts = moving(family), np.random.default_rng(0), set()
+    for _ in range(300):
+        prompt = HandMotion()(sample, rng).prompt
+        parts = (prompt,) if isinstance(prompt, str) else prompt
+        text = "".join(part if isinstance(part, str) else "#" for part in parts)
+        assert all(parts) and not re.search(r"[{}]|  ", text) and "both hands" in text and "30" in text
+        assert ("move the red mug" in text) == (family != "translation"), "a translation is not told what it has to say"
+        assert text.count("#") == {"instructional": 0, "contextual": 2, "translation": 4}[family]
+        texts.add(text)
+    assert len(texts) == 20
+
+
 def test_a_question_of_the_sample_is_used_and_one_picture_is_shown():
     sample = replace(moving(question="how will it go on?"), views=(*moving().views, *moving().views))
     assert said(sample).prompt == "how will it go on?" and len(said(sample).sample.views) == 1
     assert said(replace(sample, wrists=replace(sample.wrists, family="contextual"))).prompt[0] == "how will it go on? "
+    assert said(replace(sample, wrists=replace(sample.wrists, family="translation"))).prompt[-1] == " how will it go on?"
 
 
 @pytest.mark.parametrize("rate", [5.0, 15.0, 30.0])

@@ -17,11 +17,70 @@ from praxia.tokens.quantity import Parts, quantity
 SIDES = ("left", "right")  # the order of a second's two blocks
 INSTRUCTIONAL = (
     "{task} : show the next {steps} steps of the {hands}",
-    "how does the {hands} move in {steps} steps to {task} ?",
+    "how is the {hands} to move in {steps} steps to {task} ?",
     "{task} . write the motion of the {hands} , {steps} steps",
+    "the task is to {task} . where is the {hands} in the next {steps} steps ?",
+    "give the path of the {hands} that is needed to {task} , {steps} steps",
+    "{steps} steps of the {hands} , please : {task}",
+    "move the {hands} for {steps} steps so as to {task}",
+    "what way should the {hands} take in {steps} steps to {task} ?",
+    "plan {steps} steps of motion for the {hands} : {task}",
+    "someone wants to {task} . which motion of the {hands} follows , in {steps} steps ?",
+    "from this picture on , {task} with the {hands} in {steps} steps",
+    "{task} . which places does the {hands} go through in {steps} steps ?",
+    "say how the {hands} goes on for {steps} steps in order to {task}",
+    "the {hands} will {task} . tell its next {steps} steps",
+    "to {task} , which {steps} steps come next for the {hands} ?",
+    "draw the {hands} forward by {steps} steps : {task}",
+    "if the goal is to {task} , how does the {hands} travel over {steps} steps ?",
+    "let the {hands} {task} and write down {steps} steps of it",
+    "list the {steps} places of the {hands} that come next when it has to {task}",
+    "{task} . starting here , guide the {hands} through {steps} steps",
 )
-CONTEXTUAL = ("{task} . so far the {hands} did ", " , show the next {steps} steps")
-TRANSLATION = ("in {steps} steps the {hands} does ", " , what is it doing ?")
+CONTEXTUAL = (  # {motion}: what the hands did up to now
+    "{task} . so far the {hands} did {motion} , show the next {steps} steps",
+    "{task} . the {hands} came this way : {motion} . how does it go on for {steps} steps ?",
+    "until now the {hands} went {motion} . continue for {steps} steps to {task}",
+    "the past of the {hands} is {motion} . the task is to {task} . give {steps} more steps",
+    "after {motion} , what are the next {steps} steps of the {hands} to {task} ?",
+    "{motion} is what the {hands} has done to {task} . write the {steps} steps that follow",
+    "in order to {task} , the {hands} began with {motion} . finish with {steps} steps",
+    "the {hands} is about to {task} and has moved {motion} . predict {steps} steps",
+    "{task} : before this picture the {hands} moved {motion} , after it come {steps} steps . which ?",
+    "going on from {motion} , where is the {hands} in the following {steps} steps ? {task}",
+    "here is the last part of the path of the {hands} : {motion} . add {steps} steps to {task}",
+    "with {motion} behind it , how should the {hands} move for {steps} steps to {task} ?",
+    "keep on . the {hands} did {motion} , its task is to {task} , {steps} steps are wanted",
+    "what follows {motion} if the {hands} is to {task} ? tell {steps} steps",
+    "known motion of the {hands} : {motion} . wanted : {steps} steps more to {task}",
+    "the {hands} got here by {motion} . which {steps} steps lead on to {task} ?",
+    "{task} . first {motion} , then ? name the next {steps} steps of the {hands}",
+    "read {motion} as the past of the {hands} , then say its next {steps} steps to {task}",
+    "someone has to {task} , the {hands} just did {motion} . what comes in {steps} steps ?",
+    "extend {motion} of the {hands} by {steps} steps so that it can {task}",
+)
+TRANSLATION = (  # {motion}: what the hands do from now on
+    "in {steps} steps the {hands} does {motion} , what is it doing ?",
+    "{motion} is how the {hands} moves in {steps} steps . what is it for ?",
+    "the {hands} goes {motion} in {steps} steps . name the task",
+    "which instruction fits {steps} steps of the {hands} that are {motion} ?",
+    "describe in words what the {hands} does here in {steps} steps : {motion}",
+    "look at the picture and at {steps} steps of the {hands} , {motion} . what happens ?",
+    "what is done when the {hands} moves {motion} over {steps} steps ?",
+    "put {motion} , {steps} steps of the {hands} , into words",
+    "here the {hands} takes {steps} steps : {motion} . what does it want ?",
+    "tell the aim of the {hands} that moves {motion} for {steps} steps",
+    "the next {steps} steps of the {hands} are {motion} . what is the goal ?",
+    "say what somebody does whose {hands} moves {motion} in {steps} steps",
+    "if the {hands} follows {motion} for {steps} steps , what is being done ?",
+    "given {motion} , {steps} steps of the {hands} , which task was it told ?",
+    "explain this motion of the {hands} , {steps} steps long : {motion}",
+    "for what purpose does the {hands} go {motion} within {steps} steps ?",
+    "a motion of {steps} steps , {motion} , of the {hands} . what was asked for ?",
+    "translate {motion} into words . it has {steps} steps of the {hands}",
+    "find the task that the {hands} is at with {motion} , {steps} steps in all",
+    "what can be said of the {hands} that in {steps} steps does {motion} ?",
+)
 
 
 @dataclass(frozen=True)
@@ -88,13 +147,12 @@ class HandMotion:
                 asked = sample.question or str(rng.choice(INSTRUCTIONAL)).format(**words)
                 return Example(shown, asked, self._parts(motion.future, motion.steps))
             case "contextual":
-                before, behind = (part.format(**words) for part in CONTEXTUAL)
-                told = (sample.question + " ",) if sample.question else (before,)
-                return Example(shown, (*told, *self._parts(motion.past, motion.steps), behind), self._parts(motion.future, motion.steps))
+                before, behind = (sample.question + " ", "") if sample.question else _around(CONTEXTUAL, rng, words)
+                return Example(shown, _joined(before, self._parts(motion.past, motion.steps), behind), self._parts(motion.future, motion.steps))
             case "translation":
-                before, behind = (part.format(**words) for part in TRANSLATION)
-                answer, asked = description(sample), f" {sample.question}" if sample.question else behind
-                return Example(shown, (before, *self._parts(motion.future, motion.steps), asked), answer) if answer else None
+                before, behind = ("", " " + sample.question) if sample.question else _around(TRANSLATION, rng, words)
+                answer = description(sample)
+                return Example(shown, _joined(before, self._parts(motion.future, motion.steps), behind), answer) if answer else None
 
     def motion(self, sample: Sample) -> Motion | None:
         """What the sample's hands do; None as in `__call__`. A hand with a gap (NaN) in its path is not there."""
@@ -137,6 +195,17 @@ class HandMotion:
         gone = np.full((count * steps, 3), np.nan)
         cut = [paths[side][-count * steps :] if side in paths else gone for side in SIDES]
         return tuple(quantity(MOTION, path[k * steps : (k + 1) * steps]) for k in range(count) for path in cut)
+
+
+def _around(ways: tuple[str, ...], rng: np.random.Generator, words: Mapping[str, str]) -> tuple[str, str]:
+    """What stands before a motion and behind it in one of the ways to ask, drawn."""
+    before, _, behind = str(rng.choice(ways)).partition("{motion}")
+    return before.format(**words), behind.format(**words)
+
+
+def _joined(before: str, motion: Parts, behind: str) -> Parts:
+    """A motion between texts; an empty one is no part."""
+    return (*((before,) if before else ()), *motion, *((behind,) if behind else ()))
 
 
 def description(sample: Sample) -> str:
