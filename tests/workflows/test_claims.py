@@ -8,6 +8,7 @@ from tests.recipes.micro_recipe import micro
 
 from praxia.errors import ConfigError
 from praxia.files import read_json, write_json
+from praxia.policy.speaker import Speaker
 from praxia.recipes.load import load_claim
 from praxia.recipes.pose_vla_claim import JOINTS_OF_STATE, Budget
 from praxia.recipes.pose_vla_claim import claim as pose_vla_claim
@@ -102,7 +103,8 @@ def test_a_claim_names_its_variants(claim, tmp_path):
 
 def test_poses_and_their_placebo_differ_in_what_they_say_and_start_from_the_same_stage_0(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("praxia.workflows.train_recipe.SCORED_ON", 1)
-    monkeypatch.setattr("praxia.workflows.pose_answers._LIMIT", 40)  # an untrained model's answers are as long as they may be
+    answers = Speaker._answers
+    monkeypatch.setattr(Speaker, "_answers", lambda *args: answers(*args[:-1], 40))  # an untrained model's answers are as long as they may be
     claim = pose_vla_claim(Budget(base=2, objects=2, waypoints=2, robot=2, demonstrations=1, scenes=2, tasks=("reach", "press")))
     claim = replace(claim, judged=(replace(claim.judged[0], episodes=1),))
     found = run_claim(claim, tmp_path, SETTINGS, seeds=1, workers=0, show=False)
@@ -116,7 +118,8 @@ def test_poses_and_their_placebo_differ_in_what_they_say_and_start_from_the_same
 
 
 def test_variants_act_in_joint_angles_and_a_policy_is_judged_in_another_world(tmp_path, monkeypatch):
-    monkeypatch.setattr("praxia.workflows.pose_answers._LIMIT", 40)
+    answers = Speaker._answers
+    monkeypatch.setattr(Speaker, "_answers", lambda *args: answers(*args[:-1], 40))
     claim = pose_vla_claim(Budget(base=2, objects=2, waypoints=2, robot=2, demonstrations=1, scenes=2, tasks=("reach", "press")))
     names = ("none, joint actions", "poses, moved camera")
     found = run_claim(replace(claim, judged=(replace(claim.judged[0], episodes=1),)), tmp_path, SETTINGS, names=names, seeds=1, workers=0, show=False)

@@ -46,11 +46,11 @@ def test_a_claim_on_perturbed_episodes_is_judged_by_their_weighted_total():
 
 def test_beside_perturbed_episodes_plain_ones_weigh_by_their_tasks():
     plain = Judges((benchmark("tabletop", ("reach", "press"), 2),))
-    assert plain.weights == {"reach": 1.0, "press": 1.0} and plain.groups == ["reach", "press"] * 2
+    assert plain.weights == {"reach": 0.5, "press": 0.5} and plain.groups == ["reach", "press"] * 2
     both = Judges((*plain.benchmarks, benchmark("tabletop-plus", ("reach",), 16)))
     assert len(both.groups) == 4 + 16 and set(both.weights) == set(both.groups)
-    assert both.weights["tabletop: reach"] == 1 and both.weights[f"tabletop-plus: {UNPERTURBED}"] == 0
-    assert sum(weight for name, weight in both.weights.items() if "plus" in name) == pytest.approx(7)
+    assert both.weights["tabletop: reach"] == 0.5 and both.weights[f"tabletop-plus: {UNPERTURBED}"] == 0
+    assert sum(weight for name, weight in both.weights.items() if "plus" in name) == pytest.approx(1)
 
 
 def test_the_variants_spend_what_their_names_say():

@@ -3,6 +3,7 @@
 import json
 
 from praxia.policy import Policy
+from praxia.policy.speaker import Speaker
 from praxia.train.settings import TrainSettings
 from praxia.workflows.quickstart import quickstart
 
@@ -23,7 +24,8 @@ SMALL = [
 
 def test_the_quickstart_leaves_data_stages_a_policy_results_with_controls_and_a_report(tmp_path, monkeypatch):
     monkeypatch.setattr("praxia.workflows.train_recipe.SCORED_ON", 2)
-    monkeypatch.setattr("praxia.workflows.pose_answers._LIMIT", 40)  # an untrained model's answers are as long as they may be
+    answers = Speaker._answers
+    monkeypatch.setattr(Speaker, "_answers", lambda *args: answers(*args[:-1], 40))  # an untrained model's answers are as long as they may be
     root = tmp_path / "quickstart"
     settings = TrainSettings(threads=1, quiet=True)
     report = quickstart(root, settings, SMALL, tasks=TASKS, episodes=1, show=False)

@@ -59,10 +59,11 @@ def share_of_step(scored: Mapping[Key, tuple[Tensor, Tensor]], found: Counts, to
 
     A loss's own weight may differ from its count by a constant (several draws a sample), so the step's weight is weight * total / count.
     """
-    parts = [next(iter(scored.values()))[0].new_zeros(())]
-    for key, (total, weight) in scored.items():
-        if weights[key[0]] == 0:
-            continue
+    live = {
+        key: pair for key, pair in scored.items() if weights[key[0]]
+    } or scored  # without any: zeros that have a gradient
+    parts = []
+    for key, (total, weight) in live.items():
         step_weight = weight.clamp_min(_TINY) * totals[key].clamp_min(_TINY) * passes
         parts.append(total * (weights[key[0]] * found[key] / step_weight))
     return torch.stack(parts).sum()
