@@ -59,9 +59,7 @@ def share_of_step(scored: Mapping[Key, tuple[Tensor, Tensor]], found: Counts, to
 
     A loss's own weight may differ from its count by a constant (several draws a sample), so the step's weight is weight * total / count.
     """
-    live = {
-        key: pair for key, pair in scored.items() if weights[key[0]]
-    } or scored  # without any: zeros that have a gradient
+    live = {key: pair for key, pair in scored.items() if weights[key[0]]} or scored  # without any: zeros that have a gradient
     parts = []
     for key, (total, weight) in live.items():
         step_weight = weight.clamp_min(_TINY) * totals[key].clamp_min(_TINY) * passes
