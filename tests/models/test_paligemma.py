@@ -6,7 +6,7 @@ import pytest
 import torch
 from backbone_cases import build, compare_with_library, make_batch, micro_specs, padded, pictures, prefix, relative_error, tokenizer_for
 
-from praxia.errors import CheckpointError
+from praxia.errors import CheckpointError, ConfigError
 
 SPEC = micro_specs()["paligemma"]
 
@@ -33,6 +33,34 @@ def test_states_scores_keys_and_values_equal_the_library(attention, target):
     library = backbone.model(**inputs, output_hidden_states=True, use_cache=True)
     states, _, _ = prefix(backbone, batch, causal=False)
     compare_with_library(states, backbone, library, inputs["attention_mask"].bool())
+
+
+@torch.no_grad()
+def test_views_between_their_tokens_equal_the_library_given_the_same_sequence():
+    delimiters = ("<image0>", "</image0>", "<image1>", "</image1>")
+    tokenizer = tokenizer_for(SPEC, delimiters)
+    backbone = build(SPEC, view_tokens=True)
+    backbone.bind(tokenizer)
+    batch, inputs = case(backbone, True)
+    opens0, closes0, opens1, closes1 = tokenizer.convert_tokens_to_ids(list(delimiters))
+    view = [backbone.spec.vocabulary] * (28 // 14) ** 2
+    written = torch.tensor([opens0, *view, closes0, opens1, *view, closes1]).expand(2, -1)
+    after = 2 * len(view)  # where the text begins without delimiters
+    inputs["input_ids"] = torch.cat([written, inputs["input_ids"][:, after:]], dim=1)
+    for name, value in (("attention_mask", 1), ("token_type_ids", 0)):
+        inputs[name] = torch.cat([torch.full_like(written, value), inputs[name][:, after:]], dim=1)
+    library = backbone.model(**inputs, output_hidden_states=True, use_cache=True)
+    states, _, _ = prefix(backbone, batch, causal=False)
+    compare_with_library(states, backbone, library, inputs["attention_mask"].bool())
+    assert states.layout.names[:4] == ("open:head", "view:head", "close:head", "open:wrist")
+
+
+@torch.no_grad()
+def test_views_without_tokens_of_their_own_are_refused():
+    backbone = build(SPEC, view_tokens=True)
+    backbone.bind(tokenizer_for(SPEC, ("<image0>", "</image0>")))
+    with pytest.raises(ConfigError, match=r"<image1> around view 2.*PoseVocabulary.views to 2"):
+        prefix(backbone, case(backbone, False)[0], causal=False)
 
 
 @torch.no_grad()

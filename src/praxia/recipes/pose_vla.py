@@ -137,7 +137,7 @@ def paper() -> Recipe:
         name="pose_vla",
         preset="paper",
         model=ModelSpec(
-            backbone=PaliGemma(checkpoint="google/paligemma-3b-pt-224"),
+            backbone=PaliGemma(checkpoint="google/paligemma-3b-pt-224", view_tokens=True),
             adapters=(RayDepth(sparse_depth=0.5),),
             order=("views", "prompt", "target"),
             vocabulary=PoseVocabulary(),

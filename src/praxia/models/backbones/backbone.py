@@ -1,8 +1,8 @@
 """Backbone: a vision-language model behind one seam. One adapter file per family over Hugging Face `transformers`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import torch
@@ -121,6 +121,29 @@ class Backbone(nn.Module, ABC):
         return {}
 
     # --- what all families share ------------------------------------------------------------------------------------------------
+
+    def literal(self, name: str, ids: Sequence[int], like: Piece, valid: Tensor) -> Piece:
+        """Fixed tokens as a piece with `like`'s block and order. valid: bool [B, 1]."""
+        rows = self.embed(torch.tensor(ids, device=like.embeddings.device)).to(like.embeddings.dtype)
+        rows = rows.expand(len(like.embeddings), -1, -1)
+        return replace(like, name=name, embeddings=rows, valid=valid.expand(rows.shape[:2]))
+
+    def delimited(self, pieces: Sequence[Piece], ids: Callable[[int], tuple[Sequence[int], Sequence[int]]]) -> list[Piece]:
+        """The pieces with literals `open:ROLE` and `close:ROLE` around each `view:ROLE`, in the view's block, hidden with a masked view.
+
+        ids: of the number of a view, what stands before and behind it.
+        """
+        arranged: list[Piece] = []
+        views = 0
+        for piece in pieces:
+            kind, _, role = piece.name.partition(":")
+            if kind != "view":
+                arranged.append(piece)
+                continue
+            (before, behind), seen = ids(views), piece.valid.any(dim=1, keepdim=True)
+            arranged += [self.literal(f"open:{role}", before, piece, seen), piece, self.literal(f"close:{role}", behind, piece, seen)]
+            views += 1
+        return arranged
 
     def encode_views(self, batch: Batch, adapters: Sequence[VisionAdapter] = ()) -> VisualTokens:
         """Pixels of all views -> tokens, through the adapters in order."""

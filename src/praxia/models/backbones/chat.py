@@ -1,7 +1,6 @@
 """Chat literals: the special tokens and fixed words a family writes around views, prompt and answer."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -89,24 +88,12 @@ class ChatBackbone(Backbone):
             return []
         first = min(pieces, key=lambda p: p.block)
         everywhere = torch.ones_like(first.valid[:, :1])
-        arranged = [self._literal("chat", replace(first, name="chat:open"), everywhere)]
-        for piece in pieces:
-            kind, _, role = piece.name.partition(":")
-            if kind != "view":
-                arranged.append(piece)
-                continue
-            seen = piece.valid.any(dim=1, keepdim=True)
-            arranged.append(self._literal("open", replace(piece, name=f"open:{role}"), seen))
-            arranged.append(piece)
-            arranged.append(self._literal("close", replace(piece, name=f"close:{role}"), seen))
-        return arranged
-
-    def _literal(self, name: str, like: Piece, valid: Tensor) -> Piece:
-        """The literal as a piece with `like`'s name, block and order. valid: bool [B, 1]."""
-        if self._literals is None:
+        written = self._literals
+        if written is None:
             raise ConfigError(
                 f"backbone {type(self.spec).__name__} does not know its chat literals yet; call `bind(tokenizer)` once after building the model"
             )
-        ids = torch.tensor(self._literals[name], device=like.embeddings.device)
-        rows = self.embed(ids).to(like.embeddings.dtype).expand(len(like.embeddings), -1, -1)
-        return replace(like, embeddings=rows, valid=valid.expand(rows.shape[:2]))
+        return [
+            self.literal("chat:open", written["chat"], first, everywhere),
+            *self.delimited(pieces, lambda _: (written["open"], written["close"])),
+        ]

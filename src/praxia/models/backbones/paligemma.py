@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
-from praxia.errors import CheckpointError
-from praxia.models.backbones.backbone import Attention, Backbone, check_grid
+from praxia.errors import CheckpointError, ConfigError
+from praxia.models.backbones.backbone import Attention, Backbone, Piece, check_grid
 from praxia.models.backbones.public import load_public
 from praxia.models.states import AttentionGeometry
 from praxia.models.vision.conv_stem import ConvStem
@@ -24,7 +24,8 @@ class PaliGemma:
 
     stem: `patch` is the published patch convolution; `conv` stacks stride-2 3x3 convolutions down to the same grid (small towers trained from
     scratch). merge: tokens of merge x merge neighbours are concatenated before the projector (1 = published).
-    first_position: 1 as PaliGemma was trained, 0 in pi0. checkpoint: public name or folder to start from; empty = random weights.
+    first_position: 1 as PaliGemma was trained, 0 in pi0. view_tokens: whether the tokens of view k stand between `<imageK>` and `</imageK>` of a
+    pose vocabulary (Pose-VLA). checkpoint: public name or folder to start from; empty = random weights.
     """
 
     image_size: int = 224
@@ -45,6 +46,7 @@ class PaliGemma:
     attention: Attention = "sdpa"
     first_position: int = 1
     missing_view: Literal["attend", "mask"] = "attend"
+    view_tokens: bool = False
     checkpoint: str = ""
     # tokens of the public tokenizer: 256,000 words, 1,024 places, 128 masks, one picture; the public table has 63 rows more
     public_tokens: ClassVar[int] = 257_153
@@ -103,9 +105,11 @@ class PaliGemma:
 class PaliGemmaBackbone(Backbone):
     """Adapter over `PaliGemmaForConditionalGeneration` (kept whole as `model`, so public keys stay public keys)."""
 
+    _view_ids: list[tuple[int, int]]
+
     def __init__(self, spec: PaliGemma):
         super().__init__()
-        self.spec = spec
+        self.spec, self._view_ids = spec, []
         self.model = PaliGemmaForConditionalGeneration(spec.hf_config())
         vision = self.model.model.vision_tower
         if spec.stem == "conv":
@@ -116,6 +120,29 @@ class PaliGemmaBackbone(Backbone):
         self.vision_width, self.text_width = spec.vision_width, spec.text_width
         self.first_position, self.missing_view = spec.first_position, spec.missing_view
         self.geometry = AttentionGeometry(spec.text_layers, spec.text_heads, spec.text_kv_heads, spec.text_head_dim, "gemma")
+
+    def bind(self, tokenizer) -> None:
+        super().bind(tokenizer)
+        known = tokenizer.get_vocab()
+        self._view_ids = []
+        while (opens := f"<image{len(self._view_ids)}>") in known:
+            self._view_ids.append((known[opens], known[opens.replace("<", "</")]))
+
+    def only_count(self) -> None:
+        """As many delimiters as there may be views."""
+        self._view_ids = [(0, 0)] * 8
+
+    def arrange(self, pieces: Sequence[Piece]) -> list[Piece]:
+        return self.delimited(pieces, self._around) if self.spec.view_tokens else list(pieces)
+
+    def _around(self, view: int) -> tuple[list[int], list[int]]:
+        if view >= len(self._view_ids):
+            raise ConfigError(
+                f"PaliGemma.view_tokens asks for <image{view}> around view {view + 1}, the tokenizer has them for {len(self._view_ids)}; "
+                f"set PoseVocabulary.views to {view + 1} or more, or view_tokens=False (before `bind(tokenizer)` there are none)"
+            )
+        opens, closes = self._view_ids[view]
+        return [opens], [closes]
 
     def patches(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int], None]:
         side = self.spec.image_size // self.spec.patch_size
