@@ -73,6 +73,8 @@ def test_omni3d_sides_lie_along_the_axes_they_belong_to(omni3d):
     u, v = project(view.camera.K, CENTRE)[0].round().astype(int)
     assert view.image[v, u].min() > 150 and view.image.mean() < 5
     assert omni3d(annotation()).open().sample(0, Needs()).views[0].depth is None
+    partly = replace(omni3d(annotation()), exhaustive=False).open().sample(0, Needs())
+    assert sample.exhaustive and not partly.exhaustive
 
 
 def test_omni3d_things_without_a_trusted_box_are_still_there(omni3d):

@@ -142,3 +142,12 @@ def test_short_episodes_and_still_beginnings_are_left_out(tabletop_data, tableto
             Recorded("anywhere", **{field: value})
     with pytest.raises(DataError, match=r"no frames to start from.* lower Recorded.least_frames \(1000\)"):
         Recorded(str(tabletop_data), least_frames=1000).open()
+
+
+def test_episodes_that_are_named_are_not_used(tabletop_data):
+    whole = Recorded(str(tabletop_data)).open()
+    first = int(whole.episodes[0])
+    kept = Recorded(str(tabletop_data), left_out=(first,)).open()
+    assert set(kept.episodes) == set(whole.episodes) - {first} and len(kept.numbers()[2]) == len(whole.numbers()[2]) - 1
+    with pytest.raises(ConfigError, match=r"left_out names \[1000\]; episodes of .* are 0 to"):
+        Recorded(str(tabletop_data), left_out=(1000,)).open()

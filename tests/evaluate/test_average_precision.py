@@ -10,9 +10,11 @@ import pytest
 from praxia.errors import DataError
 from praxia.evaluate.average_precision import (
     OMNI3D_THRESHOLDS,
+    RECALLED,
     Scene,
     ap15_release,
     average_precision,
+    average_recall,
     match,
     omni3d_ap,
     oriented_ap,
@@ -99,6 +101,9 @@ def test_matching_and_precision_are_those_of_cocos_own_evaluator():
     expected = evaluator.eval["precision"][:, :, 0, 0, -1].mean(axis=1)
     np.testing.assert_allclose(average_precision(ours), expected, atol=1e-9)
     assert 0.2 < expected.min() < expected.max() < 0.95
+    for place, most in enumerate(RECALLED):  # COCO's own counts of detections
+        np.testing.assert_allclose(average_recall(ours, most), evaluator.eval["recall"][:, 0, 0, place], atol=1e-9)
+    assert average_recall(ours, 1).mean() < 0.6 * average_recall(ours, 10).mean()
 
 
 def test_omni3d_counts_by_depth_and_forgives_what_nobody_annotated():
@@ -111,11 +116,13 @@ def test_omni3d_counts_by_depth_and_forgives_what_nobody_annotated():
     assert omni3d_ap({"car": [shifted]})["AP3D"] == pytest.approx(0.6)  # of 0.05 .. 0.5, six thresholds are below 1/3
 
     extra = scene([[0, 0, 5]], [[7, 0, 5], [0, 0, 5]], [0.9, 0.8])
-    assert omni3d_ap({"car": [extra]})["AP15"] == pytest.approx(0.5)
-    seen = replace(extra, truth_rectangles=np.array([[0, 0, 10, 10]]), found_rectangles=np.array([[40, 0, 50, 10], [1, 0, 10, 10]]))
-    assert omni3d_ap({"car": [seen]}, proximity=True)["AP15"] == 1.0
+    report = omni3d_ap({"car": [extra]})
+    assert report["AP15"] == pytest.approx(0.5) and (report["AR1"], report["AR10"]) == (0.0, 1.0)
+    rectangles = {"truth_rectangles": np.array([[0, 0, 10, 10]]), "found_rectangles": np.array([[40, 0, 50, 10], [1, 0, 10, 10]])}
+    report = omni3d_ap({"car": [replace(extra, exhaustive=False, **rectangles)]})
+    assert report["AP15"] == 1.0 and report["AR1"] == 0.0  # the surest detection is of something that nobody annotated
     with pytest.raises(DataError, match="give truth_rectangles"):
-        omni3d_ap({"car": [extra]}, proximity=True)
+        replace(extra, exhaustive=False)
     ignored = replace(extra, truths=boxes([[0, 0, 5], [7, 0, 5]]), ignored=np.array([False, True]))
     assert omni3d_ap({"car": [ignored]})["AP15"] == 1.0  # the first detection is about something that is not to be found
     with pytest.raises(DataError, match="1 detections have 2 scores"):

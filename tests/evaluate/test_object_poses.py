@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from praxia.evaluate.object_poses import Seen, object_scores
+from praxia.evaluate.object_poses import Seen, object_scores, shown_rectangles
 from praxia.geometry.boxes import Boxes
 from praxia.geometry.rotations import axis_angle_to_matrix
 
@@ -67,3 +67,20 @@ def test_who_lists_an_object_that_need_not_be_listed_is_neither_right_nor_wrong(
     alone = object_scores([Seen("mug", TRUTHS, TRUTHS[:0], np.zeros(0), hidden)])
     assert alone["ap15"] == 0 and alone["listed"] == 0, "it is not missed either: the others are"
     assert np.isnan(object_scores([Seen("mug", TRUTHS[:0], hidden, np.ones(1), hidden)])["ap15"])
+
+
+def test_where_not_everything_is_annotated_an_answer_about_another_place_is_not_wrong():
+    K = np.array([[100.0, 0, 32], [0, 100, 32], [0, 0, 1]])
+    found = boxes([-0.3, 0, 1.0], [0, 0, 1.0])
+    scores = np.array([0.9, 0.8])
+    all_known = object_scores([Seen("mug", TRUTHS[:1], found, scores)])
+    some_known = object_scores([Seen("mug", TRUTHS[:1], found, scores, picture=(K, (64, 64)))])
+    assert all_known["ap3d"] == pytest.approx(50) and some_known["ap3d"] == pytest.approx(100)
+    assert all_known["ap15"] == some_known["ap15"] == pytest.approx(50)  # ours counts whatever is said
+
+
+def test_rectangles_are_around_the_corners_and_end_at_the_picture():
+    K = np.array([[100.0, 0, 32], [0, 100, 32], [0, 0, 1]])
+    ahead, aside, behind = shown_rectangles(boxes([0, 0, 1.04], [0.4, 0, 1.04], [0, 0, 0.01]), K, (64, 48))
+    np.testing.assert_allclose(ahead, [27, 29, 37, 35])  # of 0.1 x 0.06 m, its near face a metre off
+    assert aside[0] > 47 and aside[2] == 47.5 and not behind.any()

@@ -1,5 +1,6 @@
 """Recorded: a LeRobotDataset on disk as a source of samples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Recorded:
     stride: frames from one step to the next, of actions, history and waypoints; a sample may still start at any frame. Not for actions that are
     deltas from frame to frame. least_frames: shorter episodes are left out. still_start: frames before any number of the state has moved by more
     than this are left out, but the last one; an episode that never moves is left out. 0 = all stay.
+    left_out: numbers of episodes that are not used, such as those whose camera poses `praxia data verify` finds wrong.
     (Pose-VLA: every third frame and at least 50 of RoboTwin, at least 150 of AgiBot, whose beginnings are still to 0.01.)
     """
 
@@ -36,6 +38,7 @@ class Recorded:
     stride: int = 1
     least_frames: int = 0
     still_start: float = 0.0
+    left_out: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("stride", 1), ("least_frames", 0), ("still_start", 0)):
@@ -58,13 +61,14 @@ class RecordedSource:
         card = self._source.card
         self._stride = spec.stride
         _check_stride(spec.stride, card)
-        self._kept = [e for e in self._source.episodes if e.stop - e.start >= spec.least_frames]
+        _check_left_out(spec.left_out, self._source.episodes, root)
+        self._kept = [e for e in self._source.episodes if e.stop - e.start >= spec.least_frames and e.index not in spec.left_out]
         rows = self._source.rows(fresh=not spec.blind)
         self._rows = rows[np.isin(rows, np.concatenate([np.arange(0), *(self._moving(e, spec.still_start) for e in self._kept)]))]
         if len(self._rows) == 0:
             raise DataError(
                 f"dataset {root} has no frames to start from; record or make some episodes first, or lower Recorded.least_frames "
-                f"({spec.least_frames}) and still_start ({spec.still_start:g})"
+                f"({spec.least_frames}) and still_start ({spec.still_start:g}), or leave out fewer episodes (left_out: {len(spec.left_out)})"
             )
         self.name, self.licence, self.embodiment = card.name, card.licence, card.embodiment
         self.action_spec: ActionSpec = replace(card.action, rate_hz=card.action.rate_hz / spec.stride)
@@ -121,6 +125,12 @@ class RecordedSource:
         height, width = self._source.info.features[keys.image].size
         calibrated = bool(keys.intrinsics or keys.K) and bool(keys.extrinsics or keys.T_base_cam)
         return CameraSpec(role, height, width, calibrated)
+
+
+def _check_left_out(numbers: tuple[int, ...], episodes: Sequence[EpisodeEntry], root: Path) -> None:
+    known = {e.index for e in episodes}
+    if unknown := sorted(set(numbers) - known):
+        raise ConfigError(f"Recorded.left_out names {unknown}; episodes of {root} are {min(known, default=0)} to {max(known, default=0)}")
 
 
 def _check_stride(stride: int, card: DatasetCard) -> None:

@@ -68,6 +68,7 @@ class Sample:
     objects: tuple[ObjectTruth, ...] = ()
     others: tuple[str, ...] = ()  # names of things that are there too, but where is not known
     labelled: tuple[str, ...] = ()  # names of all kinds of things that the dataset labels where they are; empty = it does not say
+    exhaustive: bool = True  # whether all things of those kinds are in `objects` or `others`
     target: str = ""  # name of the object that is to be acted on now
     goal: np.ndarray | None = None  # float64 [3] base frame: where the target, or the tool, must get to
     question: str = ""

@@ -188,7 +188,10 @@ def _calibration(tables: Tables, view: ViewKeys, where: str) -> Iterator[Finding
 def _trust(tables: Tables, card: DatasetCard, view: ViewKeys, where: str) -> Iterator[Finding]:
     """Poses that are rigid transforms and still wrong: inverted, of another camera, of another day. Each episode is judged by itself."""
     source = LeRobotSource(tables.root, card, store=False)
-    fix = "inverted (base-to-camera), of another camera, or recorded before it was moved? correct it, or remove the key from the card"
+    fix = (
+        "inverted (base-to-camera), of another camera, or recorded before it was moved? correct it, leave the episodes out (Recorded.left_out), "
+        "or remove the key from the card"
+    )
     on_wrist = view.role.startswith("wrist")
     arms = [arm for arm in card.tool_keys if not on_wrist or carries(view.role, arm, card.tool_keys)]
     if not arms:

@@ -15,6 +15,7 @@ RECALLS = np.linspace(0, 1, 101)
 OMNI3D_THRESHOLDS = np.linspace(0.05, 0.5, 10)
 DEPTHS = {"all": (0.0, 1e5), "near": (0.0, 10.0), "medium": (10.0, 35.0), "far": (35.0, 1e5)}  # metres
 _MOST = 100  # detections of a category in a picture
+RECALLED = (1, 10, 100)
 _PROXIMITY = 0.3  # 2-D IoU below which a detection is about something nobody annotated
 AP15 = 0.15
 
@@ -24,19 +25,23 @@ class Scene:
     """One picture and one category, camera frame.
 
     truths: Boxes [G]; found: Boxes [D]; scores: float [D]. ignored: bool [G], truths that are neither to be found nor missed (default none).
-    truth_rectangles [G, 4], found_rectangles [D, 4]: (u0, v0, u1, v1), needed only where the annotation is not exhaustive.
+    exhaustive: whether everything of the category is annotated; where not, truth_rectangles [G, 4] and found_rectangles [D, 4] (u0, v0, u1, v1) say
+    what a detection is about.
     """
 
     truths: Boxes
     found: Boxes
     scores: np.ndarray
     ignored: np.ndarray | None = None
+    exhaustive: bool = True
     truth_rectangles: np.ndarray | None = None
     found_rectangles: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.scores) != len(self.found.centre):
             raise DataError(f"{len(self.found.centre)} detections have {len(self.scores)} scores; give one to each")
+        if not self.exhaustive and (self.truth_rectangles is None or self.found_rectangles is None):
+            raise DataError("where not everything is annotated, rectangles in the picture are compared; give truth_rectangles and found_rectangles")
 
     @property
     def skip(self) -> np.ndarray:
@@ -110,6 +115,13 @@ def average_precision(matches: Sequence[Matches]) -> np.ndarray:
     return found
 
 
+def average_recall(matches: Sequence[Matches], most: int) -> np.ndarray:
+    """Share of a category's truths that the `most` surest detections of each picture find, float64 [T]; NaN where nothing is to be found."""
+    positives = sum(m.positives for m in matches)
+    found = [(m.hit & ~m.skipped)[:, :most].sum(axis=1) for m in matches]
+    return np.sum(found, axis=0) / positives if positives else np.full(len(found[0]) if found else 0, np.nan)
+
+
 def oriented_ap(scenes: Mapping[str, Sequence[Scene]], threshold: float = AP15) -> dict[str, float]:
     """AP at one exact oriented 3-D IoU, detections in order of their scores: by category, and their `mean` over those with something to find."""
     by_category = {
@@ -134,33 +146,38 @@ def ap15_release(scenes: Mapping[str, Sequence[Scene]]) -> float:
     return float(average_precision(matches)[0]) if matches else float("nan")
 
 
-def omni3d_ap(scenes: Mapping[str, Sequence[Scene]], proximity: bool = False) -> dict[str, float]:
-    """Omni3D's numbers: AP3D (mean over thresholds 0.05 .. 0.5 and categories), AP15, AP25, AP50, and APn, APm, APf by depth.
+def omni3d_ap(scenes: Mapping[str, Sequence[Scene]]) -> dict[str, float]:
+    """Omni3D's numbers: AP3D (mean over thresholds 0.05 .. 0.5 and categories), AP15, AP25, AP50, APn, APm, APf by depth, and AR1, AR10, AR100
+    (recall of so many detections a picture, the same means).
 
-    A truth's depth is its centre's, a detection's the mean of its corners'. proximity: the rule for data that is not exhaustively annotated
-    (Objectron, SUN RGB-D): only pairs with a 2-D IoU above 0.3 may match, and a detection with no such truth is skipped.
+    A truth's depth is its centre's, a detection's the mean of its corners'. Where a scene is not exhaustively annotated (Objectron, SUN RGB-D), only
+    pairs with a 2-D IoU above 0.3 may match, and a detection with no such truth is skipped.
     """
     report: dict[str, float] = {}
     for name, (low, high) in DEPTHS.items():
-        tables = [average_precision([_omni3d_match(s, low, high, proximity) for s in some]) for some in scenes.values() if some]
-        table = np.stack(tables) if tables else np.full((1, len(OMNI3D_THRESHOLDS)), np.nan)
-        table = table[~np.isnan(table).any(axis=1)]
-        mean = table.mean(axis=0) if len(table) else np.full(len(OMNI3D_THRESHOLDS), np.nan)
+        matches = [[_omni3d_match(s, low, high) for s in some] for some in scenes.values() if some]
+        mean = _over_categories([average_precision(some) for some in matches])
         if name == "all":
             report |= {"AP3D": float(mean.mean()), "AP15": float(mean[2]), "AP25": float(mean[4]), "AP50": float(mean[9])}
+            report |= {f"AR{most}": float(_over_categories([average_recall(some, most) for some in matches]).mean()) for most in RECALLED}
         else:
             report[f"AP{name[0]}"] = float(mean.mean())
     return report
 
 
-def _omni3d_match(scene: Scene, low: float, high: float, proximity: bool) -> Matches:
+def _over_categories(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean [T] of the categories with something to find; NaN if there is none."""
+    known = [table for table in tables if not np.isnan(table).any()]
+    return np.mean(known, axis=0) if known else np.full(len(OMNI3D_THRESHOLDS), np.nan)
+
+
+def _omni3d_match(scene: Scene, low: float, high: float) -> Matches:
     depth = scene.truths.centre[:, 2]
     found = corners(scene.found)[..., 2].mean(axis=-1) if len(scene.scores) else np.zeros(0)
     ignored = scene.skip | (depth < low) | (depth > high)
     beyond, allowed = (found < low) | (found > high), None
-    if proximity:
-        if scene.truth_rectangles is None or scene.found_rectangles is None:
-            raise DataError("the proximity rule compares rectangles in the picture; give truth_rectangles and found_rectangles")
+    if not scene.exhaustive:
+        assert scene.found_rectangles is not None and scene.truth_rectangles is not None
         allowed = rectangle_iou(scene.found_rectangles, scene.truth_rectangles) > _PROXIMITY
         beyond = beyond | ~allowed.any(axis=1)
     return match(_iou(scene), scene.scores, OMNI3D_THRESHOLDS, ignored, beyond, allowed)

@@ -121,7 +121,7 @@ def paper() -> Recipe:
     """
 
     def omni3d(name: str) -> Source:
-        data = Omni3D((f"data/omni3d/Omni3D/{name}_train.json",), "data/omni3d", depth="data/omni3d/depth")
+        data = Omni3D((f"data/omni3d/Omni3D/{name}_train.json",), "data/omni3d", depth="data/omni3d/depth", exhaustive=name == "ARKitScenes")
         return Source(data, says, (ColourJitter(), PseudoViews()), weight=OMNI3D[name] ** 0.43)
 
     def bop(name: str) -> Source:

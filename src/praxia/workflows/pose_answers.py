@@ -7,7 +7,7 @@ from typing import Any
 from praxia.data.mixture import Entry, Mixture
 from praxia.data.sample import Sample
 from praxia.data.supervision.object_poses import ObjectPoses
-from praxia.data.supervision.supervision import Example
+from praxia.data.supervision.supervision import Example, picture_size
 from praxia.data.supervision.waypoints import Waypoints
 from praxia.evaluate.object_poses import Seen, object_scores
 from praxia.evaluate.waypoints import SaidPath, waypoint_scores
@@ -55,7 +55,8 @@ def seen_objects(asked: Sequence[Asked], supervision: ObjectPoses) -> list[Seen]
                 continue
             found = said_boxes(one.said, number)
             truths, unlisted = true_boxes(one, number, supervision), unlisted_boxes(one, number, supervision)
-            seen.append(Seen(one.category, truths, found.boxes, found.certainty, unlisted))
+            picture = None if one.sample.exhaustive else (view.camera.K, picture_size(view))
+            seen.append(Seen(one.category, truths, found.boxes, found.certainty, unlisted, picture))
     return seen
 
 

@@ -31,6 +31,7 @@ class Omni3D:
     A name that occurs in a file is labelled wherever it is seen in that file's pictures (so `ObjectPoses.negatives` may ask for it elsewhere).
 
     depth: folder with 16-bit depth pictures of the same names (as .png), in `depth_unit` metres a count, where there are any; empty = none.
+    exhaustive: whether the files annotate all things of their names; Objectron and SUN RGB-D do not, so that a box nobody annotated is not wrong.
     side: longer side of the pictures. licence: the JSON files are CC BY-NC 4.0, each set of pictures has its own terms.
     """
 
@@ -38,6 +39,7 @@ class Omni3D:
     root: str
     depth: str = ""
     depth_unit: float = 0.001
+    exhaustive: bool = True
     side: int = 640
     licence: str = "CC-BY-NC-4.0"
 
@@ -77,6 +79,7 @@ class Omni3D:
                     self.depth_unit,
                     tuple(sorted(others[image["id"]])),
                     labelled,
+                    self.exhaustive,
                 )
             )
         return found

@@ -24,7 +24,7 @@ MOST_TRUNCATION = 0.33
 class PosedPicture:
     """One picture of a dataset. objects: in the camera's frame. depth: 16-bit picture, `depth_unit` metres a count. group: kept together when
     held-out samples are chosen (a scene). others: names of what is there too, without a pose that can be trusted. labelled: all names that its
-    dataset labels."""
+    dataset labels; exhaustive: whether all things of those names are annotated."""
 
     path: Path
     K: np.ndarray  # float64 [3, 3]
@@ -34,6 +34,7 @@ class PosedPicture:
     depth_unit: float = 0.001
     others: tuple[str, ...] = ()
     labelled: tuple[str, ...] = ()
+    exhaustive: bool = True
 
 
 class PosedPictures:
@@ -74,6 +75,7 @@ class PosedPictures:
             objects=picture.objects,
             others=picture.others,
             labelled=picture.labelled,
+            exhaustive=picture.exhaustive,
             provenance=origin,
         )
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Backbone, Piece, require_tokens
