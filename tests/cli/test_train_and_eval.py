@@ -11,6 +11,7 @@ from tests.recipes.micro_recipe import MICRO
 from praxia.cli.main import main
 from praxia.files import read_json
 from praxia.policy import Policy
+from praxia.serve import ServeOptions, in_background
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,20 @@ def test_two_policies_are_compared_on_one_plan(run, praxia, tmp_path):
     shown = ("--tasks", "reach", "--episodes", 1, "--workers", 0, "--size", 48, "--out", tmp_path / "eval")
     said = praxia("eval", run / "policy", "--against", run / "policy", *shown)
     assert said.status == 0 and "second" in said.out and "McNemar p = 1" in said.out, said.err
+
+
+def test_a_served_policy_has_the_results_of_its_folder(run, praxia, refused, tmp_path):
+    judged = ("--tasks", "reach", "--episodes", 2, "--no-controls", "--workers", 0, "--size", 48, "--json")
+    with in_background(Policy.load(run / "policy"), ServeOptions(port=0)) as server:
+        url = f"ws://127.0.0.1:{server.port}"
+        assert "give one with --out" in refused("eval", url, *judged)
+        served, local = (praxia("eval", policy, *judged, "--out", tmp_path / name) for policy, name in ((url, "there"), (run / "policy", "here")))
+    assert served.status == 0, served.err
+    there, here = json.loads(served.out), json.loads(local.out)
+    assert (there["success"], there["plan"]) == (here["success"], here["plan"])
+    records = [[json.loads(line) for line in (tmp_path / name / "normal.jsonl").read_text().splitlines()[1:]] for name in ("there", "here")]
+    outcomes = [[(record["success"], record["steps"]) for record in some] for some in records]
+    assert outcomes[0] == outcomes[1] and len(outcomes[0]) == 2
 
 
 def test_a_policy_of_another_robot_is_refused_by_a_benchmark(run, refused):

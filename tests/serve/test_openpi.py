@@ -255,7 +255,7 @@ def test_a_signal_lets_the_reply_under_way_out_and_then_closes(number):
         assert np.array_equal(unpack(busy.recv(5))["actions"], locally(1, 1)[0])
         with pytest.raises(ConnectionClosedOK):
             busy.recv(5)
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 

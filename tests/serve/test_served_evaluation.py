@@ -1,6 +1,5 @@
 """An evaluation through the openpi websocket door: the same plan, the same policy, the same episodes to the last bit."""
 
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from websockets.sync.client import ClientConnection, connect
 
 from praxia.data.number_transforms import Normalise
 from praxia.data.numbers import Numbers
@@ -20,7 +18,7 @@ from praxia.models.spec import ModelSpec
 from praxia.models.vla import VLA
 from praxia.policy import Policy, PolicyConfig, Robot
 from praxia.serve import ServeOptions, in_background
-from praxia.serve.codec import pack, unpack
+from praxia.serve.client import Remote
 from praxia.tokens.local_tokenizer import local_tokenizer
 from praxia.worlds.libero import Libero, installed, tasks_of
 from praxia.worlds.tabletop import Tabletop
@@ -54,36 +52,6 @@ def policy_for(world: World, root: Path) -> Policy:
     return Policy.load(root)
 
 
-class Client:
-    """One episode's session at the far end of a socket."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
-
-    def reset(self) -> None:
-        """Every episode has a connection of its own."""
-
-    def infer(self, observation: dict[str, Any]) -> dict[str, Any]:
-        self._connection.send(pack(observation))
-        reply = self._connection.recv(60)
-        assert isinstance(reply, bytes), reply
-        return unpack(reply)
-
-
-class Served:
-    """A policy behind the door, as the evaluation sees it: what it needs comes from the metadata and its own spec."""
-
-    def __init__(self, policy: Policy, doors: ExitStack) -> None:
-        self._policy, self._doors = policy, doors
-        self.cameras, self.replan, self.metadata = policy.cameras, policy.replan, policy.metadata
-
-    def session(self, seed: int = 0) -> Client:
-        server = self._doors.enter_context(in_background(self._policy, ServeOptions(port=0, seed=seed)))
-        connection = self._doors.enter_context(connect(f"ws://127.0.0.1:{server.port}", compression=None, max_size=None))
-        assert unpack(bytes(connection.recv(10))) == self.metadata
-        return Client(connection)
-
-
 def judged(world: World, policy: Any, plan: EpisodePlan, rules: Rules) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """Records without their times, and the states at every step of every episode."""
     records, states = [], []
@@ -99,8 +67,8 @@ def judged(world: World, policy: Any, plan: EpisodePlan, rules: Rules) -> tuple[
 def check(world: World, root: Path, plan: EpisodePlan, rules: Rules) -> None:
     policy = policy_for(world, root)
     here, states = judged(world, policy, plan, rules)
-    with ExitStack() as doors:
-        there, served = judged(world, Served(policy, doors), plan, rules)
+    with in_background(policy, ServeOptions(port=0)) as server:
+        there, served = judged(world, Remote(f"ws://127.0.0.1:{server.port}"), plan, rules)
     assert here == there and all(np.array_equal(a, b) for a, b in zip(states, served, strict=True))
     assert all(np.abs(s[-1] - s[0]).max() > 1e-3 for s in states), "the policy moved the robot"
 

@@ -15,12 +15,15 @@ from praxia.errors import ConfigError
 from praxia.evaluate.benchmarks import LIBERO, benchmark
 from praxia.evaluate.controls import CONTROLS
 from praxia.evaluate.evaluate import compare_folders, evaluate
-from praxia.evaluate.factory import driver
+from praxia.evaluate.factory import driver, is_served
 from praxia.evaluate.pictures import libero_pictures
 from praxia.evaluate.rollout import Rules
+from praxia.policy.folder import read_config
 from praxia.report.conditions import conditions
 from praxia.report.perturbation_table import level_table
 from praxia.report.tables import paired_table, success_table
+from praxia.serve.client import Remote
+from praxia.specs import CameraSpec
 from praxia.workflows import summary
 
 
@@ -28,8 +31,8 @@ from praxia.workflows import summary
 class Eval:
     """Options."""
 
-    policy: Annotated[Path, tyro.conf.Positional]
-    """Policy folder (runs/<name>/policy)."""
+    policy: Annotated[str, tyro.conf.Positional]
+    """Policy folder (runs/<name>/policy), or ws://HOST:PORT where `praxia serve` runs (with --out; a key is read from PRAXIA_API_KEY)."""
     benchmark: str = "tabletop"
     """tabletop, tabletop-arm6, tabletop-bimanual, tabletop-unseen-words, tabletop-plus,
     metaworld-8, metaworld-8-final, metaworld-8-plus, metaworld-mt10, metaworld-mt50, metaworld-mt50-public,
@@ -52,8 +55,8 @@ class Eval:
     """Episodes a task for the controls; all if left out."""
     out: Path | None = None
     """Folder for records and results.json; <policy>/../eval/<benchmark> if left out. What is there is not run again."""
-    against: Path | None = None
-    """A second policy: both run the same plan, compared episode by episode (exact McNemar)."""
+    against: str | None = None
+    """A second policy, folder or address: both run the same plan, compared episode by episode (exact McNemar)."""
     device: str = "auto"
     """auto, cpu, cuda ..."""
     embodiment: str = ""
@@ -78,20 +81,23 @@ def main(arguments: Sequence[str]) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1, or leave it out for the usual number")
     if options.orientation and options.benchmark not in LIBERO:
         raise ConfigError(f"--orientation {options.orientation} with --benchmark {options.benchmark}: only LIBERO's suites have two; leave it out")
+    if is_served(options.policy) and options.out is None:
+        raise ConfigError(f"the policy at {options.policy} has no folder that results could lie beside; give one with --out")
     world = {"size": options.size} if options.size else {}
     if options.benchmark in LIBERO:
-        world, note = libero_pictures(options.policy, options.embodiment or "panda", options.size, options.orientation)
+        world, note = libero_pictures(options.policy, _cameras(options), options.size, options.orientation)
         if note:
             print(note, file=sys.stderr)
     rules = Rules(options.replan, options.max_steps)
     chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules, options.categories, options.levels)
     controls = CONTROLS if options.controls and not options.against else ()
-    out = options.out or options.policy.parent / "eval" / options.benchmark
+    run = Path(options.policy).parent
+    out = options.out or run / "eval" / options.benchmark
     device = resolve_device(options.device)
     policies = [driver(f, chosen.embodiment, device, options.embodiment) for f in (options.policy, options.against) if f is not None]
     results = evaluate(chosen, policies[0], out, controls, options.control_episodes, options.workers, not options.json)
-    if controls and options.out is None and (options.policy.parent / "config.json").is_file():
-        summary.add(options.policy.parent, summary.judged(results))
+    if controls and options.out is None and (run / "config.json").is_file():
+        summary.add(run, summary.judged(results))
     if options.against:
         other = out.with_name(out.name + "-against")
         evaluate(chosen, policies[1], other, (), None, options.workers, not options.json)
@@ -106,3 +112,11 @@ def main(arguments: Sequence[str]) -> None:
     if options.against:
         Console().print(paired_table(results["paired"]).rich(f"first: {options.policy}, second: {options.against}"))
     print(f"records and results.json: {out}")
+
+
+def _cameras(options: Eval) -> tuple[CameraSpec, ...]:
+    """What the policy looks at as the robot that it is to drive; the first it knows where that is none of LIBERO's."""
+    if is_served(options.policy):
+        return Remote(options.policy).cameras
+    robots = read_config(options.policy).robots
+    return next((r for r in robots if r.embodiment == (options.embodiment or "panda")), robots[0]).cameras

@@ -36,8 +36,18 @@ def policy_folder(folder: Path | str, device: str = "cpu", embodiment: str = "")
     return Factory("praxia.policy.policy:Policy.load", {"folder": str(Path(folder).resolve()), "device": device, "embodiment": embodiment})
 
 
+def is_served(policy: Path | str) -> bool:
+    """Whether a policy is named by the address of its server."""
+    return str(policy).startswith(("ws://", "wss://"))
+
+
 def driver(folder: Path | str, robot: str, device: str = "cpu", asked: str = "") -> Factory:
-    """The policy saved in a folder, driving the robot asked for, or a world's `robot` where the policy knows several. Raises CheckpointError."""
+    """The policy saved in a folder, driving the robot asked for, or a world's `robot` where the policy knows several; or the one behind the door at
+    ws://HOST:PORT. Raises CheckpointError, or ConfigError for a robot asked of a door, which has one already."""
+    if is_served(folder):
+        if asked:
+            raise ConfigError(f"robot {asked!r} is asked of {folder}, which drives the one it was started with; start `praxia serve --embodiment`")
+        return Factory("praxia.serve.client:Remote", {"url": str(folder)})
     config = read_config(folder)
     config.check_acts()
     known = [r.embodiment for r in config.robots]

@@ -1,28 +1,28 @@
 """Which pictures of LIBERO a policy is judged on: those that it was trained on, unless told otherwise."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from praxia.errors import ConfigError
-from praxia.policy.folder import read_config
+from praxia.specs import CameraSpec
 
 
-def libero_pictures(folder: Path | str, embodiment: str, size: int | None, orientation: str | None) -> tuple[dict[str, Any], str]:
-    """Keywords of the world (size, orientation) for the policy in a folder, and what its user should know ("" if nothing).
+def libero_pictures(policy: Path | str, cameras: Sequence[CameraSpec], size: int | None, orientation: str | None) -> tuple[dict[str, Any], str]:
+    """Keywords of the world (size, orientation) for a policy that looks at these cameras, and what its user should know ("" if nothing).
 
-    size: the policy's own side if None. Raises ConfigError where a policy that learnt from calibrated, so true, pictures is to see mirrored ones.
+    policy: folder or address, for messages. size: the policy's own side if None. Raises ConfigError where a policy that learnt from calibrated, so
+    true, pictures is to see mirrored ones.
     """
-    robots = read_config(folder).robots
-    robot = next((r for r in robots if r.embodiment == embodiment), robots[0])
-    calibrated = [camera.role for camera in robot.cameras if camera.calibrated]
+    calibrated = [camera.role for camera in cameras if camera.calibrated]
     if orientation == "mirrored" and calibrated:
         raise ConfigError(
-            f"--orientation mirrored: the policy in {folder} was trained on pictures with calibration ({', '.join(calibrated)}), which mirrored ones "
+            f"--orientation mirrored: the policy in {policy} was trained on pictures with calibration ({', '.join(calibrated)}), which mirrored ones "
             "cannot have; fix: leave it out, or train on mirrored pictures (praxia data make libero --orientation mirrored)"
         )
-    side = size or max((max(camera.height, camera.width) for camera in robot.cameras), default=0)
+    side = size or max((max(camera.height, camera.width) for camera in cameras), default=0)
     note = "" if calibrated or orientation else (
-        f"{folder} was trained on pictures without calibration, as those that are mirrored left to right (most public data); "
+        f"{policy} was trained on pictures without calibration, as those that are mirrored left to right (most public data); "
         "it is judged on true ones: --orientation mirrored gives the others, --orientation true ends this note"
     )  # fmt: skip
     return ({"size": side} if side else {}) | ({"orientation": orientation} if orientation else {}), note

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from praxia.errors import PraxiaError
+from praxia.errors import ObservationError, PraxiaError
 from praxia.serve.codec import pack, unpack
 from praxia.serve.observations import to_observation
 from praxia.serve.recorder import Recorder
-from praxia.serve.servable import Servable
+from praxia.serve.servable import Servable, ServableSession
 
 _log = logging.getLogger(__name__)
 
@@ -24,14 +24,20 @@ class Exchange:
         self._number = number
         self._recorder = recorder
         self._requests = 0
-        self._session = policy.session(seed=seed)
-        self._session.reset()
+        self._seed = seed
+        self._session: ServableSession | None = None
 
     def answer(self, request: bytes, timing: Mapping[str, float]) -> bytes:
         """Decode, check, infer, encode. `timing` joins `server_timing` of the reply. Raises PraxiaError for what the client can mend."""
-        observation = to_observation(unpack(request), self._policy)
-        if self._requests == 0:
+        message = unpack(request)
+        fresh = self._session is None
+        seed = _own_seed(message, self._seed) if fresh else self._seed
+        observation = to_observation(message, self._policy)
+        if fresh:
             self._note_resampling(observation["images"])
+            self._session = self._policy.session(seed=seed)
+            self._session.reset()
+        assert self._session is not None
         start = time.perf_counter()
         result = self._session.infer(observation)
         infer_ms = 1000 * (time.perf_counter() - start)
@@ -49,6 +55,16 @@ class Exchange:
                     "session %d sends view %r at %d x %d, the policy was trained on %d x %d: pictures are resampled",
                     *(self._number, camera.role, height, width, camera.height, camera.width),
                 )
+
+
+def _own_seed(message: Any, seed: int) -> int:
+    """The seed that a client's first message asks its noise to be drawn from (taken out of it), or the door's."""
+    if not isinstance(message, dict) or "seed" not in message:
+        return seed
+    asked = message.pop("seed")
+    if isinstance(asked, bool) or not isinstance(asked, int) or asked < 0:
+        raise ObservationError(f"observation key 'seed' is {asked!r}; expected a whole number from 0 on, in the first message of a connection")
+    return asked
 
 
 def to_reply(result: Mapping[str, Any]) -> dict[str, Any]:

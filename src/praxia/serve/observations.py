@@ -2,7 +2,8 @@
 
 Keys (a leading `observation/` may be left out; nested maps are the same as names joined by `/`): `image/ROLE`, `images/ROLE` or just
 `observation/ROLE`; `state`; `prompt` or `instruction`; `depth/ROLE`; `cameras/ROLE/K`, `cameras/ROLE/T_base_cam`; `episode_id`;
-`executed`; `executed_states`. The values are checked by `praxia.policy.observation`.
+`executed`; `executed_states`; in a connection's first message also `seed` (`praxia.serve.exchange`). The values are checked by
+`praxia.policy.observation`.
 """
 
 from collections.abc import Iterator, Mapping
