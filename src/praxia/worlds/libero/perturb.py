@@ -3,6 +3,7 @@
 Looks and starts are changed in LIBERO's process between the hard reset and the idle steps; noise and wording are of this side.
 """
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,13 @@ from praxia.worlds.perturbations.light import change_light
 from praxia.worlds.perturbations.viewpoint import move_camera
 from praxia.worlds.tabletop.textures import FOREIGN, mix, paint
 
+
+def _severities(noise: str, strengths: tuple[float, ...]) -> Kind:
+    """A kind of noise with strengths of its own, two a level."""
+    (kind,) = (kind for kind in STRENGTHS["noise"] if kind.name == noise)
+    return replace(kind, strengths=strengths)
+
+
 TABLE: Table = {
     "camera": PUBLISHED_CAMERA,
     "robot": STRENGTHS["robot"],
@@ -26,7 +34,13 @@ TABLE: Table = {
         Kind("table", "share", (0.2, 0.4, 0.6, 0.8, 1.0), "of the way from the texture of what things stand on to another one"),
         Kind("surroundings", "share", (0.2, 0.4, 0.6, 0.8, 1.0), "the same of floor and walls"),
     ),
-    "noise": STRENGTHS["noise"],
+    "noise": (  # the five families of LIBERO-Plus, ten severities each
+        _severities("motion_blur", (0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.105, 0.12)),
+        _severities("gaussian_blur", (0.008, 0.01, 0.012, 0.014, 0.016, 0.018, 0.02, 0.022, 0.0245, 0.027)),
+        _severities("zoom_blur", (1.03, 1.04, 1.055, 1.07, 1.085, 1.1, 1.12, 1.14, 1.16, 1.18)),
+        _severities("fog", (0.08, 0.15, 0.215, 0.28, 0.34, 0.4, 0.46, 0.52, 0.58, 0.64)),
+        _severities("glass_blur", (0.007, 0.01, 0.013, 0.016, 0.019, 0.022, 0.0255, 0.029, 0.0325, 0.036)),
+    ),
     "layout": (
         STRENGTHS["layout"][0],
         Kind("displaced", "metres", (0.02, 0.04, 0.06, 0.08, 0.10), "that the target, with what it stands on and is described by, is moved aside"),

@@ -15,6 +15,7 @@ from praxia.worlds.perturbations.strengths import LEVELS, Kind, Table
 from praxia.worlds.world import Episode
 
 _STREAM = 9  # apart from the streams that draw the unperturbed episode
+_WHICH = 99  # stream that chooses among the strengths of a level
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Perturbation:
 
     @property
     def strength(self) -> float:
-        """In the kind's unit."""
-        return self.kind.strengths[self.level - 1]
+        """In the kind's unit. Of several at a level an episode has the same one at every level, the weakest or the strongest."""
+        each = len(self.kind.strengths) // len(LEVELS)
+        return self.kind.strengths[(self.level - 1) * each + int(self.rng(_WHICH).integers(each))]
 
     def rng(self, stream: int = 0) -> np.random.Generator:
         """Fresh random numbers, the same every time; another stream for every further use."""

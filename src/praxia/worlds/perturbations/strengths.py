@@ -11,11 +11,11 @@ LEVELS = (1, 2, 3, 4, 5)
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to perturb within a category. strengths: at levels 1 to 5, in `unit`; what: what is changed by that much."""
+    """One way to perturb within a category. strengths: rising, as many at each of the levels 1 to 5, in `unit`; what: what is changed by it."""
 
     name: str
     unit: str
-    strengths: tuple[float, float, float, float, float]
+    strengths: tuple[float, ...]
     what: str
 
 
