@@ -45,7 +45,7 @@ def shown_rectangles(boxes: Boxes, K: np.ndarray, size: tuple[int, int]) -> np.n
     uv, depth = project(K, corners(boxes))
     edge = np.array([size[1], size[0]]) - 0.5
     rectangles = np.concatenate([np.clip(uv.min(axis=-2), -0.5, edge), np.clip(uv.max(axis=-2), -0.5, edge)], axis=-1)
-    return np.where((depth > 0).all(axis=-1)[:, None], rectangles, 0.0)
+    return np.where((depth > 0).all(axis=-1, keepdims=True), rectangles, 0.0)
 
 
 def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
