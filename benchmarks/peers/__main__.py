@@ -1,9 +1,11 @@
-"""LeRobot's ACT and diffusion policy beside `pose_vla`: the same files, the same minutes, the same episodes.
+"""LeRobot's ACT and diffusion policy beside recipes of ours: the same files, the same minutes, the same episodes.
 
     python -m benchmarks.peers DATASET --minutes 5 15 [--tasks reach push ...] [--episodes 20] [--out runs/peers]
+    python -m benchmarks.peers data/libero_object --benchmark libero_object --policies act pose_vla poke_vla vipa_vla action_priors unified
 
-Every policy trains from scratch for as many minutes (`pose_vla`: all its stages together); nothing else should run. Writes
+Every policy trains from scratch for as many minutes (ours: all stages of the recipe together); nothing else should run. Writes
 peers.json and peers.png (success against minutes); what is finished is not done again. Ours sees depth and calibration, theirs cannot.
+--threads 1 with `taskset -c 0` and `-c 1` trains two at a time; give each its own --out.
 """
 
 import argparse
@@ -20,7 +22,7 @@ import matplotlib.pyplot as plt
 
 from praxia.evaluate.benchmarks import benchmark
 from praxia.evaluate.evaluate import evaluate
-from praxia.evaluate.factory import Factory, policy_folder
+from praxia.evaluate.factory import Factory, driver
 from praxia.evaluate.rollout import Rules
 from praxia.files import read_json, write_json
 from praxia.recipes.load import load_recipe
@@ -31,7 +33,8 @@ from praxia.workflows.train_recipe import train_recipe
 
 HERE = Path(__file__).parent
 PEERS = {"act": "ACT (LeRobot)", "diffusion": "diffusion policy (LeRobot)"}
-OURS = "pose_vla"
+OURS = ("pose_vla", "action_priors", "poke_vla", "vipa_vla", "unified")
+TASKS = {"tabletop": ("reach", "push", "press", "drawer", "pick_and_place")}  # of a benchmark whose other tasks are not in the usual data
 REPLAN = 4
 
 
@@ -40,18 +43,18 @@ def oracle_python() -> str:
     return made.stdout.strip().splitlines()[-1]
 
 
-def train_peer(kind: str, dataset: Path, minutes: float, out: Path, python: str) -> dict[str, Any]:
+def train_peer(kind: str, dataset: Path, minutes: float, out: Path, python: str, threads: int) -> dict[str, Any]:
     if not (out / "peer.json").is_file():
         command = [python, str(HERE / "lerobot_policy.py"), "train", kind, str(dataset.resolve()), str(out), "--minutes", str(minutes)]
-        subprocess.run(command, check=True)
+        subprocess.run([*command, "--threads", str(threads)], check=True)
     return {key: value for key, value in read_json(out / "peer.json").items() if key in ("steps", "samples", "seconds", "parameters")}
 
 
-def train_ours(dataset: Path, minutes: float, out: Path) -> dict[str, Any]:
-    recipe = with_data(load_recipe("pose_vla"), [str(dataset)])
+def train_ours(name: str, dataset: Path, minutes: float, out: Path, threads: int) -> dict[str, Any]:
+    recipe = with_data(load_recipe(name), [str(dataset)])
     share = minutes / sum(stage.minutes for stage in recipe.stages)
     stages = tuple(replace(stage, minutes=stage.minutes * share, shared=False) for stage in recipe.stages)
-    trained = train_recipe(replace(recipe, stages=stages), out, TrainSettings())
+    trained = train_recipe(replace(recipe, stages=stages), out, TrainSettings(threads=threads))
     assert trained.policy is not None
     parameters = sum(p.numel() for p in trained.assembly.build(stages[-1]).parameters())
     return {"samples": trained.results[-1].samples, "seconds": sum(r.seconds for r in trained.results), "parameters": parameters}
@@ -77,22 +80,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--minutes", type=float, nargs="+", default=[5.0])
-    parser.add_argument("--tasks", nargs="+", default=["reach", "push", "press", "drawer", "pick_and_place"])
+    parser.add_argument("--benchmark", default="tabletop")
+    parser.add_argument("--tasks", nargs="+", help="of the benchmark; all if left out (tabletop: the five of the quickstart)")
     parser.add_argument("--episodes", type=int, default=20)
-    parser.add_argument("--policies", nargs="+", choices=[*PEERS, OURS], default=[*PEERS, OURS])
+    parser.add_argument("--policies", nargs="+", choices=[*PEERS, *OURS], default=[*PEERS, OURS[0]])
+    parser.add_argument("--threads", type=int, default=0, help="0 = all cores")
     parser.add_argument("--out", type=Path, default=Path("runs/peers"))
     options = parser.parse_args()
     shapes = [f["shape"] for key, f in read_json(options.dataset / "meta/info.json")["features"].items() if key.startswith("observation.images.")]
     # pictures as they were trained on: the peers do not resize
-    judged = benchmark("tabletop", options.tasks, options.episodes, world={"size": shapes[0][0]}, rules=Rules(replan=REPLAN))
+    tasks = options.tasks or TASKS.get(options.benchmark)
+    judged = benchmark(options.benchmark, tasks, options.episodes, world={"size": shapes[0][0]}, rules=Rules(replan=REPLAN))
     python, rows = oracle_python(), []
     for minutes in options.minutes:
         for name in options.policies:
             out = (options.out / f"{name}-{minutes:g}min").resolve()
-            if name == OURS:
-                found, policy = train_ours(options.dataset, minutes, out), policy_folder(out / "policy")
+            if name in OURS:
+                found, policy = train_ours(name, options.dataset, minutes, out, options.threads), driver(out / "policy", judged.embodiment)
             else:
-                found = train_peer(name, options.dataset, minutes, out, python)
+                found = train_peer(name, options.dataset, minutes, out, python, options.threads)
                 policy = Factory("benchmarks.peers.peer_policy:PeerPolicy", {"folder": str(out), "python": python, "replan": REPLAN})
             results = evaluate(judged, policy, out / "eval", controls=())
             row = {"policy": PEERS.get(name, name), "minutes": minutes, **found}
