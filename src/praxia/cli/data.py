@@ -14,6 +14,7 @@ from praxia.data.card import read_card
 from praxia.data.demonstrations import WORLDS
 from praxia.data.inspect import inspect, write_draft
 from praxia.data.making import make_dataset, resolve
+from praxia.data.public_forms import write_public_card
 from praxia.data.recovery_noise import recovery_for
 from praxia.data.statistics import dataset_statistics
 from praxia.data.verify import verify
@@ -70,6 +71,8 @@ class Inspect:
     """Dataset folder (holds meta/info.json)."""
     write_card: bool = False
     """Draft dataset.yaml, the card that says what the numbers mean."""
+    like: str = ""
+    """With --write-card: a public form whose meaning is known (libero): its card is written complete."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,11 @@ def _make(options: Make) -> None:
 
 def _inspect(options: Inspect) -> None:
     print(inspect(options.root).text())
-    if options.write_card:
+    if options.like and not options.write_card:
+        raise ConfigError(f"--like {options.like} names the form of a card; add --write-card")
+    if options.like:
+        print(f"wrote {write_public_card(options.root, options.like)}; next: `praxia data verify {options.root}`")
+    elif options.write_card:
         path = write_draft(options.root)
         print(f"drafted {path}: fill what is unknown, then `praxia data verify {options.root}`")
 
@@ -161,10 +168,12 @@ def _stats(options: Stats) -> None:
     for name, (key, dims) in keys.items():
         if not dims:
             continue
-        table = Table(name, "unit", "min", "q01", "mean", "std", "q99", "max", title=f"{key}, {found[key].count} rows")
+        scaled = name == "action" and bool(card.action_scale or card.action_offset)
+        title = f"{key}, {found[key].count} rows" + (", as stored (the card scales them)" if scaled else "")
+        table = Table(name, "unit", "min", "q01", "mean", "std", "q99", "max", title=title)
         for i, dim in enumerate(dims):
             numbers = [getattr(found[key], field)[i] for field in ("min", "q01", "mean", "std", "q99", "max")]
-            table.add_row(dim.name, dim.unit, *(f"{n:.4g}" for n in numbers))
+            table.add_row(dim.name, "" if scaled else dim.unit, *(f"{n:.4g}" for n in numbers))
         Console().print(table)
 
 

@@ -88,6 +88,14 @@ def check_card(card: DatasetCard, where: str) -> None:
     for name, spec in (("action", card.action), ("state", card.state)):
         for i, dim in enumerate(spec.dims):
             _check_dim(dim, f"{where}: {name}.dims[{i}] {dim.name!r}")
+    for name in ("action_scale", "action_offset"):
+        numbers = np.asarray(getattr(card, name), np.float64)
+        if numbers.size and (numbers.shape != (card.action.width,) or not np.isfinite(numbers).all()):
+            raise DataError(
+                f"{where}: {name} is {numbers.tolist()}; expected a number for each of the {card.action.width} dims of the action, or none"
+            )
+    if 0 in card.action_scale:
+        raise DataError(f"{where}: action_scale {list(card.action_scale)} has a 0, which would forget what was stored")
     if not card.fps > 0:
         raise DataError(f"{where}: fps is {card.fps}; expected a positive number of frames per second")
     roles = [view.role for view in card.views]

@@ -31,7 +31,10 @@ class ViewKeys:
 @register("spec/dataset_card")
 @dataclass(frozen=True)
 class DatasetCard:
-    """Meaning of one dataset; drafted by `praxia data inspect ROOT --write-card`, completed by its owner."""
+    """Meaning of one dataset; drafted by `praxia data inspect ROOT --write-card`, completed by its owner.
+
+    action_scale, action_offset: a stored action x scale + offset is what `action` describes, number by number; empty = it is stored as it is.
+    """
 
     name: str
     embodiment: str
@@ -41,6 +44,8 @@ class DatasetCard:
     state: StateSpec
     action_key: str = "action"
     state_key: str = "observation.state"
+    action_scale: tuple[float, ...] = ()
+    action_offset: tuple[float, ...] = ()
     tool_keys: dict[str, str] = field(default_factory=dict)  # arm -> per-frame [16] row-major T_base_tool
     licence: str = "unknown"
     source: str = ""

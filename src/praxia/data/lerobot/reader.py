@@ -93,7 +93,7 @@ class LeRobotSource:
         return np.flatnonzero(self.columns(FRESH) & follows if fresh and FRESH in self.info.features else follows)
 
     def statistics(self) -> dict[str, Statistics]:
-        """Of all rows: {"action": ..., "state": ...}, cached by content."""
+        """Of all rows as they are stored: {"action": ..., "state": ...}, cached by content."""
         keys = {"action": self.card.action_key} | ({"state": self.card.state_key} if self.card.state.width else {})
         found = dataset_statistics(self.root, keys.values())
         return {name: found[key] for name, key in keys.items()}
@@ -118,12 +118,12 @@ class LeRobotSource:
     @cached_property
     def actions(self) -> np.ndarray:
         """float32 [N, Da]."""
-        return self._vector(self.card.action_key, self.card.action.width)
+        return self._action(self.card.action_key)
 
     @cached_property
     def executed(self) -> np.ndarray:
         """float32 [N, Da]: what the robot did; the actions unless noise was recorded."""
-        return self._vector(EXECUTED, self.card.action.width) if EXECUTED in self.info.features else self.actions
+        return self._action(EXECUTED) if EXECUTED in self.info.features else self.actions
 
     @cached_property
     def _pushed(self) -> np.ndarray:
@@ -245,6 +245,12 @@ class LeRobotSource:
             )
         first = open_frames(self.tables, keys.depth, codes=True, store=False).get(0)
         check_depth(first.astype(np.float32) * np.float32(keys.depth_scale * METRES_PER_UNIT[keys.depth_unit]), keys.depth_unit, where)
+
+    def _action(self, key: str) -> np.ndarray:
+        """In the units that the card speaks of."""
+        stored, card = self._vector(key, self.card.action.width), self.card
+        scaled = stored * np.asarray(card.action_scale, np.float32) if card.action_scale else stored
+        return scaled + np.asarray(card.action_offset, np.float32) if card.action_offset else scaled
 
     def _vector(self, key: str, width: int) -> np.ndarray:
         values = self.columns(key) if width else np.zeros((len(self), 0), np.float32)
