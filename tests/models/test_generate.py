@@ -94,3 +94,23 @@ def test_a_grammar_that_allows_nothing_is_an_error(case):
     model, batch, stop = case
     with pytest.raises(ConfigError, match="allows no token"):
         model.generate(batch, stop, LIMIT, lambda ids: torch.zeros(model.backbone.vocabulary_size(), dtype=torch.bool))
+
+
+def test_a_way_of_many_bins_wins_against_a_likelier_word_if_together_they_are_likelier(case):
+    model, batch, stop = case
+    vocabulary = model.backbone.vocabulary_size()
+    free = model.generate(batch, -1, 1)  # each answer's likeliest token
+    word = lists(free)[0][0]
+    bins = [token for token in range(vocabulary) if token not in (word, stop)]
+
+    def ways(ids, whole=True):
+        found = torch.zeros(vocabulary, dtype=torch.int64)
+        if ids:
+            found[stop] = 1
+            return found
+        found[bins], found[word] = 1, 2 if whole else 1
+        return found
+
+    assert float(free.log_probs[0, 0].exp()) < 0.5, "the other tokens together are likelier"
+    assert lists(model.generate(batch, stop, 2, ways))[0] != [word]
+    assert lists(model.generate(batch, stop, 2, lambda ids: ways(ids, whole=False)))[0] == [word]

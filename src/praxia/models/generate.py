@@ -12,7 +12,8 @@ from praxia.models.backbones.backbone import Backbone
 from praxia.models.layout import Group
 from praxia.models.states import PrefixStates
 
-# Ids of one answer so far -> bool [vocabulary] of the ids that may follow, or None if all may.
+# Ids of one answer so far -> which ids may follow, [vocabulary], or None if all may: bool, or int64 where an answer may go on in several ways (0 =
+# forbidden, equal numbers = one way). Whole ways are weighed first: a number spread over many bins else loses against a single word less likely.
 Grammar = Callable[[Sequence[int]], Tensor | None]
 
 
@@ -47,8 +48,9 @@ def greedy(backbone: Backbone, prefix: PrefixStates, stop: int, limit: int, gram
     grammars = list(grammar) if isinstance(grammar, Sequence) else [grammar] * len(answers)
     certain: list[Tensor] = []
     for step in range(limit):
-        scores, chosen = _allowed(backbone.logits(states), answers, open_rows, grammars).log_softmax(-1).max(-1)
-        certain.append(scores)
+        scores, best = _allowed(backbone.logits(states), answers, open_rows, grammars)
+        chosen = scores.masked_fill(~best, -torch.inf).argmax(-1)
+        certain.append(scores.gather(-1, chosen[:, None])[:, 0])
         open_rows = open_rows & (chosen != stop)
         for answer, token, more in zip(answers, chosen.tolist(), open_rows.tolist(), strict=True):
             if more:
@@ -72,13 +74,19 @@ def last_prompt_row(prefix: PrefixStates) -> Tensor:
     return prefix.hidden[torch.arange(len(last), device=last.device), last]
 
 
-def _allowed(scores: Tensor, answers: list[list[int]], open_rows: Tensor, grammars: Sequence[Grammar | None]) -> Tensor:
-    """Scores with what an answer's grammar forbids at minus infinity, for the answers that are still open."""
-    scores = scores.clone()
+def _allowed(scores: Tensor, answers: list[list[int]], open_rows: Tensor, grammars: Sequence[Grammar | None]) -> tuple[Tensor, Tensor]:
+    """Log probabilities [B, vocabulary] among what the grammars of the answers that are still open allow (elsewhere minus infinity), and bool
+    [B, vocabulary]: the likeliest way to go on."""
+    scores, best = scores.clone(), torch.ones_like(scores, dtype=torch.bool)
     for i in torch.nonzero(open_rows)[:, 0].tolist():
         grammar = grammars[i]
-        if grammar is not None and (mask := grammar(answers[i])) is not None:
-            if not mask.any():
-                raise ConfigError(f"the grammar allows no token after {answers[i]}; it must allow at least the end of the answer")
-            scores[i].masked_fill_(~mask.to(scores.device), -torch.inf)
-    return scores
+        if grammar is None or (ways := grammar(answers[i])) is None:
+            continue
+        if not ways.any():
+            raise ConfigError(f"the grammar allows no token after {answers[i]}; it must allow at least the end of the answer")
+        ways = ways.to(scores.device)
+        scores[i].masked_fill_(ways == 0, -torch.inf)
+        if ways.dtype != torch.bool and (count := int(ways.max())) > 1:
+            mass = scores.new_zeros(count + 1).index_add_(0, ways, scores[i].softmax(-1))
+            best[i] = ways == mass.argmax()
+    return scores.log_softmax(-1), best

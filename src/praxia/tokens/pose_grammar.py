@@ -44,7 +44,8 @@ class _State:
 
 
 class PoseGrammar:
-    """Callable: ids of an answer so far -> bool [vocabulary] of the ids that may follow (see `models.generate.Grammar`).
+    """Callable: ids of an answer so far -> int64 [vocabulary], 0 for ids that may not follow, a number for each way to go on: a name, the end, one of
+    the bins of a number (see `models.generate.Grammar`).
 
     The states along the last answer are remembered: one token more costs one step.
 
@@ -90,10 +91,10 @@ class PoseGrammar:
         for token in ids[len(self._ids) :]:
             self._states.append(self._after(self._states[-1], token, len(self._ids)))
             self._ids.append(token)
-        mask = torch.zeros(self._size, dtype=torch.bool)
-        for slot in self._slots(self._states[-1], len(ids)):
-            mask[slot.rows] = True
-        return mask
+        ways = torch.zeros(self._size, dtype=torch.int64)
+        for number, slot in enumerate(self._slots(self._states[-1], len(ids)), start=1):
+            ways[slot.rows] = number
+        return ways
 
     def _slots(self, state: _State, said: int) -> list[_Slot]:
         """What may come next, `said` tokens into the answer."""
