@@ -2,13 +2,14 @@
 
     for inputs in "rgb --model.adapters.0.drop_rays 1 --model.adapters.0.drop_depth 1" "rays --model.adapters.0.drop_depth 1" \
                   "depth --model.adapters.0.drop_rays 1" "both"; do set -- $inputs; praxia train pose_vla --name poses_$1 ...; done
-    python benchmarks/object_poses.py object_poses runs/poses_rgb runs/poses_both [--samples 150] [--out docs/results/object_poses.json]
+    python benchmarks/object_poses.py object_poses runs/poses_rgb runs/poses_both [--samples 150] [--said median] [--out docs/results/object_poses.json]
 
 Every class that a held-out picture shows is asked for. Each run is opened with the configuration that it kept.
 """
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from praxia.files import read_json, write_json
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("stage")
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--samples", type=int, default=150)
+    parser.add_argument("--said", choices=("likeliest", "median"), help="bin of a number that an answer gets; the run's own if left out")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     for root in options.runs:
@@ -39,7 +41,10 @@ def main() -> None:
         stage = next(s for s in recipe.stages if s.name == options.stage)
         _, held_out = trained.assembly.mixtures(stage, stage_model(trained, stage))
         model = stage_model(trained, stage)
-        scores = pose_metrics(held_out, model, trained.assembly.tokenizer, trained.assembly.model.vocabulary, options.samples)
+        vocabulary = trained.assembly.model.vocabulary
+        if options.said:
+            vocabulary = replace(vocabulary, spec=replace(vocabulary.spec, said=options.said))
+        scores = pose_metrics(held_out, model, trained.assembly.tokenizer, vocabulary, options.samples)
         rows[root.name] = scores | {"training samples": trained.results[0].samples, "seconds": trained.results[0].seconds}
         print(root.name, json.dumps(rows[root.name], indent=1), flush=True)
         if options.out:

@@ -8,6 +8,7 @@ from tests.models import compositions as micro
 
 from praxia.data.batch import Tokens
 from praxia.errors import ConfigError
+from praxia.tokens.grammar import Ways
 
 LIMIT = 5
 
@@ -103,14 +104,39 @@ def test_a_way_of_many_bins_wins_against_a_likelier_word_if_together_they_are_li
     word = lists(free)[0][0]
     bins = [token for token in range(vocabulary) if token not in (word, stop)]
 
-    def ways(ids, whole=True):
+    def ways(ids, whole=True, medians=()):
         found = torch.zeros(vocabulary, dtype=torch.int64)
         if ids:
             found[stop] = 1
-            return found
-        found[bins], found[word] = 1, 2 if whole else 1
-        return found
+        else:
+            found[bins], found[word] = 1, 2 if whole else 1
+        return Ways(found, frozenset(medians))
 
     assert float(free.log_probs[0, 0].exp()) < 0.5, "the other tokens together are likelier"
-    assert lists(model.generate(batch, stop, 2, ways))[0] != [word]
+    likeliest = lists(model.generate(batch, stop, 2, ways))[0]
+    assert likeliest != [word]
     assert lists(model.generate(batch, stop, 2, lambda ids: ways(ids, whole=False)))[0] == [word]
+
+    with torch.no_grad():
+        target = torch.zeros(batch.size, 1, dtype=torch.long)
+        out = model(batch.with_target(Tokens(target, torch.ones_like(target, dtype=torch.bool))), micro.Draws())
+    shares = out.logits(out.target_hidden[0, 0])[bins].softmax(-1)
+    (middle,) = lists(model.generate(batch, stop, 2, lambda ids: ways(ids, medians=(1,))))[0]
+    place = bins.index(middle)
+    assert shares[:place].sum() < 0.5 < shares[: place + 1].sum() + 1e-6
+    assert bins[int(shares.argmax())] == likeliest[0]
+
+
+def test_scores_are_told_apart_more_finely_than_bfloat16_does(case):
+    model, batch, _ = case
+    plain = model.generate(batch, -1, 1)
+    rows = model.backbone.causal_lm.lm_head.weight
+    word = lists(plain)[0][0]
+    with torch.no_grad():
+        kept = rows.clone()
+        rows[word + 1] = rows[word] * (1 - 1e-4)  # a hair less likely, the same in bfloat16
+        rows[word - 1] = rows[word] * (1 - 1e-4)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            chosen = lists(model.generate(batch, -1, 1))[0][0]
+        rows.copy_(kept)
+    assert chosen == word

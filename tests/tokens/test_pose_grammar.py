@@ -29,7 +29,7 @@ def random_answer(grammar, rng, limit=512):
     """A model that prefers anything."""
     ids = []
     while len(ids) <= limit:
-        allowed = torch.nonzero(grammar(ids))[:, 0]
+        allowed = torch.nonzero(grammar(ids).numbers)[:, 0]
         assert len(allowed)
         token = NOTHING if NOTHING in allowed and rng.random() < 0.3 else int(rng.choice(allowed))  # one among hundreds of numbers
         if token == STOP:
@@ -80,7 +80,7 @@ def test_no_tuple_begins_that_has_no_room_for_its_end(vocabulary):
     tuple_ = 2 + len(OBJECT_CENTRE) + end
     for most in (frame + 2 * tuple_, frame + 3 * tuple_ - 1):
         grammar, ids = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_CENTRE, 3, STOP, most), []
-        while not (allowed := grammar(ids))[STOP]:
+        while not (allowed := grammar(ids).numbers)[STOP]:
             likes = [t for t in torch.nonzero(allowed)[:, 0].tolist() if t not in (NOTHING, TOKENIZER.convert_tokens_to_ids("</image0>"))]
             ids.append(likes[0] if likes else int(torch.nonzero(allowed)[0, 0]))
         text = TOKENIZER.decode(ids)
@@ -97,7 +97,7 @@ def test_the_states_of_an_answer_are_remembered_and_another_answer_is_read_anew(
     for length in (7, 3, 12, 12, 0):
         for ids in answers:
             fresh = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_BOX, 2, STOP)
-            assert torch.equal(grammar(ids[:length]), fresh(ids[:length]))
+            assert torch.equal(grammar(ids[:length]).numbers, fresh(ids[:length]).numbers)
 
 
 def test_an_answer_of_several_hundred_tokens_costs_one_step_a_token(vocabulary, monkeypatch):
@@ -107,7 +107,7 @@ def test_an_answer_of_several_hundred_tokens_costs_one_step_a_token(vocabulary, 
     ids = TOKENIZER.encode("<image0>" + _object() * 20, add_special_tokens=False)
     grammar = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_BOX, 2, STOP)
     for k in range(len(ids)):
-        assert grammar(ids[:k])[ids[k]]
+        assert grammar(ids[:k]).numbers[ids[k]]
     assert len(ids) > 300 and len(steps) == len(ids) - 1
 
 
@@ -120,8 +120,8 @@ def test_what_supervision_writes_is_what_the_grammar_allows(vocabulary):
     grammar = PoseGrammar(TOKENIZER, vocabulary, ["red mug"], OBJECT_BOX, 2, STOP)
     ids = TOKENIZER.encode(text, add_special_tokens=False)
     for k in range(len(ids)):
-        assert grammar(ids[:k])[ids[k]]
-    assert torch.nonzero(grammar(ids))[:, 0].tolist() == [STOP]
+        assert grammar(ids[:k]).numbers[ids[k]]
+    assert torch.nonzero(grammar(ids).numbers)[:, 0].tolist() == [STOP]
     with pytest.raises(ConfigError, match="cannot follow"):
         grammar(ids[1:])
     with pytest.raises(ConfigError, match="views is 3"):

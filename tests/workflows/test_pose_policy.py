@@ -95,7 +95,7 @@ def says(policy, monkeypatch, *targets):
     rows = [policy.tokenizer.encode(policy.config.model.vocabulary.text(target), add_special_tokens=False) for target in targets]
 
     def fits(grammar, ids):
-        return all(grammar(ids[:k])[ids[k]] for k in range(len(ids)))
+        return all(grammar(ids[:k]).numbers[ids[k]] for k in range(len(ids)))
 
     def generate(batch, stop, limit, grammars):
         ids = next(row for row in rows if fits(grammars[0], row))

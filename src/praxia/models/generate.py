@@ -1,6 +1,6 @@
 """Greedy decoding over the cached prefix: the prefix runs once, then one row for each token."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +11,7 @@ from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Backbone
 from praxia.models.layout import Group
 from praxia.models.states import PrefixStates
-
-# Ids of one answer so far -> which ids may follow, [vocabulary], or None if all may: bool, or int64 where an answer may go on in several ways (0 =
-# forbidden, equal numbers = one way). Whole ways are weighed first: a number spread over many bins else loses against a single word less likely.
-Grammar = Callable[[Sequence[int]], Tensor | None]
+from praxia.tokens.grammar import Grammar, Ways
 
 
 @dataclass(frozen=True)
@@ -48,9 +45,10 @@ def greedy(backbone: Backbone, prefix: PrefixStates, stop: int, limit: int, gram
     grammars = list(grammar) if isinstance(grammar, Sequence) else [grammar] * len(answers)
     certain: list[Tensor] = []
     for step in range(limit):
-        scores, best = _allowed(backbone.logits(states), answers, open_rows, grammars)
-        chosen = scores.masked_fill(~best, -torch.inf).argmax(-1)
-        certain.append(scores.gather(-1, chosen[:, None])[:, 0])
+        with torch.autocast(states.device.type, enabled=False):  # in bf16 the scores of neighbouring bins tie, and the first of them would be said
+            scores = backbone.logits(states.float())
+        certainty, chosen = _choose(scores, answers, open_rows, grammars)
+        certain.append(certainty)
         open_rows = open_rows & (chosen != stop)
         for answer, token, more in zip(answers, chosen.tolist(), open_rows.tolist(), strict=True):
             if more:
@@ -74,19 +72,29 @@ def last_prompt_row(prefix: PrefixStates) -> Tensor:
     return prefix.hidden[torch.arange(len(last), device=last.device), last]
 
 
-def _allowed(scores: Tensor, answers: list[list[int]], open_rows: Tensor, grammars: Sequence[Grammar | None]) -> tuple[Tensor, Tensor]:
-    """Log probabilities [B, vocabulary] among what the grammars of the answers that are still open allow (elsewhere minus infinity), and bool
-    [B, vocabulary]: the likeliest way to go on."""
-    scores, best = scores.clone(), torch.ones_like(scores, dtype=torch.bool)
+def _choose(scores: Tensor, answers: list[list[int]], open_rows: Tensor, grammars: Sequence[Grammar | None]) -> tuple[Tensor, Tensor]:
+    """The next token int64 [B] of each answer that is still open, as its grammar allows, and its log probability [B] among what is allowed.
+    scores: [B, vocabulary]."""
+    allowed, found = scores.clone(), scores.argmax(-1)
     for i in torch.nonzero(open_rows)[:, 0].tolist():
         grammar = grammars[i]
-        if grammar is None or (ways := grammar(answers[i])) is None:
+        ways = grammar(answers[i]) if grammar is not None else None
+        if ways is None:
             continue
-        if not ways.any():
+        ways = ways if isinstance(ways, Ways) else Ways(ways.long())
+        if not ways.numbers.any():
             raise ConfigError(f"the grammar allows no token after {answers[i]}; it must allow at least the end of the answer")
-        ways = ways.to(scores.device)
-        scores[i].masked_fill_(ways == 0, -torch.inf)
-        if ways.dtype != torch.bool and (count := int(ways.max())) > 1:
-            mass = scores.new_zeros(count + 1).index_add_(0, ways, scores[i].softmax(-1))
-            best[i] = ways == mass.argmax()
-    return scores.log_softmax(-1), best
+        numbers = ways.numbers.to(scores.device)
+        allowed[i].masked_fill_(numbers == 0, -torch.inf)
+        found[i] = _of_the_likeliest_way(allowed[i].softmax(-1), numbers, ways.medians)
+    return allowed.log_softmax(-1).gather(-1, found[:, None])[:, 0], found
+
+
+def _of_the_likeliest_way(shares: Tensor, numbers: Tensor, medians: frozenset[int]) -> Tensor:
+    """Its likeliest token, or the middle one. shares: float [vocabulary], of probability."""
+    way = int(shares.new_zeros(int(numbers.max()) + 1).index_add_(0, numbers, shares).argmax())
+    ids = torch.nonzero(numbers == way)[:, 0]
+    mine = shares[ids]
+    if way not in medians:
+        return ids[mine.argmax()]
+    return ids[int(torch.searchsorted(mine.cumsum(0), mine.sum() / 2).clamp_max(len(ids) - 1))]

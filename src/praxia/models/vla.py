@@ -12,7 +12,7 @@ from praxia.data.batch import Batch, Draws
 from praxia.data.pixels import view_pixels
 from praxia.errors import ConfigError
 from praxia.models.backbones.backbone import Backbone, Piece
-from praxia.models.generate import Answers, Grammar, greedy, last_prompt_row
+from praxia.models.generate import Answers, greedy, last_prompt_row
 from praxia.models.geometry_nets.geometry_net import GeometryNet
 from praxia.models.heads.head import Head
 from praxia.models.layout import TokenLayout
@@ -20,6 +20,7 @@ from praxia.models.readouts.readout import Readout
 from praxia.models.spec import ModelSpec
 from praxia.models.states import Outputs, PrefixStates, VisualTokens, Want
 from praxia.models.token_groups import TokenGroups, check_order
+from praxia.tokens.grammar import Grammar
 
 PARTS = ("backbone", "adapters", "tokens", "encoder", "conditioner", "head", "readouts", "geometry")
 

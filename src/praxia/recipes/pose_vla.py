@@ -39,7 +39,7 @@ def tiny_model() -> ModelSpec:
         adapters=(RayDepth(drop_rays=0.0, drop_depth=0.0, unit=0.2, expansion=1),),
         tokens=(LearnedTokens("registers", 6, block=0),),
         order=("views", "prompt", "registers", "target"),
-        vocabulary=PoseVocabulary(xy=256, z=256, size=64, rotation=72, views=2, row_smoothing=0.05),
+        vocabulary=PoseVocabulary(xy=256, z=256, size=64, rotation=72, views=2, row_smoothing=0.05, said="median"),
         readouts={
             "words": PatchWords(),
             "places": PatchPlaces(),

@@ -13,7 +13,7 @@ Encode = Callable[[str], Sequence[int]]  # an answer's text -> its ids without t
 
 
 class OneOf:
-    """Callable: ids of an answer so far -> bool [size] of the ids that may follow (see `models.generate.Grammar`): the answer is one of `texts`."""
+    """Callable: ids of an answer so far -> bool [size] of the ids that may follow (see `tokens.grammar.Grammar`): the answer is one of `texts`."""
 
     def __init__(self, texts: Sequence[str], encode: Encode, stop: int, size: int):
         self._rows, self._size = [(*encode(text), stop) for text in texts], size

@@ -11,7 +11,7 @@ from praxia.tokens.motion_vocabulary import AXES, CLOSE, NOOP, OPEN, MotionVocab
 
 
 class MotionGrammar:
-    """Callable: ids of an answer so far -> bool [vocabulary] of the ids that may follow (see `models.generate.Grammar`).
+    """Callable: ids of an answer so far -> bool [vocabulary] of the ids that may follow (see `tokens.grammar.Grammar`).
 
     present: for each block, in order, whether its hand is there. steps: waypoints of a block. stop: id that ends the answer.
     """

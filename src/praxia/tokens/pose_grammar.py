@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from praxia.errors import ConfigError
+from praxia.tokens.grammar import Ways
 from praxia.tokens.pose_vocabulary import LOCATIONS, NO_OBJECT, PoseTokens, kind_names
 
 OBJECT_BOX = ("loc",) * 4 + ("transXY", "transXY", "transZ") + ("size",) * 3 + ("rot",) * 3
@@ -44,8 +44,7 @@ class _State:
 
 
 class PoseGrammar:
-    """Callable: ids of an answer so far -> int64 [vocabulary], 0 for ids that may not follow, a number for each way to go on: a name, the end, one of
-    the bins of a number (see `models.generate.Grammar`).
+    """Callable: ids of an answer so far -> Ways to go on: a name, `<no_object>`, the end, a bin of a number (see `tokens.grammar`).
 
     The states along the last answer are remembered: one token more costs one step.
 
@@ -68,6 +67,8 @@ class PoseGrammar:
             kind: _Slot(tokenizer.convert_tokens_to_ids(kind_names(kind, widths.get(kind, counts[kind]))[: counts[kind]])) for kind in set(numbers)
         }
 
+        self._medians = [slot for kind, slot in kinds.items() if kind != "rot"] if vocabulary.spec.said == "median" else []  # angles have no middle
+
         def token(name: str) -> _Slot:
             return _Slot([tokenizer.convert_tokens_to_ids(name)])
 
@@ -84,17 +85,17 @@ class PoseGrammar:
         self._ids: list[int] = []
         self._states = [_State(0, None if views else self._first)]
 
-    def __call__(self, ids: Sequence[int]) -> Tensor:
+    def __call__(self, ids: Sequence[int]) -> Ways:
         """Raises ConfigError for an answer that this grammar does not make."""
         if list(ids[: len(self._ids)]) != self._ids:
             del self._ids[:], self._states[1:]
         for token in ids[len(self._ids) :]:
             self._states.append(self._after(self._states[-1], token, len(self._ids)))
             self._ids.append(token)
-        ways = torch.zeros(self._size, dtype=torch.int64)
-        for number, slot in enumerate(self._slots(self._states[-1], len(ids)), start=1):
-            ways[slot.rows] = number
-        return ways
+        numbers, slots = torch.zeros(self._size, dtype=torch.int64), self._slots(self._states[-1], len(ids))
+        for number, slot in enumerate(slots, start=1):
+            numbers[slot.rows] = number
+        return Ways(numbers, frozenset(number for number, slot in enumerate(slots, start=1) if slot in self._medians))
 
     def _slots(self, state: _State, said: int) -> list[_Slot]:
         """What may come next, `said` tokens into the answer."""

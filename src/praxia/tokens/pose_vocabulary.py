@@ -33,6 +33,8 @@ class PoseVocabulary:
     first: which picture coordinate comes first, `x` as Pose-VLA, `y` as PaliGemma was trained.
     row_smoothing: 0 as published: the embeddings of new number tokens are drawn independently. Above 0 those of neighbouring bins begin alike, over
     this share of the bins of a kind: what is learnt of one number then holds for those near it (docs/log.md).
+    said: which bin of a number an answer gets, the `likeliest` as published, or the `median` of its probability, which is nearer to the truth on
+    average; angles always get the likeliest.
     """
 
     xy: int = 2048
@@ -42,6 +44,7 @@ class PoseVocabulary:
     views: int = 3
     first: Literal["x", "y"] = "x"
     row_smoothing: float = 0.0
+    said: Literal["likeliest", "median"] = "likeliest"
 
     def __post_init__(self) -> None:
         check_smoothing("PoseVocabulary", self.row_smoothing)

@@ -17,9 +17,9 @@ from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import DataError
 from praxia.evaluate.hand3d import ALL, Told, hand3d_scores, majority, read
 from praxia.evaluate.hand_motion import SaidMotion, constant_velocity, mean_path, motion_scores
-from praxia.models.generate import Grammar
 from praxia.models.vision.geometry_fusion import FusionLayer
 from praxia.models.vla import VLA
+from praxia.tokens.grammar import Grammar
 from praxia.tokens.motion_grammar import MotionGrammar
 from praxia.tokens.motion_vocabulary import MOTION, MotionVocabulary
 

@@ -13,9 +13,9 @@ from praxia.data.supervision.questions.look import GROUPS, Question
 from praxia.data.supervision.supervision import Example
 from praxia.evaluate.vqa import Answered, kind_scores, majority, vqa_scores
 from praxia.geometry.scene import View
-from praxia.models.generate import Grammar
 from praxia.models.vla import VLA
 from praxia.tokens.answer_grammar import Coordinates, OneOf
+from praxia.tokens.grammar import Grammar
 
 _AT_ONCE = 32
 _LIMIT = 48  # tokens of an answer
