@@ -2,7 +2,7 @@
 
     for inputs in "rgb --model.adapters.0.drop_rays 1 --model.adapters.0.drop_depth 1" "rays --model.adapters.0.drop_depth 1" \
                   "depth --model.adapters.0.drop_rays 1" "both"; do set -- $inputs; praxia train pose_vla --name poses_$1 ...; done
-    python benchmarks/object_poses.py object_poses runs/poses_rgb runs/poses_both [--samples 150] [--said median] [--out docs/results/object_poses.json]
+    python benchmarks/object_poses.py object_poses runs/poses_rgb runs/poses_both [--samples 150] [--said median] [--out JSON]
 
 Every class that a held-out picture shows is asked for. Each run is opened with the configuration that it kept.
 """
