@@ -1,6 +1,7 @@
 """Every answer that the grammar lets through parses, whatever the model prefers."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,3 +127,21 @@ def test_what_supervision_writes_is_what_the_grammar_allows(vocabulary):
         grammar(ids[1:])
     with pytest.raises(ConfigError, match="views is 3"):
         PoseGrammar(TOKENIZER, vocabulary, ["mug"], OBJECT_BOX, 4, STOP)
+
+
+def test_names_nothing_and_numbers_are_ways_of_their_own_and_angles_have_no_middle(vocabulary):
+    def told(said):
+        read = replace(vocabulary, spec=replace(vocabulary.spec, said=said))
+        return read, PoseGrammar(TOKENIZER, read, ["red mug"], OBJECT_BOX, 1, STOP)
+
+    read, grammar = told("median")
+    begun = TOKENIZER.encode("<image0> red mug", add_special_tokens=False)
+    behind_the_name = grammar(begun)
+    numbers = behind_the_name.numbers
+    assert len(numbers[numbers > 0].unique()) == 2 and int((numbers == numbers[NOTHING]).sum()) == 1
+    (way,) = behind_the_name.medians
+    assert (numbers == way).sum() == 1024
+    assert not told("likeliest")[1](begun).medians
+    line = TOKENIZER.encode("<loc0001>" * 4 + "<transXY0001>" * 2 + "<transZ0001>" + "<size0001>" * 3, add_special_tokens=False)
+    assert all(grammar(begun + line[:k]).medians for k in range(len(line))) and not grammar(begun + line).medians  # angles go round
+    assert read != vocabulary and read.meaning == vocabulary.meaning

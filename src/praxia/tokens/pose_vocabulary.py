@@ -6,7 +6,7 @@ share one, the three Euler angles share one. The 1,024 location tokens are PaliG
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -88,6 +88,11 @@ class PoseTokens:
     xy: Bins
     z: Bins
     size: Bins
+
+    @property
+    def meaning(self) -> "PoseTokens":
+        """The same tokens without what only decides how answers are read: weights go from run to run whatever that is."""
+        return replace(self, spec=replace(self.spec, said="likeliest"))
 
     @property
     def row_smoothing(self) -> float:

@@ -108,7 +108,8 @@ def train_recipe(
     check_licences(ingredients(assembly), license_policy, refusable)
     vocabulary = ""
     if assembly.tokenizer is not None:  # number tokens mean what their bins were fitted to
-        vocabulary = fingerprint([sorted(assembly.tokenizer.get_vocab().items()), assembly.model.vocabulary])
+        fitted = assembly.model.vocabulary
+        vocabulary = fingerprint([sorted(assembly.tokenizer.get_vocab().items()), getattr(fitted, "meaning", fitted)])
     inputs = {s.name: _inputs(s, assembly) for s in recipe.stages}
     with group.main_first():
         run = RunDirectory.open(root, recipe, vocabulary, inputs, restart and group.main)
