@@ -7,7 +7,8 @@ import pytest
 from praxia.errors import ConfigError
 from praxia.recipes.action_priors import HORIZON, paper
 from praxia.recipes.load import load_recipe, override
-from praxia.stages.recipe import LinearDecay
+from praxia.registry import from_json, to_json
+from praxia.stages.recipe import InitFrom, LinearDecay
 
 
 def test_a_linear_decay_is_one_at_the_start_and_gone_at_its_steps():
@@ -40,3 +41,11 @@ def test_the_cheap_form_of_history_is_two_flags():
     (token,) = (t for t in cheap.model.tokens if t.name == "history")
     assert token.drop == 0.5 and cheap.stages[-1].passes == ((),) and cheap.model.order.index("history") == cheap.model.order.index("q") - 1
     assert load_recipe("action_priors_history", "paper").model == paper().model
+
+
+def test_parts_of_a_start_are_names_or_pairs():
+    assert InitFrom("first", parts=("head", ("encoder", "conditioner"))).parts == (("head", "head"), ("encoder", "conditioner"))  # type: ignore[arg-type]
+    assert from_json(to_json(InitFrom("first", parts=(("a", "b"),)))) == InitFrom("first", parts=(("a", "b"),))
+    for wrong in ("head", (("a", "b", "c"),), (3,)):
+        with pytest.raises(ConfigError, match="InitFrom.parts is .*; expected names of parts"):
+            InitFrom("first", parts=wrong)  # type: ignore[arg-type]

@@ -79,7 +79,8 @@ class Weighted:
 @register("stage/init")
 @dataclass(frozen=True)
 class InitFrom:
-    """Weights a stage starts from. stage: earlier stage of the run, or checkpoint: a folder; parts: which parts (part -> part) are copied.
+    """Weights a stage starts from. stage: earlier stage of the run, or checkpoint: a folder; parts: which parts (part -> part, or one name for
+    both) are copied.
 
     missing, unexpected: key patterns that may be absent or left over; all other misses are an error that lists them.
     """
@@ -89,6 +90,17 @@ class InitFrom:
     parts: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        given: Any = self.parts
+        pairs = () if isinstance(given, str) else tuple((part, part) if isinstance(part, str) else part for part in given)
+        if isinstance(given, str) or any(not _is_pair(pair) for pair in pairs):
+            raise ConfigError(f"InitFrom.parts is {given!r}; expected names of parts, e.g. ('backbone', 'adapters'), or pairs (theirs, ours)")
+        object.__setattr__(self, "parts", tuple(map(tuple, pairs)))
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(name, str) for name in value)
 
 
 @register("stage/teacher")
