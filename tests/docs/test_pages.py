@@ -18,7 +18,7 @@ from praxia.cli.main import main
 from praxia.data.card import read_card, write_card
 from praxia.data.hand_clips import HandMotions, HandQuestions
 from praxia.data.hand_clips.tables import CATEGORIES
-from praxia.data.readers import Llava
+from praxia.data.readers import Llava, Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews, Slots
 from praxia.data.supervision import ActionChunk, EmbodiedVQA, HandMotion, ObjectPoses, SpatialVQA, StateActionChunk, TargetMasks, Waypoints
@@ -28,6 +28,7 @@ from praxia.data.supervision.questions.look import GROUPS
 from praxia.data.supervision.supervision import Needs
 from praxia.data.unified_space import UnifiedSpace
 from praxia.evaluate.target_masks import LEAST, SIDE
+from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
 from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
@@ -147,7 +148,9 @@ def test_the_page_about_pose_vla_runs_as_printed(capsys):
     assert ("model.time_mlp_in", "head.time_mlp_in") in expert.parts and expert.checkpoint == "pi0"
     for path in re.findall(r"`(\w+)\.(\w+)`", text.split("## Options")[0]):
         kind = next(
-            k for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow, Recorded, Slots) if k.__name__ == path[0]
+            k
+            for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow, Recorded, Slots, PaliGemma, Omni3D)
+            if k.__name__ == path[0]
         )
         assert path[1] in {f.name for f in fields(kind)}, path
 
