@@ -1,4 +1,4 @@
-"""Doors over one policy: today the openpi websocket protocol."""
+"""Doors over one policy: today the openpi websocket protocol; `client` is the far end of one."""
 
 from pathlib import Path
 
