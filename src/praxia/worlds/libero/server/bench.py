@@ -90,8 +90,10 @@ class Bench:
         return changes.free(self._env, self._geom_owner == ROBOT, joints, lowest)
 
     def place(self, things: dict[str, np.ndarray], joints: np.ndarray | None) -> dict[str, Any]:
-        """Put things or the arm elsewhere (see `changes.place`)."""
+        """Put things or the arm elsewhere (see `changes.place`); the arm's controller takes the new posture for the one that it keeps to."""
         changes.place(self._env, things, joints)
+        if joints is not None:
+            self._env.env.robots[0].controller.update_initial_joints(joints)
         return self.now()
 
     def step(self, action: np.ndarray) -> dict[str, Any]:
