@@ -25,7 +25,8 @@ class Answers:
 
 
 def greedy(backbone: Backbone, prefix: PrefixStates, stop: int, limit: int, grammar: Grammar | Sequence[Grammar] | None = None) -> Answers:
-    """The likeliest next token, again and again, until `stop` or `limit` tokens.
+    """The next token of the likeliest way to go on (`praxia.tokens.grammar`; without a grammar the likeliest token), again and again, until `stop` or
+    `limit` tokens. Scores are compared in float32.
 
     prefix: run with keys and values, without a target group. grammar: one for all answers, or one for each.
     Raises ConfigError if a grammar allows no token.

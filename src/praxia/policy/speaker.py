@@ -64,7 +64,7 @@ class Speaker:
         return self._answers(rows, supervision.most_tokens)
 
     def _answers(self, asked: Sequence[tuple[Example, Sequence[str], Sequence[str]]], most: int) -> list[list[SaidPose]]:
-        """Of (example, names of tuples, kinds of their numbers): the likeliest allowed token at a time. Equally large pictures go together."""
+        """Of (example, names of tuples, kinds of their numbers): a token of the likeliest way at a time. Equally large pictures go together."""
         backbone = self.model.backbone
         assert backbone is not None
         stop, device = backbone.stop_id(self.tokenizer), next(self.model.parameters()).device

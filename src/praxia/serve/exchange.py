@@ -30,14 +30,12 @@ class Exchange:
     def answer(self, request: bytes, timing: Mapping[str, float]) -> bytes:
         """Decode, check, infer, encode. `timing` joins `server_timing` of the reply. Raises PraxiaError for what the client can mend."""
         message = unpack(request)
-        fresh = self._session is None
-        seed = _own_seed(message, self._seed) if fresh else self._seed
+        seed = self._seed if self._session is not None else _own_seed(message, self._seed)
         observation = to_observation(message, self._policy)
-        if fresh:
+        if self._session is None:
             self._note_resampling(observation["images"])
             self._session = self._policy.session(seed=seed)
             self._session.reset()
-        assert self._session is not None
         start = time.perf_counter()
         result = self._session.infer(observation)
         infer_ms = 1000 * (time.perf_counter() - start)
