@@ -160,6 +160,14 @@ def test_the_placebo_asks_the_same_and_answers_with_names_in_place_of_numbers(of
     assert all(words == numbers for words, numbers in lengths) and max(n for _, n in lengths) > 8
 
 
+def test_a_placebo_may_keep_what_is_learnt_beside_the_answer(tabletop_source):
+    of = replace(OBJECTS, positions=2)
+    for plain, kept, theirs in zip(*(asked(tabletop_source, x) for x in (Placebo(of), Placebo(of, dense=True), of)), strict=True):
+        assert kept.target == plain.target != theirs.target
+        assert kept.dense.keys() == theirs.dense.keys() and all(np.array_equal(kept.dense[k], theirs.dense[k], equal_nan=True) for k in kept.dense)
+        assert "positions" in kept.dense and kept.phrases == theirs.phrases
+
+
 def test_the_placebo_says_nothing_of_where_things_are(tabletop_source):
     """Things moved about, within sight: the answer stays."""
     placebo = Placebo(replace(OBJECTS, names="name"))

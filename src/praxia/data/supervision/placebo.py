@@ -31,10 +31,11 @@ class Placebo:
     known, the target's name, or else `THINGS` from a random one on): what there is, and nothing of where it is. An instruction's words are never
     said: they are the true answer where a motion is described. Answers in plain text (`EmbodiedVQA`, `SpatialVQA`, a motion's description) are
     replaced as a whole. An embodied question may have a name or a colour for an answer (what is nearer): none is said that shares a word with it.
-    Dense targets and phrases of `of` are left out.
+    dense: whether the dense targets and phrases of `of` stay, so that nothing but what is said differs; otherwise they are left out.
     """
 
     of: ObjectPoses | Waypoints | EmbodiedVQA | SpatialVQA | HandMotion
+    dense: bool = False
     name: str = "placebo"
 
     @property
@@ -55,10 +56,12 @@ class Placebo:
         if example is None or example.target is None:
             return None
         words = cycle(self._words(example, rng))
+        if not self.dense:
+            example = replace(example, dense={}, phrases=())
         if isinstance(example.target, str):
-            return replace(example, target=" ".join(islice(words, len(_PIECE.findall(example.target)))), dense={}, phrases=())
+            return replace(example, target=" ".join(islice(words, len(_PIECE.findall(example.target)))))
         said = [part if isinstance(part, str) else "".join(f" {word}" for word in islice(words, _length(part))) for part in example.target]
-        return replace(example, target=tuple(said), dense={}, phrases=())
+        return replace(example, target=tuple(said))
 
     def _words(self, example: Example, rng: np.random.Generator) -> list[str]:
         """What is said over and over."""
