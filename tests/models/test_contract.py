@@ -56,6 +56,10 @@ LOSSES = {
 }
 
 
+# What acts. Answers in words pick their scored rows, words of phrases are counted, and the library's Qwen3-VL picks its visual rows: a wait each.
+NEVER_WAIT = ("pose_vla-robot", "action_priors-prior", "poke_vla-robot", "vipa_vla-robot")
+
+
 @pytest.fixture(params=STAGES, ids=IDS)
 def case(request: pytest.FixtureRequest) -> tuple[Composition, MicroStage]:
     name, i = request.param
@@ -122,6 +126,25 @@ def test_objectives_are_finite_and_gradients_reach_exactly_the_intended_parts(ca
     intended = {n for n, p in model.named_parameters() if p.requires_grad}
     assert reached == intended
     assert {n.split(".")[0] for n in reached} == set(stage.moves)
+
+
+@pytest.mark.parametrize(("name", "stage"), [(n, i) for (n, i), of in zip(STAGES, IDS, strict=True) if of in NEVER_WAIT])
+def test_forward_losses_and_backward_never_read_back_what_is_on_the_device(name, stage):
+    """The meta device has no numbers to read, and refuses tensors that were left on the CPU: an accelerator would have to wait for, or lack, them."""
+    recipe = micro.composition(name)
+    stage = recipe.stages[stage]
+    model, batch = micro.build(recipe, stage), micro.batch(recipe, stage)
+    draws = micro.draws(model, batch).to("meta")
+    teachers = {name: net.to("meta") for name, net in micro.teachers(stage).items()}
+    model.to("meta")
+    there = batch.to("meta")
+    for drop in stage.stage.passes:
+        outputs = model(there, draws, drop)
+        for weighted in stage.stage.objectives:
+            for total, weight in weighted.objective(outputs, there, teachers).values():
+                assert total.device.type == weight.device.type == "meta"
+                (total / weight).backward(retain_graph=True)
+    assert all(p.grad is not None for n, p in model.named_parameters() if n.split(".")[0] == "head")
 
 
 def test_samples_are_deterministic_and_follow_the_noise_only_where_the_head_draws_some(robot):

@@ -6,13 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_ON_HOST = ("affine", "size")  # of views: how pictures are moved is planned on the host, which would have to wait to read them back
+
 
 @dataclass(frozen=True)
 class ViewBatch:
     """Pictures of B samples in V view slots. Sizes may differ between slots, not inside one.
 
     images: V tensors uint8 [B, H_v, W_v, 3]; affine: float32 [B, V, 2, 3] stored pixel -> transformed picture;
-    size: float32 [B, V, 2] (height, width) of the transformed picture; valid: bool [B, V], False = the slot is empty;
+    size: float32 [B, V, 2] (height, width) of the transformed picture (affine and size stay on the CPU when a batch is moved);
+    valid: bool [B, V], False = the slot is empty;
     K: float32 [B, V, 3, 3] of the transformed picture, NaN if unknown; T_base_cam: float32 [B, V, 4, 4], NaN if unknown;
     depth: V tensors float32 [B, H_v, W_v] in metres, 0 = unknown, or None; time: float32 [B, V] seconds relative to now.
     colour: float32 [B, V, 4] factors of brightness, contrast, saturation, and turns of hue, or None: as stored.
@@ -114,5 +117,7 @@ def _moved(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, dict):
         return {k: _moved(v, device) for k, v in value.items()}
     if isinstance(value, (Batch, Draws, ViewBatch, Tokens, Chunk)):
-        return type(value)(**{f.name: _moved(getattr(value, f.name), device) for f in fields(value)})
+        kept = _ON_HOST if isinstance(value, ViewBatch) else ()
+        moved = {f.name: getattr(value, f.name) for f in fields(value)}
+        return type(value)(**{name: part if name in kept else _moved(part, device) for name, part in moved.items()})
     return value

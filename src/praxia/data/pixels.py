@@ -34,7 +34,7 @@ def canvas_transform(size: Tensor, spec: ImageSpec) -> Tensor:
 
 def canvas_K(K: Tensor, size: Tensor, spec: ImageSpec) -> Tensor:
     """Intrinsics [B, 3, 3] of the transformed pictures -> of the canvas, same dtype and device; NaN (unknown) stays NaN."""
-    to_canvas = homogeneous(canvas_transform(size, spec)).to(K.device)
+    to_canvas = homogeneous(canvas_transform(size, spec)).to(K.device, non_blocking=True)
     return (to_canvas @ K.double()).to(K.dtype)
 
 
@@ -131,8 +131,8 @@ def jitter_colour(pixels: Tensor, colour: Tensor, valid: Tensor | None = None) -
     once at the end. valid: bool [B, S, S]; other pixels (bars) stay as they are and do not count in the mean.
     """
     with torch.autocast(_kind(pixels.device), enabled=False):  # as in `resample`
-        luma, yiq = torch.tensor(_LUMA, device=pixels.device), torch.tensor(_YIQ, device=pixels.device)
-        b, c, s, turns = colour.to(pixels.device).T[..., None, None]
+        luma, yiq = (torch.tensor(rows).to(pixels.device, non_blocking=True) for rows in (_LUMA, _YIQ))
+        b, c, s, turns = colour.T[..., None, None]
         angle = 2 * torch.pi * turns
         still, zero = torch.ones_like(angle), torch.zeros_like(angle)
         rows = [torch.cat(row, dim=-1) for row in ((still, zero, zero), (zero, angle.cos(), -angle.sin()), (zero, angle.sin(), angle.cos()))]
@@ -161,5 +161,5 @@ def _scaled(pixels: Tensor, spec: ImageSpec, top: float) -> Tensor:
     """(pixels / top - mean) / std in place, one pass a channel."""
     for channel, (mean, std) in enumerate(zip(spec.mean, spec.std)):
         plane = pixels[:, channel]
-        torch.add(torch.tensor(-mean / std, dtype=pixels.dtype, device=pixels.device), plane, alpha=1 / (top * std), out=plane)
+        torch.add(torch.full((), -mean / std, dtype=pixels.dtype, device=pixels.device), plane, alpha=1 / (top * std), out=plane)
     return pixels

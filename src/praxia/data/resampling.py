@@ -52,7 +52,7 @@ def levels(
 
 def inside(to_canvas: Tensor, transform: Tensor, size: Tensor, stored: tuple[int, int], side: int, device: torch.device, beyond: bool) -> Tensor:
     """bool [B, S, S]: the pixel centre lies on the transformed picture and, unless `beyond`, on the stored one."""
-    height, width = size.detach().to(device, torch.float64).unbind(dim=1)
+    height, width = size.detach().to(device, torch.float64, non_blocking=True).unbind(dim=1)
     u, v = coordinates(to_canvas, side, device)
     seen = (u >= -0.5) & (u < width[:, None, None] - 0.5) & (v >= -0.5) & (v < height[:, None, None] - 0.5)
     if not beyond:
@@ -63,7 +63,7 @@ def inside(to_canvas: Tensor, transform: Tensor, size: Tensor, stored: tuple[int
 
 def coordinates(transform: Tensor, side: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Where every canvas pixel centre comes from: (u, v) float64, [B, S, S] each, or broadcastable to it when nothing is turned."""
-    back = torch.linalg.inv(homogeneous(transform)).to(device)
+    back = torch.linalg.inv(homogeneous(transform)).to(device, non_blocking=True)
     x = torch.arange(side, device=device, dtype=torch.float64)
     y = x[:, None]
     a, b, c, d, e, f = back[:, :2].flatten(1).T[:, :, None, None]
@@ -109,7 +109,7 @@ def _copy_shifted(images: Tensor, shifts: Tensor, windows: Tensor, side: int, le
 def _gather_shifted(images: Tensor, shifts: Tensor, windows: Tensor, side: int, level: float) -> Tensor:
     """Whole-pixel shifts on an accelerator: one gather for the batch."""
     device = images.device
-    shifts, windows = shifts.to(device), windows.to(device)
+    shifts, windows = shifts.to(device, non_blocking=True), windows.to(device, non_blocking=True)
     at = torch.arange(side, device=device)
     rows = (at - shifts[:, 1, None]).clamp(0, images.shape[1] - 1)
     columns = (at - shifts[:, 0, None]).clamp(0, images.shape[2] - 1)
@@ -140,24 +140,26 @@ def _filtered(images: Tensor, transform: Tensor, side: int, cubic: bool) -> Tens
     shrinks = torch.ones(len(images)) if cubic else (1 / scale.amax(dim=1) + 1e-6).floor()
     for index, pooled, factor in _pooled(images, shrinks):
         columns, rows = (
-            _weights(scale[index, axis], shift[index, axis], side, pooled.shape[3 - axis], factor, cubic).to(images.device) for axis in range(2)
+            _weights(scale[index, axis], shift[index, axis], side, pooled.shape[3 - axis], factor, cubic).to(images.device, non_blocking=True)
+            for axis in range(2)
         )
         if cubic:
             length = side / scale[index]
             tall = (length[:, 1] > side) & (length[:, 1] + side > 2 * length[:, 0])
-            done = _as_pillow(pooled.double(), columns[:, None], rows[:, None], tall.to(images.device)).float()
+            done = _as_pillow(pooled.double(), columns[:, None], rows[:, None], tall).float()
         else:
             done = rows[:, None] @ (pooled @ columns[:, None].mT)
-        out[index.to(images.device)] = done
+        out[index.to(images.device, non_blocking=True)] = done
     return out
 
 
 def _as_pillow(planes: Tensor, columns: Tensor, rows: Tensor, tall: Tensor) -> Tensor:
-    """One axis after the other, rounded in between. tall: bool [b], rows go first (Pillow 13 onto a square; found by trying). float64 sums of whole
-    numbers of _STEP are exact, as Pillow's of integers."""
+    """One axis after the other, rounded in between. tall: bool [b] on the CPU, rows go first (Pillow 13 onto a square; found by trying). float64 sums
+    of whole numbers of _STEP are exact, as Pillow's of integers."""
     done = _to_level(rows @ _to_level(planes @ columns.mT))
     if tall.any():
-        done[tall] = _to_level(_to_level(rows[tall] @ planes[tall]) @ columns[tall].mT)
+        at = tall.nonzero()[:, 0].to(planes.device, non_blocking=True)
+        done[at] = _to_level(_to_level(rows[at] @ planes[at]) @ columns[at].mT)
     return done
 
 
@@ -190,8 +192,8 @@ def _turned(images: Tensor, transform: Tensor, side: int) -> Tensor:
     u, v = torch.broadcast_tensors(*coordinates(transform, side, images.device))
     out = torch.empty(len(images), 3, side, side, device=images.device)
     for index, pooled, factor in _pooled(images, (1 / torch.linalg.matrix_norm(transform[:, :, :2], ord=2)).round()):
-        index = index.to(images.device)
-        length = torch.tensor((pooled.shape[3], pooled.shape[2]), device=images.device)
+        index = index.to(images.device, non_blocking=True)
+        length = torch.tensor((pooled.shape[3], pooled.shape[2])).to(images.device, non_blocking=True)
         # -1 and 1 are the outer edges of the pooled picture, whose pixels are `factor` stored pixels wide
         grid = 2 * (torch.stack((u[index], v[index]), dim=-1) + 0.5) / (factor * length) - 1
         out[index] = F.grid_sample(pooled, grid.float(), mode="bilinear", padding_mode="border", align_corners=False)
@@ -203,7 +205,7 @@ def _pooled(images: Tensor, factors: Tensor) -> Iterator[tuple[Tensor, Tensor, i
     factors = factors.clamp(min=1).long()
     for factor in factors.unique().tolist():
         for index in (factors == factor).nonzero()[:, 0].split(max(1, _BLOCK // images[0].numel())):
-            planes = images[index.to(images.device)].permute(0, 3, 1, 2).contiguous().float()
+            planes = images[index.to(images.device, non_blocking=True)].permute(0, 3, 1, 2).contiguous().float()
             yield index, planes if factor == 1 else F.avg_pool2d(planes, factor, ceil_mode=True), factor
 
 

@@ -78,7 +78,7 @@ def on_grid(features: GeometryFeatures, size: Tensor, spec: ImageSpec, grid: tup
     to_teacher = features.transform.flatten(0, 1).to("cpu", torch.float64)
     picture = torch.linalg.solve(to_student[:, None, :, :2], (centres - to_student[:, None, :, 2])[..., None])
     at = (to_teacher[:, None, :, :2] @ picture)[..., 0] + to_teacher[:, None, :, 2]
-    where = (2 * (at + 0.5) / features.side - 1).float().to(features.patches.device)  # -1 and 1 are the outer edges of the square
+    where = (2 * (at + 0.5) / features.side - 1).float().to(features.patches.device, non_blocking=True)  # -1 and 1 are the outer edges of the square
     maps = features.patches.flatten(0, 1).permute(0, 3, 1, 2)
     sampled = F.grid_sample(maps, where[:, None], mode="bilinear", padding_mode="border", align_corners=False)
     return sampled[:, :, 0].mT.unflatten(0, (b, v))

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from praxia.data.batch import Batch
+from praxia.data.pixels import canvas_transform
 from praxia.errors import ConfigError
 from praxia.models.readouts.patch_words import words_of
 from praxia.models.states import Outputs
@@ -45,7 +46,8 @@ class Grounding:
         if visual is None or visual.image_spec is None or views is None or phrases is None:
             raise ConfigError("objective grounding needs views and phrases; use supervision SceneGrounding")
         pixel, depth, seen = dense(batch, "things_pixel", "grounding"), dense(batch, "things_depth", "grounding"), self._seen(batch)
-        found = [places(pixel[:, v], views.size[:, v], visual.image_spec, visual.grid) for v in range(pixel.shape[1])]
+        spec, grid = visual.image_spec, visual.grid
+        found = [places(pixel[:, v], canvas_transform(views.size[:, v], spec), spec, grid) for v in range(pixel.shape[1])]
         cell, offset, inside = (torch.stack(parts, dim=1) for parts in zip(*found, strict=True))
         sample, view, thing = (seen & inside).nonzero(as_tuple=True)
         token = cell[sample, view, thing]

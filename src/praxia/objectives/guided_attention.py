@@ -12,7 +12,7 @@ from torch import Tensor
 from praxia.data.batch import Batch
 from praxia.errors import ConfigError
 from praxia.models.states import Outputs
-from praxia.objectives.cells import places, view_sizes
+from praxia.objectives.cells import places, slot_transforms
 from praxia.objectives.dense import dense, readout
 from praxia.objectives.objective import Losses, Teachers
 from praxia.registry import register
@@ -46,8 +46,8 @@ class GuidedAttention:
                 f"objective guided_attention: readout {self.readout!r} reads {weights.shape[2]} tokens, the samples have {slot.shape[1]} places; "
                 "give it one token for each (ActionChunk makes 3 a view)"
             )
-        size = view_sizes(batch.views, slot)
-        cell, _, inside = places(pixel.flatten(0, 1)[:, None], size.flatten(0, 1), visual.image_spec, visual.grid)
+        to_canvas = slot_transforms(batch.views, slot, visual.image_spec)
+        cell, _, inside = places(pixel.flatten(0, 1)[:, None], to_canvas.flatten(0, 1), visual.image_spec, visual.grid)
         cell, inside = cell.view_as(slot), inside.view_as(slot)
         sample, place = torch.meshgrid(*(torch.arange(n, device=slot.device) for n in slot.shape), indexing="ij")
         chosen = weights[sample, slot.clamp_min(0), place, cell]

@@ -74,14 +74,14 @@ class Update:
         """Accumulate the gradient of the step's loss into the parameters; returns `loss` and each named loss (sum / weight), detached."""
         weights = [w.weight(schedule_step) for w in self.stage.objectives]
         found = [counts(self.stage.objectives, m.batch, m.supervision) for m in micros]
-        totals = {key: total.to(self.device) for key, total in step_totals(found).items()}
+        totals = {key: total.to(self.device, non_blocking=True) for key, total in step_totals(found).items()}
         mine = self._mine(micros)
         ready = [micros[number].to(self.device) for number, _ in mine]
         seeds = [derived_seed(self.settings.seed, self.stage.name, "layers", step, number) for number, _ in mine]
 
         def part(place: int) -> _Part:
             number, taken = mine[place]
-            here = {key: count.to(self.device) * taken for key, count in found[number].items()}
+            here = {key: count.to(self.device, non_blocking=True) * taken for key, count in found[number].items()}
             return self._part(ready[place], here, totals, weights, seeds[place], taken)
 
         sums: dict[str, tuple[Tensor, Tensor]] = {}
