@@ -56,12 +56,11 @@ class Placebo:
         if example is None or example.target is None:
             return None
         words = cycle(self._words(example, rng))
-        if not self.dense:
-            example = replace(example, dense={}, phrases=())
-        if isinstance(example.target, str):
-            return replace(example, target=" ".join(islice(words, len(_PIECE.findall(example.target)))))
-        said = [part if isinstance(part, str) else "".join(f" {word}" for word in islice(words, _length(part))) for part in example.target]
-        return replace(example, target=tuple(said))
+        if isinstance(true := example.target, str):
+            said: str | tuple[str, ...] = " ".join(islice(words, len(_PIECE.findall(true))))
+        else:
+            said = tuple(part if isinstance(part, str) else "".join(f" {word}" for word in islice(words, _length(part))) for part in true)
+        return replace(example, target=said) if self.dense else replace(example, target=said, dense={}, phrases=())
 
     def _words(self, example: Example, rng: np.random.Generator) -> list[str]:
         """What is said over and over."""
