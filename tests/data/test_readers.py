@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError, DataError
 from praxia.geometry.camera import project
 from praxia.geometry.rotations import euler_to_matrix
+from praxia.workflows.pose_answers import Asked, true_boxes, unlisted_boxes
 
 K = np.array([[80.0, 0, 50], [0, 80, 30], [0, 0, 1]])
 SIZE = (60, 100)  # height, width
@@ -136,6 +138,40 @@ def test_omni3d_files_that_are_something_else_are_named(tmp_path):
         Omni3D((), str(tmp_path)).open()
 
 
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        (lambda c: c["annotations"][0].pop("valid3D"), r"SUNRGBD_train.json, annotation 0: lacks 'valid3D'"),
+        (lambda c: c["annotations"][0].update(dimensions=[1.0, 2.0]), r"image 0: not enough values to unpack"),
+        (lambda c: c["images"][0].pop("K"), r"SUNRGBD_train.json, image 0: lacks 'K'"),
+        (lambda c: c["images"][0].update(K=[1.0]), r"image 0: cannot reshape"),
+    ],
+)
+def test_omni3d_records_that_lack_something_are_named(lost, said, omni3d, tmp_path):
+    spec = omni3d(annotation(bbox3D_cam=None))
+    content = json.loads((tmp_path / "SUNRGBD_train.json").read_text())
+    lost(content)
+    (tmp_path / "SUNRGBD_train.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=said + ".*damaged or of another format"):
+        spec.open()
+
+
+def test_omni3d_depth_must_be_where_it_is_said_to_be(omni3d):
+    with pytest.raises(ConfigError, match=r"Omni3D.depth is '/nowhere', which is no folder; .* '' = without depth"):
+        replace(omni3d(annotation()), depth="/nowhere").open()
+
+
+def test_things_that_are_cut_off_are_not_asked_for_and_not_wrong_to_list(omni3d):
+    unseen = annotation(id=8, truncation=0.6, center_cam=[0.4, 0.0, 1.5], bbox3D_cam=None)
+    sample = omni3d(annotation(), unseen, annotation(id=9, dimensions=[-1, -1, -1])).open().sample(0, Needs())
+    assert len(sample.objects) == 1 and sample.others == ("cereal box",)
+    (hidden,) = sample.hidden
+    np.testing.assert_allclose(hidden.T_base_object[:3, 3], [0.4, 0.0, 1.5])
+    says = ObjectPoses(negatives=0.0)
+    asked = Asked(sample, "cereal box", [])
+    assert len(true_boxes(asked, 0, says).centre) == 1 and len(unlisted_boxes(asked, 0, says).centre) == 1
+
+
 def test_pseudo_views_of_a_picture_list_its_boxes_in_their_own_frames(omni3d):
     supervision = ObjectPoses(negatives=0.0)
     source = omni3d(annotation()).open()
@@ -172,6 +208,24 @@ def bop(tmp_path):
         Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(scene / f"rgb/{number:06d}.{suffix}")
         Image.fromarray(np.full(SIZE, 15000, np.uint16)).save(scene / f"depth/{number:06d}.png")
     return Bop(str(root), "train_pbr", ((5, "mustard bottle"),), side=100, licence="CC-BY-4.0")
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("scene_gt_info", lambda c: c.pop("4"), "lacks '4'"),
+        ("scene_camera", lambda c: c.pop("0"), "lacks '0'"),
+        ("scene_gt_info", lambda c: c["0"].pop(), "zip"),
+        ("scene_gt", lambda c: c["4"][1].pop("cam_R_m2c"), "lacks 'cam_R_m2c'"),
+    ],
+)
+def test_bop_files_that_do_not_fit_each_other_are_named(file, change, said, bop):
+    path = Path(bop.root) / "train_pbr/000002" / f"{file}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"000002, picture [04]: scene_gt.json, .*{said}"):
+        bop.open()
 
 
 def test_bop_poses_are_of_the_box_centre_in_metres(bop):

@@ -15,6 +15,8 @@ from praxia.models.vision.ray_depth import canvas_depth, canvas_rays
 from praxia.recipes.pose_vla import paper
 from praxia.registry import from_json, to_json
 from praxia.specs import ImageSpec
+from praxia.stages.recipe import Source
+from praxia.workflows.recipe_checks import unseen_cameras
 
 ROLES = ("head", "wrist_left", "wrist_right")
 
@@ -48,6 +50,15 @@ def test_views_take_the_slots_of_their_roles_in_the_slots_order(tabletop_source)
     for roles in ((), ("head", "head")):
         with pytest.raises(ConfigError, match="Slots.roles is"):
             Slots(roles)
+
+
+def test_cameras_that_find_no_slot_while_one_stays_black_are_named(tabletop_source):
+    source = Source(None, Waypoints(), (Slots(("front", "wrist")),))
+    assert unseen_cameras(source, tabletop_source).endswith(
+        "no slot for head, so not seen; black: front (Slots.roles; a dataset's card names its views)"
+    )
+    for transforms in ((), (Slots(),), (Slots(("wrist",)),)):  # none, all slots that can be filled are, no slot is black
+        assert unseen_cameras(replace(source, transforms=transforms), tabletop_source) == ""
 
 
 def test_the_published_stages_have_three_slots_also_where_nothing_is_drawn():

@@ -264,6 +264,22 @@ def test_a_public_checkpoint_is_read_and_checked(family, tmp_path):
     assert loaded.language.config._attn_implementation == "eager"
     assert all(p.dtype == torch.float32 and p.requires_grad for p in loaded.parameters())
 
+    source.model.save_pretrained(tmp_path / "sharded", max_shard_size="30KB")
+    assert len(list((tmp_path / "sharded").glob("*.safetensors"))) > 2 and (tmp_path / "sharded/model.safetensors.index.json").is_file()
+    shards = dataclasses.replace(spec, checkpoint=str(tmp_path / "sharded")).build()
+    shards.load_checkpoint()
+    assert all(torch.equal(a, b) for a, b in zip(shards.state_dict().values(), loaded.state_dict().values(), strict=True))
+    known = loaded.language.embed_tokens.weight[: spec.vocabulary].clone()
+    shards.resize_vocabulary(spec.vocabulary + 37)
+    assert (
+        torch.equal(shards.language.embed_tokens.weight[: spec.vocabulary], known)
+        and len(shards.language.embed_tokens.weight) == spec.vocabulary + 37
+    )
+    shards.bind(tokenizer_for(spec))
+    with torch.no_grad():
+        grown, before = (b.logits(prefix(b, batch)[0].hidden) for b in (shards, loaded))
+    torch.testing.assert_close(grown[..., : spec.vocabulary], before)
+
     heads = dataclasses.replace(
         loaded.spec, text_heads=2, text_kv_heads=1, text_head_dim=32, **({"mrope": (8, 4, 4)} if family == "qwen3_vl" else {})
     )

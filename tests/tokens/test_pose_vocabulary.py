@@ -65,6 +65,12 @@ def test_shared_lists_and_the_published_orders(published):
     np.testing.assert_allclose(y_first.numbers(said)["location"], published.numbers(text)["location"])
 
 
+def test_a_view_without_delimiters_is_not_written_as_letters(published):
+    assert published.text(("<image2>", " mug", "</image2>")) == "<image2> mug</image2>"
+    with pytest.raises(ConfigError, match=r"section of view 3, counted from 0, and PoseVocabulary.views is 3; set it to the number of views"):
+        published.text(("<image3>", " mug", "</image3>"))
+
+
 def test_incomplete_groups_are_left_out_and_unused_tokens_are_the_last_bin(published):
     back = published.numbers("cup<loc0001><loc0002><loc0003><transXY0000><transXY0001><size0001>")
     assert back["location"].shape == (1, 2) and back["translation"].shape == (0, 3) and back["extent"].shape == (0, 3)

@@ -73,6 +73,22 @@ def test_each_dataset_is_opened_once_and_widths_come_from_it(recipe, tabletop_so
     assert assemble(wide).model.head.action_width == 32
 
 
+@pytest.mark.parametrize(
+    ("says", "fault"),
+    [
+        (Waypoints(frame="Camera"), r"Waypoints.frame: unknown choice 'Camera'; did you mean 'camera'\?"),
+        (ObjectPoses(place="corner"), r"ObjectPoses.place: unknown choice 'corner'; .* box, centre"),
+        (ObjectPoses(("haed",)), r"ObjectPoses.roles: unknown view 'haed'; did you mean 'head'\?"),
+    ],
+)
+def test_words_that_nothing_knows_are_refused_before_anything_is_trained(says, fault, recipe):
+    stage = recipe.stages[0]
+    wrong = replace(stage, sources=(replace(stage.sources[0], supervision=says),), objectives=(Weighted(NextToken()),))
+    vocabulary = PoseVocabulary(xy=16, z=16, size=8, rotation=12)
+    with pytest.raises(ConfigError, match=fault):
+        assemble(replace(recipe, stages=(wrong,), model=replace(recipe.model, vocabulary=vocabulary)))
+
+
 def test_a_head_of_another_width_is_refused_with_the_fix(recipe):
     fixed = replace(recipe, model=replace(recipe.model, head=replace(recipe.model.head, action_width=32)))
     with pytest.raises(ConfigError, match=r"action_width is 32, robot 'arm7' gives 7 numbers; set it to 0 .* SlotMap of width 32"):

@@ -66,7 +66,8 @@ class Sample:
     future: Window | None = None
     tool_path: dict[str, np.ndarray] = field(default_factory=dict)  # arm -> float64 [T, 4, 4] T_base_tool, row 0 = now
     objects: tuple[ObjectTruth, ...] = ()
-    others: tuple[str, ...] = ()  # names of things that are there too, but where is not known
+    others: tuple[str, ...] = ()  # names of things that are there too, but are not in `objects`
+    hidden: tuple[ObjectTruth, ...] = ()  # those of them whose pose is known, but which are seen too little to be asked for
     labelled: tuple[str, ...] = ()  # names of all kinds of things that the dataset labels where they are; empty = it does not say
     exhaustive: bool = True  # whether all things of those kinds are in `objects` or `others`
     target: str = ""  # name of the object that is to be acted on now

@@ -1,14 +1,16 @@
 """How well a model says object poses: every class that a held-out picture shows is asked for, the answer's boxes meet the true ones (Pose-VLA 1a)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from praxia.evaluate.average_precision import AP15, RECALLED, Scene, ap15_release, omni3d_ap, oriented_ap
 from praxia.geometry.boxes import Boxes, corners
 from praxia.geometry.camera import project
-from praxia.geometry.rotations import angle_between
+from praxia.geometry.rotations import angle_between, nearest_rotation
+
+_BESIDE = ("ap15", "ap15_release", "ap3d", "translation_cm", "rotation_deg", "size_cm")  # what answers that do not look are scored by, too
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,13 @@ def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
     ap15: exact oriented IoU, classes averaged, ordered by the answers' own certainty; ap15_release: the released scorer's optimistic rules;
     ap3d, ar1, ar10, ar100: Omni3D's. translation_cm, rotation_deg, size_cm: of pairs, each truth with the nearest answer of its class that no
     nearer truth has.
-    mean_pose_cm: what translation_cm is of answers that do not look: the mean place of all other boxes of the class.
+    mean_pose_ap15, mean_pose_translation_cm and so on: the same of answers that do not look (`mean_poses`).
     """
+    blind = _scores(mean_poses(seen))
+    return _scores(seen) | {f"mean_pose_{name}": blind[name] for name in _BESIDE}
+
+
+def _scores(seen: Sequence[Seen]) -> dict[str, float]:
     scenes: dict[str, list[Scene]] = {}
     for s in seen:
         scenes.setdefault(s.category, []).append(s.scene)
@@ -71,21 +78,32 @@ def object_scores(seen: Sequence[Seen]) -> dict[str, float]:
         **{f"ar{most}": 100 * omni3d[f"AR{most}"] for most in RECALLED},
         "listed": len(pairs) / truths if truths else float("nan"),
         "translation_cm": float(100 * medians[0]),
-        "mean_pose_cm": 100 * _blind_error(scenes),
         "rotation_deg": float(np.rad2deg(medians[1])),
         "size_cm": float(100 * medians[2]),
     }
 
 
-def _blind_error(scenes: Mapping[str, Sequence[Scene]]) -> float:
-    """Median distance in metres of every true box to the mean of the others of its class; NaN where no class has two."""
-    distances: list[np.ndarray] = []
-    for some in scenes.values():
-        centres = np.concatenate([scene.truths.centre[~scene.skip] for scene in some])
-        if len(centres) > 1:
-            others = (centres.sum(0) - centres) / (len(centres) - 1)
-            distances.append(np.linalg.norm(centres - others, axis=1))
-    return float(np.median(np.concatenate(distances))) if distances else float("nan")
+def mean_poses(seen: Sequence[Seen]) -> list[Seen]:
+    """The same pictures with the answers of who knows how many things of a class there are and does not look: each at the mean place, with the mean
+    rotation and sides, of the class in all other pictures. No answer about a class that no other picture has."""
+    totals: dict[str, list[np.ndarray]] = {}
+    for s in seen:
+        totals.setdefault(s.category, []).append(_sums(s.truths))
+    found = [_mean(sum(totals[s.category]) - _sums(s.truths), len(s.truths.centre)) for s in seen]
+    return [replace(s, found=boxes, scores=np.ones(len(boxes.centre))) for s, boxes in zip(seen, found, strict=True)]
+
+
+def _sums(boxes: Boxes) -> np.ndarray:
+    """[16]: number of boxes, and sums of their centres, sides and rotation matrices."""
+    return np.concatenate([[len(boxes.centre)], boxes.centre.sum(0), boxes.size.sum(0), boxes.R.sum(0).ravel()])
+
+
+def _mean(sums: np.ndarray, copies: int) -> Boxes:
+    """The mean box, so many times; none of no boxes."""
+    copies = copies if sums[0] > 0 else 0
+    mean = sums / max(1.0, sums[0])
+    R = nearest_rotation(mean[7:].reshape(3, 3)) if copies else np.eye(3)
+    return Boxes(*(np.broadcast_to(part, (copies, *part.shape)) for part in (mean[1:4], R, mean[4:7])))
 
 
 def _pairs(seen: Seen) -> list[tuple[float, float, float]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from praxia.errors import DataError
+from praxia.geometry.rotations import nearest_rotation
 
 # Corner k = centre + R (SIGNS[k] * size / 2). The order of Omni3D's v0..v7: the face z = -1/2 around, then z = +1/2.
 SIGNS = np.array(
@@ -117,7 +118,8 @@ def _iou(a: Boxes, b: Boxes) -> np.ndarray:
     """Exact IoU [P] of pairs with volume."""
     extent = np.maximum(np.linalg.norm(a.size, axis=-1), np.linalg.norm(b.size, axis=-1))[:, None]
     half_a, half_b = a.size / extent / 2, b.size / extent / 2 + _GROWTH
-    R_a, R_b = _orthonormal(a.R), _orthonormal(b.R)
+    # annotations carry float32 rounding, which would tilt coincident faces
+    R_a, R_b = nearest_rotation(a.R), nearest_rotation(b.R)
     R_a_b = np.swapaxes(R_a, -1, -2) @ R_b
     b_in_a = (np.swapaxes(R_a, -1, -2) @ ((b.centre - a.centre) / extent)[..., None])[..., 0]
     corners_a, corners_b = SIGNS * half_a[:, None], SIGNS * half_b[:, None]
@@ -163,9 +165,3 @@ def _clipped_area(faces: np.ndarray, half: np.ndarray) -> np.ndarray:
     first = polygons[:, :1]
     fan = np.where((np.arange(polygons.shape[1]) < count[:, None])[..., None], polygons - first, 0)
     return 0.5 * np.linalg.norm(np.cross(fan[:, :-1], fan[:, 1:]).sum(axis=1), axis=-1).reshape(pairs, 6)
-
-
-def _orthonormal(R: np.ndarray) -> np.ndarray:
-    """The nearest rotation: annotations carry float32 rounding, which would tilt coincident faces."""
-    U, _, V = np.linalg.svd(R)
-    return U @ V

@@ -78,6 +78,13 @@ def angle_between(R_a: np.ndarray, R_b: np.ndarray) -> np.ndarray:
     return np.linalg.norm(matrix_to_axis_angle(relative), axis=-1)
 
 
+def nearest_rotation(M: np.ndarray) -> np.ndarray:
+    """The rotations [..., 3, 3] nearest to matrices in the Frobenius norm: of a mean of rotations, their chordal mean (Moakher 2002)."""
+    U, _, Vt = np.linalg.svd(M)
+    U[..., 2] *= np.linalg.det(U @ Vt)[..., None]  # 1, or -1 where the nearest orthogonal matrix is a reflection
+    return U @ Vt
+
+
 def _checked(name: str, value: np.ndarray, tail: tuple[int, ...]) -> np.ndarray:
     value = np.asarray(value, np.float64)
     if value.shape[-len(tail) :] != tail:

@@ -122,14 +122,14 @@ def paper() -> Recipe:
 
     def omni3d(name: str) -> Source:
         data = Omni3D((f"data/omni3d/Omni3D/{name}_train.json",), "data/omni3d", depth="data/omni3d/depth", exhaustive=name == "ARKitScenes")
-        return Source(data, says, (ColourJitter(), PseudoViews()), weight=OMNI3D[name] ** 0.43)
+        return Source(data, says, (PseudoViews(),), weight=OMNI3D[name] ** 0.43)
 
     def bop(name: str) -> Source:
         count, names, licence = BOP[name]
         data = Bop(f"data/bop/{name}", "train_pbr", names, licence=licence)
-        return Source(data, says, (ColourJitter(), PseudoViews(((0.9, 1.0), DETAILS, DETAILS))), weight=count**0.43)
+        return Source(data, says, (PseudoViews(((0.9, 1.0), DETAILS, DETAILS)),), weight=count**0.43)
 
-    says = ObjectPoses(least_visible=0.333)
+    says = ObjectPoses()
     objects = (*map(omni3d, OMNI3D), *map(bop, BOP))
     robot = (ColourJitter(), RandomCrop(), Slots())
     pretraining = AdamW(lr=5e-5, final=2.5e-6, warmup=1000, weight_decay=1e-10)

@@ -114,7 +114,7 @@ POSE_SCORES = {  # metric of a pose stage -> column
     "object_poses/listed": "objects said",
     "object_poses/ap15": "AP15",
     "object_poses/translation_cm": "objects, cm",
-    "object_poses/mean_pose_cm": "mean place, cm",
+    "object_poses/mean_pose_translation_cm": "mean place, cm",
     "object_poses/rotation_deg": "objects, degrees",
     "waypoints/outside_said": "paths said",
     "waypoints/outside_first_cm": "first waypoint, cm",

@@ -22,6 +22,7 @@ LOCATIONS = BINS + 1  # PaliGemma's slots
 NO_OBJECT = "<no_object>"
 KINDS = ("location", "translation", "extent", "rotation")
 _LEAST = 0.001  # metres: translations and sizes are not told apart more finely
+_SECTION = re.compile(r"</?image(\d+)>")
 _TOKEN = re.compile(r"<(loc|transXY|transZ|size|rot)(\d+)>")
 
 
@@ -114,7 +115,13 @@ class PoseTokens:
         return tuple((tuple(kind_names(kind, count)[:used]), kind == "rot") for kind, count, used in named)
 
     def text(self, parts: Parts) -> str:
-        """The target as text, every quantity as tokens."""
+        """The target as text, every quantity as tokens. Raises ConfigError for a section of a view that has no delimiters."""
+        for part in parts:
+            if isinstance(part, str) and (section := _SECTION.fullmatch(part)) and int(section[1]) >= self.spec.views:
+                raise ConfigError(
+                    f"a target has a section of view {int(section[1])}, counted from 0, and PoseVocabulary.views is {self.spec.views}; set it to the "
+                    "number of views, or let the supervision show fewer (roles) or go without delimiters"
+                )
         return "".join(part if isinstance(part, str) else self._said(part) for part in parts)
 
     def _said(self, quantity: Quantity) -> str:

@@ -21,7 +21,8 @@ class AdamW:
     else decays, embedding tables, learned tokens and latents too.
 
     lr: peak; final: lr at the end of the schedule; warmup: steps (at most a quarter of all). shape: `cosine` or `constant` after the warm-up
-    (`constant` decays linearly over the last `decay_fraction` of the steps: warm-up, stable, decay). clip: gradient norm, 0 = none.
+    (`constant` decays linearly over the last `decay_fraction` of the steps: warm-up, stable, decay). decay_steps: steps after which the cosine is
+    down, 0 = all of the stage's. clip: gradient norm, 0 = none.
     multipliers: (parameter-name pattern, factor on lr) pairs, first match wins. bits: of a moment; 8 takes a quarter of the memory, and more time.
     """
 
@@ -30,6 +31,7 @@ class AdamW:
     warmup: int = 100
     shape: Literal["cosine", "constant"] = "cosine"
     decay_fraction: float = 0.2
+    decay_steps: int = 0
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
     weight_decay: float = 0.05
@@ -46,7 +48,7 @@ class AdamW:
             start = max(warmup, steps - int(self.decay_fraction * steps))
             progress = max(0.0, (step - start + 1) / (steps - start + 1)) if step >= start else 0.0
             return self.lr + (self.final - self.lr) * progress
-        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+        progress = min(1.0, (step - warmup) / max(1, (self.decay_steps or steps) - warmup))
         return self.final + (self.lr - self.final) * 0.5 * (1 + math.cos(math.pi * progress))
 
     def build(self, parameters: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:

@@ -1,25 +1,24 @@
 """From a recipe to opened data and buildable models: sources, robots, tokenizer, vocabulary, collate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import torch
 
 from praxia.data.collate import Collate
-from praxia.data.demonstrations import Demonstrations
 from praxia.data.mixture import Entry, MicroBatch, Mixture, temperature_weights
 from praxia.data.sample_transforms import without_chance
 from praxia.data.source import SampleSource, examples_of, held_out_split, spread
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.models.backbones.backbone import Backbone
-from praxia.models.spec import HistoryToken, ModelSpec, SpecialToken
+from praxia.models.spec import ModelSpec, SpecialToken
 from praxia.models.vla import PARTS, VLA
 from praxia.policy import Robot
 from praxia.stages.recipe import Recipe, Source, Stage
 from praxia.tokens.quantity import Quantity
+from praxia.workflows.recipe_checks import check_recipe, check_roles, check_state_in_prompt
 from praxia.workflows.robots import acting_sources, robots_of
 
 HELD_OUT = 0.05  # part of the episodes kept for validation
@@ -118,85 +117,22 @@ class Assembly:
 
 def assemble(recipe: Recipe) -> Assembly:
     """Open the data of every stage, check that equal robots mean equal things, fit the number transforms, build the tokenizer."""
-    _check_windows(recipe)
-    _check_episodes(recipe)
+    check_recipe(recipe)
     specs = list(dict.fromkeys(source.data for stage in recipe.stages for source in (*stage.sources, *stage.held_out)))
     recorded_first = sorted(specs, key=lambda data: hasattr(data, "made"))  # a fault in a user's folder is said before minutes of making
     opened = {data: data.open() for data in recorded_first if not getattr(data, "stage", "")}
     sources: dict[Any, SampleSource] = {data: opened[data] for data in specs if data in opened}
+    check_roles(recipe, sources)
     robots = robots_of(recipe, sources)
     model = _sized(recipe.model, robots, {s.embodiment for s in acting_sources(recipe, sources)})
     if hasattr(model.vocabulary, "fitted"):
         values, weights = _quantities(recipe, sources)
         model = replace(model, vocabulary=model.vocabulary.fitted(values, weights) if values else None)  # no stage says numbers: it is left out
-    _check_state_in_prompt(model, robots)
-    _check_cubes(recipe)
+    check_state_in_prompt(model, robots)
     tokenizer, special_ids, size = _tokenizer(recipe, model)
     if model.backbone is not None and model.backbone.vocabulary == 0:
         model = replace(model, backbone=replace(model.backbone, vocabulary=size))
     return Assembly(recipe, model, robots, tokenizer, special_ids, size, sources)
-
-
-def _check_episodes(recipe: Recipe) -> None:
-    """Sources of a stage that look at the same demonstrations must take equally many: each holds out some of its own."""
-    for stage in recipe.stages:
-        made = [(i, source.data) for i, source in enumerate(stage.sources) if isinstance(source.data, Demonstrations)]
-        for (i, a), (k, b) in combinations(made, 2):
-            if a.episodes != b.episodes and replace(a, episodes=b.episodes) == b:
-                raise ConfigError(
-                    f"stage {stage.name!r}: sources {i} and {k} take {a.episodes} and {b.episodes} episodes a task of the same demonstrations, so "
-                    f"one would train on scenes that the other holds out; set --stages.{stage.name}.sources.{i}.data.episodes and .sources.{k}. alike"
-                )
-
-
-def _check_windows(recipe: Recipe) -> None:
-    """Chunks as long as the head's; a past where a token reads it, of one length a stage, and nowhere else."""
-    horizon = getattr(recipe.model.head, "horizon", 0)
-    reads = any(isinstance(tokens, HistoryToken) for tokens in recipe.model.tokens)
-    told, acts = set[int](), False
-    for stage in recipe.stages:
-        asked = [source.supervision for source in (*stage.sources, *stage.held_out) if source.supervision.needs.horizon]
-        for says in asked if "head" in (stage.parts or PARTS) else ():
-            if horizon and says.needs.horizon != horizon:
-                raise ConfigError(
-                    f"stage {stage.name!r}: {type(says).__name__}.horizon is {says.needs.horizon}, the head says chunks of {horizon}; "
-                    "set both to the same number of steps"
-                )
-        pasts = {says.needs.history for says in asked}
-        if len(pasts) > 1:
-            raise ConfigError(f"stage {stage.name!r}: its sources have histories of {sorted(pasts)} steps; give all the same, one token reads them")
-        told |= pasts
-        acts = acts or any(says.needs.pictures for says in asked)
-    if any(told) and not reads:
-        raise ConfigError(
-            f"a supervision has a history of {max(told)} steps, but no token reads it; add a HistoryToken to ModelSpec.tokens and .order"
-        )
-    if reads and acts and not any(told):
-        raise ConfigError("the model has a HistoryToken, but no supervision tells it of a past; set ActionChunk.history to the steps it shall read")
-
-
-def _check_state_in_prompt(model: ModelSpec, robots: Sequence[Robot]) -> None:
-    """A prompt says numbers in bins of [-1, 1]: a z-score would leave a third of them at the ends."""
-    for modes in [[getattr(t, "mode", "") for t in robot.numbers.state] for robot in robots if model.state_in_prompt]:
-        if "mean_std" not in modes and {"quantile", "min_max"} & set(modes):
-            continue
-        raise ConfigError(
-            f"the head's form 'pi05' writes the state into the prompt in 256 bins of [-1, 1], but Recipe.numbers.state normalises by {modes}; "
-            "set it to (Normalise('quantile'),)"
-        )
-
-
-def _check_cubes(recipe: Recipe) -> None:
-    """What a supervision leaves out for being outside must be what the vocabulary cannot say."""
-    said = getattr(recipe.model.vocabulary, "cube", None)
-    for source in (source for stage in recipe.stages for source in (*stage.sources, *stage.held_out)):
-        asks = getattr(source.supervision, "of", source.supervision)
-        asked = getattr(asks, "cube", said)
-        if said is not None and asked != said:
-            raise ConfigError(
-                f"{type(asks).__name__}.cube is {asked}, but MotionVocabulary.cube of the model is {said}: paths would be left out "
-                "by another cube than the tokens cover; give both the same"
-            )
 
 
 def _quantities(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -81,11 +81,12 @@ def true_boxes(asked: Asked, view: int, supervision: ObjectPoses) -> Boxes:
 
 
 def unlisted_boxes(asked: Asked, view: int, supervision: ObjectPoses) -> Boxes:
-    """Camera-frame boxes of the asked class that a view does not list: the filters left them out."""
+    """Camera-frame boxes of the asked class that a view does not list: the filters left them out, or their dataset did."""
     seen = asked.sample.views[view]
     assert seen.camera is not None and seen.camera.T_base_cam is not None
     listed = [v.truth for v in supervision.visible(asked.sample.objects, seen)]
-    left = [o for o in asked.sample.objects if supervision.called(o) == asked.category and not any(o is one for one in listed)]
+    known = (*asked.sample.objects, *asked.sample.hidden)
+    left = [o for o in known if supervision.called(o) == asked.category and not any(o is one for one in listed)]
     poses = [invert(seen.camera.T_base_cam) @ o.T_base_object for o in left]
     return boxes([T[:3, 3] for T in poses], [T[:3, :3] for T in poses], [o.size for o in left])
 

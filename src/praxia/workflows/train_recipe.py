@@ -43,6 +43,7 @@ from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.goal_scores import goal_metrics
 from praxia.workflows.hand_answers import hand_metrics
 from praxia.workflows.pose_answers import pose_metrics
+from praxia.workflows.recipe_checks import unseen_cameras
 from praxia.workflows.robots import check_numbers
 from praxia.workflows.taught import taught
 from praxia.workflows.teachers import build_teachers, check_checkpoints, check_frozen_nets, labelled, trained_net
@@ -192,6 +193,9 @@ def _train_stage(
     if folder.result() is None and not settings.quiet:
         for source, samples, share in training.table():
             say(f"{share:.0%} from {source}, {samples} samples")
+        for note in dict.fromkeys(unseen_cameras(s, assembly.sources[s.data]) for s in stage.sources if s.data in assembly.sources):
+            if note:
+                say(note)
     teachers = {} if folder.result() is not None and folder.scores.is_file() else build_teachers(stage, run, settings)
     result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings, teachers)
     for name, teacher in teachers.items():

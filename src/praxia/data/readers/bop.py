@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from praxia.data.readers.posed_pictures import LEAST_VISIBILITY, PosedPicture, PosedPictures
+from praxia.data.readers.posed_pictures import LEAST_VISIBILITY, PosedPicture, PosedPictures, reading
 from praxia.errors import DataError
 from praxia.geometry.scene import ObjectTruth
 from praxia.geometry.se3 import pose
@@ -55,23 +55,26 @@ class Bop:
         names, found = dict(self.names), []
         labelled = tuple(sorted(set(names.values())))
         for key, shown in poses.items():
-            objects, hidden = [], set()
-            for number, (truth, info) in enumerate(zip(shown, infos[key], strict=True)):
-                name = names.get(truth["obj_id"])
-                if name is None:
-                    continue
-                if info["visib_fract"] < LEAST_VISIBILITY:
-                    hidden.add(name)
-                else:
-                    objects.append(_object(name, truth, *models[truth["obj_id"]], number + 1))
-            if objects:
-                camera, depth = cameras[key], _picture(scene, ("depth",), key)
-                image = _picture(scene, ("rgb", "gray"), key)
-                if image is None:
-                    raise DataError(f"{scene}: picture {key} is listed in scene_gt.json but is neither in rgb/ nor in gray/")
-                K, unit = np.array(camera["cam_K"], np.float64).reshape(3, 3), camera.get("depth_scale", 1.0) * _MM
-                found.append(PosedPicture(image, K, tuple(objects), int(scene.name), depth, unit, tuple(sorted(hidden)), labelled))
+            with reading(f"{scene}, picture {key}: scene_gt.json, scene_gt_info.json or scene_camera.json"):
+                objects, hidden = [], []
+                for number, (truth, info) in enumerate(zip(shown, infos[key], strict=True)):
+                    if (name := names.get(truth["obj_id"])) is not None:
+                        seen = info["visib_fract"] >= LEAST_VISIBILITY
+                        (objects if seen else hidden).append(_object(name, truth, *models[truth["obj_id"]], number + 1))
+                if objects:
+                    found.append(_posed(scene, key, cameras[key], tuple(objects), tuple(hidden), labelled))
         return found
+
+
+def _posed(
+    scene: Path, key: str, camera: dict[str, Any], objects: tuple[ObjectTruth, ...], hidden: tuple[ObjectTruth, ...], labelled: tuple[str, ...]
+) -> PosedPicture:
+    image, depth = _picture(scene, ("rgb", "gray"), key), _picture(scene, ("depth",), key)
+    if image is None:
+        raise DataError(f"{scene}: picture {key} is listed in scene_gt.json but is neither in rgb/ nor in gray/")
+    K, unit = np.array(camera["cam_K"], np.float64).reshape(3, 3), camera.get("depth_scale", 1.0) * _MM
+    others = tuple(sorted({o.name for o in hidden}))
+    return PosedPicture(image, K, objects, int(scene.name), depth, unit, others, labelled, hidden=hidden)
 
 
 def _object(name: str, truth: dict[str, Any], centre: np.ndarray, size: np.ndarray, instance: int) -> ObjectTruth:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from praxia.data.readers.posed_pictures import LEAST_VISIBILITY, MOST_TRUNCATION, PosedPicture, PosedPictures
+from praxia.data.readers.posed_pictures import LEAST_VISIBILITY, MOST_TRUNCATION, PosedPicture, PosedPictures, reading
 from praxia.data.source import spread
 from praxia.errors import ConfigError, DataError
 from praxia.geometry.boxes import Boxes, corners
@@ -44,45 +44,50 @@ class Omni3D:
     licence: str = "CC-BY-NC-4.0"
 
     def open(self) -> PosedPictures:
-        """All pictures with at least one usable box. Raises DataError for files that do not say what the format says."""
+        """All pictures with at least one usable box. Raises DataError for files that do not say what the format says, ConfigError without files, or
+        for a depth folder that is not there."""
         if not self.annotations:
             raise ConfigError("Omni3D.annotations is empty; name at least one JSON file, e.g. ('Omni3D/SUNRGBD_train.json',)")
+        if self.depth and not Path(self.depth).is_dir():
+            raise ConfigError(f"Omni3D.depth is {self.depth!r}, which is no folder; expected one with 16-bit depth pictures, '' = without depth")
         pictures = [picture for path in self.annotations for picture in self._pictures(Path(path))]
         return PosedPictures("+".join(Path(a).stem for a in self.annotations), self.licence, pictures, self.side)
 
     def _pictures(self, path: Path) -> list[PosedPicture]:
         content = _read(path)
         by_image: dict[int, list[dict]] = defaultdict(list)
-        others: dict[int, set[str]] = defaultdict(set)
-        for annotation in content["annotations"]:
-            if usable(annotation):
-                by_image[annotation["image_id"]].append(annotation)
-            else:
-                others[annotation["image_id"]].add(_name(annotation))
+        others: dict[int, list[dict]] = defaultdict(list)
+        for place, annotation in enumerate(content["annotations"]):
+            with reading(f"{path}, annotation {place}"):
+                (by_image if usable(annotation) else others)[annotation["image_id"]].append(annotation)
         labelled = tuple(sorted({_name(a) for a in content["annotations"]} - set(_IGNORED)))
         _check_corners([a for some in by_image.values() for a in some], path)
-        found, groups = [], {}
-        for image in content["images"]:
-            if not (annotations := by_image.get(image["id"])):
-                continue
-            file = Path(image["file_path"])
-            depth = Path(self.depth, file).with_suffix(".png") if self.depth else None
-            objects = tuple(_object(a, number + 1) for number, a in enumerate(annotations))
-            scan = groups.setdefault(str(file.parent / re.sub(r"\d+$", "", file.stem)), len(groups))  # frames of one video stay together
-            found.append(
-                PosedPicture(
-                    Path(self.root, file),
-                    np.array(image["K"], np.float64),
-                    objects,
-                    scan,
-                    depth if depth is not None and depth.is_file() else None,
-                    self.depth_unit,
-                    tuple(sorted(others[image["id"]])),
-                    labelled,
-                    self.exhaustive,
-                )
-            )
+        groups: dict[str, int] = {}
+        found = []
+        for place, image in enumerate(content["images"]):
+            with reading(f"{path}, image {place}"):
+                if annotations := by_image.get(image["id"]):
+                    found.append(self._picture(image, annotations, others[image["id"]], labelled, groups))
         return found
+
+    def _picture(
+        self, image: dict[str, Any], annotations: list[dict], others: list[dict], labelled: tuple[str, ...], groups: dict[str, int]
+    ) -> PosedPicture:
+        file = Path(image["file_path"])
+        depth = Path(self.depth, file).with_suffix(".png") if self.depth else None
+        scan = groups.setdefault(str(file.parent / re.sub(r"\d+$", "", file.stem)), len(groups))  # frames of one video stay together
+        return PosedPicture(
+            Path(self.root, file),
+            np.array(image["K"], np.float64).reshape(3, 3),
+            tuple(_object(a, number + 1) for number, a in enumerate(annotations)),
+            scan,
+            depth if depth is not None and depth.is_file() else None,
+            self.depth_unit,
+            tuple(sorted({_name(a) for a in others})),
+            labelled,
+            self.exhaustive,
+            tuple(_object(a, 0) for a in others if _has_box(a)),
+        )
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -103,6 +108,11 @@ def usable(annotation: dict[str, Any]) -> bool:
         and annotation.get("truncation", -1) <= MOST_TRUNCATION
         and not 0 <= annotation.get("visibility", -1) < LEAST_VISIBILITY
     )
+
+
+def _has_box(annotation: dict[str, Any]) -> bool:
+    """Whether the box of an annotation that is not usable can be believed all the same: it is cut off or hidden."""
+    return annotation["valid3D"] and not annotation["behind_camera"] and min(annotation["dimensions"]) > 0 and _name(annotation) not in _IGNORED
 
 
 def _object(annotation: dict[str, Any], instance: int) -> ObjectTruth:

@@ -1,6 +1,7 @@
 """Single pictures with posed objects, as a source of samples: what the readers of public formats share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,8 @@ MOST_TRUNCATION = 0.33
 @dataclass(frozen=True)
 class PosedPicture:
     """One picture of a dataset. objects: in the camera's frame. depth: 16-bit picture, `depth_unit` metres a count. group: kept together when
-    held-out samples are chosen (a scene). others: names of what is there too, without a pose that can be trusted. labelled: all names that its
-    dataset labels; exhaustive: whether all things of those names are annotated."""
+    held-out samples are chosen (a scene). others: names of what is there too, but is not to be listed; hidden: those of it whose pose is known.
+    labelled: all names that its dataset labels; exhaustive: whether all things of those names are annotated."""
 
     path: Path
     K: np.ndarray  # float64 [3, 3]
@@ -35,6 +36,7 @@ class PosedPicture:
     others: tuple[str, ...] = ()
     labelled: tuple[str, ...] = ()
     exhaustive: bool = True
+    hidden: tuple[ObjectTruth, ...] = ()
 
 
 class PosedPictures:
@@ -74,6 +76,7 @@ class PosedPictures:
             views=(_in_square(view, self._side),),
             objects=picture.objects,
             others=picture.others,
+            hidden=picture.hidden,
             labelled=picture.labelled,
             exhaustive=picture.exhaustive,
             provenance=origin,
@@ -86,6 +89,15 @@ class PosedPictures:
     def texts(self) -> tuple[str, ...]:
         """No instructions."""
         return ()
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """What a record lacks, or holds in another form, is a DataError that names the record."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{where}: {f'lacks {error}' if isinstance(error, KeyError) else error}; the file is damaged or of another format") from error
 
 
 def _in_square(view: View, side: int) -> View:

@@ -1,5 +1,6 @@
 """Slots: a sample always has the same views in the same order, whatever its robot's cameras (Pose-VLA §Inputs)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -32,10 +33,16 @@ class Slots:
         """Pictures of missing views have the stored size of the sample's first."""
         if not sample.views:
             return sample
-        found = {v.role: v for v in sample.views if v.role in self.roles}
-        for view in (v for v in sample.views if v.role not in self.roles):
-            slot = next((role for role in self.roles if role not in found and role.startswith(f"{view.role}_")), None)
-            if slot is not None:
-                found[slot] = replace(view, role=slot)
+        views, filled = {v.role: v for v in sample.views}, self.filled([v.role for v in sample.views])
+        found = {slot: views[role] if role == slot else replace(views[role], role=slot) for slot, role in filled.items()}
         black = np.zeros_like(sample.views[0].image)
         return replace(sample, views=tuple(found.get(role) or View(role, black, valid=False) for role in self.roles))
+
+    def filled(self, roles: Sequence[str]) -> dict[str, str]:
+        """Slot -> role of the view that it shows."""
+        found = {role: role for role in roles if role in self.roles}
+        for role in (r for r in roles if r not in self.roles):
+            slot = next((slot for slot in self.roles if slot not in found and slot.startswith(f"{role}_")), None)
+            if slot is not None:
+                found[slot] = role
+        return found

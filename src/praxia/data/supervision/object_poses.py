@@ -79,6 +79,9 @@ class ObjectPoses:
             raise ConfigError(f"ObjectPoses.negatives is {self.negatives}; expected a probability from 0 to 1")
         if not 0 <= self.least_visible <= 1:
             raise ConfigError(f"ObjectPoses.least_visible is {self.least_visible}; expected a share from 0 to 1")
+        for name, bound in (("least_area", 1.0), ("least_side", float("inf"))):
+            if not 0 <= getattr(self, name) < bound:
+                raise ConfigError(f"ObjectPoses.{name} is {getattr(self, name)}; expected a number from 0 to below {bound}")
         if self.positions < 0:
             raise ConfigError(f"ObjectPoses.positions is {self.positions}; expected a number of views, 0 for none")
         check_most_tokens("ObjectPoses", self.most_tokens)

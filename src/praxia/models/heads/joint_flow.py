@@ -19,6 +19,7 @@ from praxia.models.heads.head import Head, chunk_validity
 from praxia.models.heads.time_embedding import time_embedding
 from praxia.models.layout import Group, TokenLayout
 from praxia.models.modulated_gemma import ModulatedGemma
+from praxia.models.spec_checks import check_choice, check_counts, check_positive
 from praxia.models.states import AttentionGeometry, HeadOutput, PrefixStates, Want
 from praxia.registry import register
 
@@ -53,6 +54,12 @@ class JointFlow:
     form: Literal["pi0", "pi05"] = "pi0"
     time_alpha: float = 1.5
     attention: Attention = "sdpa"
+
+    def __post_init__(self) -> None:
+        check_counts(self, "horizon", "width", "mlp", "draws", "steps")
+        check_counts(self, "action_width", "state_width", least=0)
+        check_positive(self, "time_alpha")
+        check_choice(self, "form", tuple(_PUBLIC_FORMS))
 
     @property
     def state_in_prompt(self) -> bool:
