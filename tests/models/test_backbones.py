@@ -271,10 +271,8 @@ def test_a_public_checkpoint_is_read_and_checked(family, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(shards.state_dict().values(), loaded.state_dict().values(), strict=True))
     known = loaded.language.embed_tokens.weight[: spec.vocabulary].clone()
     shards.resize_vocabulary(spec.vocabulary + 37)
-    assert (
-        torch.equal(shards.language.embed_tokens.weight[: spec.vocabulary], known)
-        and len(shards.language.embed_tokens.weight) == spec.vocabulary + 37
-    )
+    table = shards.language.embed_tokens.weight
+    assert torch.equal(table[: spec.vocabulary], known) and len(table) == spec.vocabulary + 37
     shards.bind(tokenizer_for(spec))
     with torch.no_grad():
         grown, before = (b.logits(prefix(b, batch)[0].hidden) for b in (shards, loaded))
