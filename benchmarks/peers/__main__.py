@@ -1,10 +1,11 @@
-"""LeRobot's ACT and diffusion policy beside recipes of ours: the same files, the same minutes, the same episodes.
+"""LeRobot's ACT and diffusion policy beside recipes of ours: the same demonstrations of the robot, the same minutes, the same episodes.
 
     python -m benchmarks.peers DATASET --minutes 5 15 [--tasks reach push ...] [--episodes 20] [--out runs/peers]
     python -m benchmarks.peers data/libero_object --benchmark libero_object --policies act pose_vla poke_vla vipa_vla action_priors unified
 
 Every policy trains from scratch for as many minutes (ours: all stages of the recipe together); nothing else should run. Writes
-peers.json and peers.png (success against minutes); what is finished is not done again. Ours sees depth and calibration, theirs cannot.
+peers.json and peers.png (success against minutes); what is finished is not done again. Ours sees depth and calibration, theirs cannot; its stages
+before the robot's also learn from scenes of their own, with exact truth. `pose_vla:robot` is its last stage alone, from nothing: DATASET and no more.
 --threads 1 with `taskset -c 0` and `-c 1` trains two at a time; give each its own --out.
 """
 
@@ -33,7 +34,7 @@ from praxia.workflows.train_recipe import train_recipe
 
 HERE = Path(__file__).parent
 PEERS = {"act": "ACT (LeRobot)", "diffusion": "diffusion policy (LeRobot)"}
-OURS = ("pose_vla", "action_priors", "poke_vla", "vipa_vla", "unified")
+OURS = ("pose_vla", "pose_vla:robot", "action_priors", "poke_vla", "vipa_vla", "unified")
 TASKS = {"tabletop": ("reach", "push", "press", "drawer", "pick_and_place")}  # of a benchmark whose other tasks are not in the usual data
 REPLAN = 4
 
@@ -51,7 +52,11 @@ def train_peer(kind: str, dataset: Path, minutes: float, out: Path, python: str,
 
 
 def train_ours(name: str, dataset: Path, minutes: float, out: Path, threads: int) -> dict[str, Any]:
+    """name: a recipe, or RECIPE:STAGE for one stage of it that starts from nothing."""
+    name, _, only = name.partition(":")
     recipe = with_data(load_recipe(name), [str(dataset)])
+    if only:
+        recipe = replace(recipe, stages=tuple(replace(stage, init_from=()) for stage in recipe.stages if stage.name == only))
     share = minutes / sum(stage.minutes for stage in recipe.stages)
     stages = tuple(replace(stage, minutes=stage.minutes * share, shared=False) for stage in recipe.stages)
     trained = train_recipe(replace(recipe, stages=stages), out, TrainSettings(threads=threads))
