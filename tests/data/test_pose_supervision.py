@@ -124,6 +124,8 @@ def test_what_a_mask_shows_counts_inside_the_crop_alone(tabletop_source):
     assert listed(replace(view, mask=corner)) and not listed(replace(cut, mask=corner), least_area=0.0)
     with pytest.raises(ConfigError, match="ObjectPoses.least_visible is 2"):
         replace(OBJECTS, least_visible=2)
+    with pytest.raises(ConfigError, match="ObjectPoses.least_area is -3; expected a number from 0 to below 1"):
+        replace(OBJECTS, least_area=-3)
 
 
 def test_an_absent_class_is_answered_with_no_object_in_every_view(tabletop_source):

@@ -210,3 +210,17 @@ def test_an_order_that_forgets_or_invents_a_group_is_refused():
 def test_a_special_token_without_an_id_is_refused():
     with pytest.raises(ConfigError, match="<SEG>"):
         VLA(micro.composition("poke_vla").model)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("steps", 0, "a whole number of at least 1"),
+        ("draws", 0, "a whole number"),
+        ("time_alpha", -1.0, "a number above 0"),
+        ("form", "pi0.5", "pi0, pi05"),
+    ],
+)
+def test_a_joint_flow_that_could_not_act_is_refused(field, value, fault):
+    with pytest.raises(ConfigError, match=rf"JointFlow.{field} is .*; expected .*{fault}"):
+        JointFlow(**{field: value})

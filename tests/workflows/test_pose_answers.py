@@ -22,6 +22,7 @@ from praxia.tokens.local_tokenizer import local_tokenizer
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.tokens.quantity import Quantity
 from praxia.workflows.pose_answers import Asked, ask_objects, ask_paths, pose_metrics, seen_objects, true_boxes, unlisted_boxes
+from praxia.workflows.pose_pictures import _path
 
 OBJECTS, WAYPOINTS = ObjectPoses(negatives=0.0, least_side=0.005), Waypoints(count=3, every=3)
 SAMPLES = 3
@@ -118,3 +119,11 @@ def test_nothing_is_scored_without_a_vocabulary_and_without_delimiters_nobody_kn
         ask_objects(speaker, entry(tabletop_source, replace(OBJECTS, delimiters=False)), 1)
     with pytest.raises(ConfigError, match="delimiters"):
         ask_paths(speaker, entry(tabletop_source, replace(WAYPOINTS, delimiters=False)), 1)
+
+
+def test_a_way_told_in_the_robot_s_frame_is_drawn_where_one_told_in_the_camera_s_is(tabletop_source):
+    camera, base = Waypoints(count=3, every=2), Waypoints(count=3, every=2, frame="base")
+    sample = tabletop_source.sample(0, base.needs)
+    drawn = [_path("waypoints", Asked(sample, "", []), says) for says in (camera, base)]
+    np.testing.assert_allclose(drawn[1].expected, drawn[0].expected, atol=1e-6)
+    assert len(drawn[0].expected) == 2 and drawn[0].note == "not listed whole"

@@ -24,10 +24,12 @@ from praxia.workflows.train_recipe import Trained, train_recipe
 # robots of the worlds that come with praxia
 BENCHMARK_OF = {"arm7": "tabletop", "arm6": "tabletop-arm6", "bimanual": "tabletop-bimanual", "sawyer": "metaworld-8"}
 
+_ABOUT = "Train a recipe stage by stage. The same command resumes a stopped run. Further flags set fields: --stages.robot.optimiser.lr 3e-4"
+
 
 @dataclass(frozen=True)
 class Train:
-    """Options; further flags set fields of the recipe: --stages.robot.optimiser.lr 3e-4"""
+    """Options of this command; all others are fields of the recipe."""
 
     recipe: Annotated[str, tyro.conf.Positional]
     """Name of a built-in recipe, or path.py:function."""
@@ -63,7 +65,7 @@ class Train:
 
 def main(arguments: Sequence[str]) -> None:
     """Parse, train, print where the policy is."""
-    options, rest = parse_known(Train, "train", arguments, "Train a recipe stage by stage. The same command resumes a stopped run.")
+    options, rest = parse_known(Train, "train", arguments, _ABOUT)
     with process_group(resolve_device(options.device)) as device:
         _train(options, rest, device)
 

@@ -11,6 +11,7 @@ from praxia.geometry.boxes import Boxes, corners
 from praxia.geometry.camera import project
 from praxia.geometry.image_transform import realise
 from praxia.geometry.scene import View
+from praxia.geometry.se3 import invert
 from praxia.policy.speaker import Speaker, said_boxes
 from praxia.report.content import PosePicture, Segment
 from praxia.tokens.pose_vocabulary import PoseTokens
@@ -41,7 +42,7 @@ def _pictures(stage: str, speaker: Speaker, entry: Entry, count: int) -> list[Po
     if isinstance(entry.supervision, ObjectPoses) and entry.supervision.delimiters:
         asked = {id(one.sample): one for one in ask_objects(speaker, entry, count)}  # one class a sample
         return [_objects(stage, one, entry.supervision) for one in asked.values()]
-    if isinstance(entry.supervision, Waypoints) and entry.supervision.delimiters and entry.supervision.frame == "camera":
+    if isinstance(entry.supervision, Waypoints) and entry.supervision.delimiters:
         return [picture for one in ask_paths(speaker, entry, count) if (picture := _path(stage, one, entry.supervision)) is not None]
     return []
 
@@ -69,8 +70,10 @@ def _path(stage: str, one: Asked, supervision: Waypoints) -> PosePicture | None:
         note = "not listed whole"
         if path.found is not None:
             note = f"last waypoint {100 * np.linalg.norm(path.found[-1, :3, 3] - path.truth[-1, :3, 3]):.1f} cm off"
-        answered = _way(path.found, view) if path.found is not None else ()
-        return PosePicture(stage, realise(view).image, one.sample.instruction, _way(path.truth, view), answered, note)
+        assert view.camera is not None and view.camera.T_base_cam is not None  # a path is of a posed view
+        T_cam = np.eye(4) if supervision.frame == "camera" else invert(view.camera.T_base_cam)
+        answered = _way(T_cam @ path.found, view) if path.found is not None else ()
+        return PosePicture(stage, realise(view).image, one.sample.instruction, _way(T_cam @ path.truth, view), answered, note)
     return None
 
 
