@@ -44,17 +44,18 @@ def sized(spec: ModelSpec) -> ModelSpec:
     return replace(spec, backbone=replace(spec.backbone, vocabulary=spec.backbone.vocabulary or VOCABULARY), head=head)
 
 
-def built(spec: ModelSpec, device: str) -> VLA:
-    """The parts that act, with random weights."""
+def built(spec: ModelSpec, device: str, special_ids: dict[str, int] | None = None) -> VLA:
+    """The parts that act, with random weights. special_ids: of the policy whose twin it is to be; any will do for another."""
+    ids = special_ids or {token.token: 1 for token in spec.tokens if isinstance(token, SpecialToken)}
     with torch.device(device):
-        model = VLA(spec, ACTS, {token.token: 1 for token in spec.tokens if isinstance(token, SpecialToken)}).eval().requires_grad_(False)
+        model = VLA(spec, ACTS, ids).eval().requires_grad_(False)
     model.backbone.only_count()
     return model
 
 
 def without_goal(model: VLA) -> VLA:
     """The same weights behind a head that does not look at the goal token."""
-    twin = built(replace(model.spec, head=replace(model.spec.head, goal="")), "cpu")
+    twin = built(replace(model.spec, head=replace(model.spec.head, goal="")), "cpu", model.special_ids)
     kept = {name: t for name, t in owned_state(model).items() if ".goal_" not in name and ".norms.3." not in name and name.split(".")[0] in ACTS}
     load_state(twin, kept, "without the goal's attention")
     return twin
@@ -133,7 +134,7 @@ def parity(model: VLA, twin: VLA, batch: Batch, noise: torch.Tensor) -> None:
 def timed(model: VLA, size: int, repeats: int) -> dict[str, Any]:
     """Medians in milliseconds, and ratios of neighbours in time."""
     torch.manual_seed(1)
-    twin, other, batch = without_goal(model), built(bridge(model.spec), "cpu"), observation(model.spec, size, "cpu")
+    twin, other, batch = without_goal(model), built(bridge(model.spec), "cpu", model.special_ids), observation(model.spec, size, "cpu")
     noise = model.head.noise(size, torch.Generator().manual_seed(1))
     parity(model, twin, batch, noise)
     models = {"policy": model, "without_goal": twin, "bridge": other}

@@ -348,6 +348,13 @@ def test_the_placebo_says_as_much_of_other_things_and_never_the_true_answer(mome
     assert named > 10
 
 
+def test_a_thing_without_an_instance_is_not_the_background(moments):
+    sample = moments[0]
+    unknown = tuple(replace(o, instance=0) for o in sample.objects[:1])
+    seen = ASKED.look(replace(sample, objects=(*unknown, *sample.objects[1:])))
+    assert unknown[0] in seen.doubtful and all(thing.truth.instance for thing in seen.things)
+
+
 def test_without_a_mask_or_a_pose_nothing_is_asked(moments):
     view = moments[0].views[0]
     for changed in (replace(view, mask=None), replace(view, camera=replace(view.camera, T_base_cam=None)), replace(view, valid=False)):

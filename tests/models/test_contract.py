@@ -329,6 +329,37 @@ def test_a_history_mlp_takes_as_many_steps_as_it_was_made_for():
         predicted(micro.build(recipe, stage), micro.batch(recipe, stage))
 
 
+def test_latents_have_unit_length_and_a_policy_without_history_needs_no_encoder():
+    recipe = micro.composition("action_priors")
+    stage = recipe.stages[-1]
+    model, batch = micro.build(recipe, stage), micro.batch(recipe, stage)
+    latents = model(batch, micro.draws(model, batch)).latents
+    for name in ("predicted", "encoded"):
+        torch.testing.assert_close(latents[name].norm(dim=-1), torch.ones(batch.size), rtol=0, atol=1e-5)
+    assert model.drop_what_only_teaches().encoder is not None and model.encoder is not None, "its history token is made by the encoder"
+    spec = recipe.model
+    bare = replace(
+        spec, tokens=tuple(t for t in spec.tokens if not isinstance(t, HistoryToken)), order=tuple(g for g in spec.order if g != "history")
+    )
+    model = micro.build(recipe, stage, spec=bare)
+    noise = model.head.noise(batch.size, torch.Generator().manual_seed(0))
+    before, left = model.sample(batch, noise), model.drop_what_only_teaches()
+    assert left.encoder is None and model.encoder is None and not any(name.startswith("encoder.") for name in model.state_dict())
+    assert torch.equal(model.sample(batch, noise), before)
+
+
+def test_a_flow_loss_of_a_head_that_is_not_there_and_a_query_of_no_token_are_refused():
+    recipe = micro.composition("pose_vla")
+    stage = recipe.stages[-1]
+    model, batch = micro.build(recipe, stage), micro.batch(recipe, stage)
+    with pytest.raises(ConfigError, match="flow_matching: unknown head output 'reconstruction'; .*valid: action"):
+        FlowMatching(head="reconstruction")(model(batch, micro.draws(model, batch)), batch, {})
+    recipe = micro.composition("action_priors")
+    wrong = replace(recipe.model, conditioner=replace(recipe.model.conditioner, query="zz"))
+    with pytest.raises(ConfigError, match="LatentQuery.query: unknown token group 'zz'"):
+        micro.build(recipe, recipe.stages[-1], spec=wrong)
+
+
 def test_soft_prompts_are_those_of_the_sample_s_embodiment():
     recipe = micro.composition("action_priors")
     stage = recipe.stages[-1]

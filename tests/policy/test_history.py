@@ -61,6 +61,12 @@ def test_a_new_episode_forgets(policy, tabletop_source):
     assert np.array_equal(again["actions"], fresh.infer(first | {"episode_id": "two"})["actions"])
 
 
+def test_what_was_executed_before_an_episode_began_is_no_part_of_it(policy, tabletop_source):
+    first, width = _seen(tabletop_source), policy.action_spec.width
+    late = {"executed": np.ones((2, width)), "executed_states": np.zeros((2, policy.state_spec.width))}
+    assert policy.session().infer(first | late)["history"] == 0
+
+
 def test_without_episode_id_it_acts_without_history_and_says_so_once(policy, tabletop_source, caplog):
     session, unnamed = policy.session(), observation_of(tabletop_source)
     with caplog.at_level(logging.WARNING):

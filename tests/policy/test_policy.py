@@ -21,6 +21,7 @@ from praxia.models.vision.ray_depth import RayDepth
 from praxia.policy import Policy
 from praxia.registry import from_json
 from praxia.specs import ActionSpec
+from praxia.tokens.coordinates import points_text
 from praxia.tokens.locations import points_in
 
 
@@ -191,6 +192,11 @@ def test_points_of_an_answer_are_pixels_of_the_picture_as_it_was_sent(policy, ta
     answer = policy.generate({"images": big, "state": seen["state"]}, "point to the red mug")
     assert answer == {"text": text, "points": [list(p) for p in points_in(text, (192, 192))]}
     assert np.allclose(answer["points"][0], [96, 48], atol=0.3)
+    text = points_text(np.array([[0.5, 0.25]]))
+    ids = policy.tokenizer.encode(text, add_special_tokens=False)
+    monkeypatch.setattr(type(policy.model), "generate", lambda *_: Tokens(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.bool)))
+    answer = policy.generate({"images": big, "state": seen["state"]}, "point to the red mug")
+    assert answer["text"] == "[(0.500, 0.250)]" and np.allclose(answer["points"], [[95.5, 47.5]]), "coordinates in plain text"
 
 
 # --- broken folders -------------------------------------------------------------------------------------------------------------------

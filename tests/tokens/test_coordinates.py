@@ -54,6 +54,7 @@ def test_places_in_a_text_follow_a_crop_and_are_refused_outside():
     assert rewritten("[0.1, 0.2, 0.5, 0.3]", crop) == "[0.000, 0.200, 0.600, 0.400]", "cut at the border"
     assert rewritten("at [(0.1, 0.5)]", crop) is None and rewritten("[0.7, 0.7, 0.9, 0.9]", crop) is None
     assert rewritten("the answer is [(412, 733)]", crop) == "the answer is [(412, 733)]", "no shares"
+    assert rewritten("f(0, 1) and [0, 1, 1, 0]", crop) == "f(0, 1) and [0, 1, 1, 0]", "nothing says that these are places"
     with pytest.raises(ConfigError, match="turned"):
         Moved(np.array([[0.0, -1, 0], [1, 0, 0]]), (10, 10), (10, 10))
 

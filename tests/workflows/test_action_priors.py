@@ -7,6 +7,7 @@ import pytest
 
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.supervision.supervision import Needs
+from praxia.errors import ConfigError
 from praxia.evaluate.benchmarks import benchmark
 from praxia.evaluate.evaluate import evaluate
 from praxia.evaluate.factory import driver
@@ -14,6 +15,7 @@ from praxia.policy import Policy
 from praxia.recipes.action_priors import HORIZON
 from praxia.recipes.action_priors_claim import TASKS, Budget
 from praxia.recipes.action_priors_claim import claim as action_priors_claim
+from praxia.recipes.action_priors_history import with_history
 from praxia.recipes.load import load_recipe
 from praxia.stages.recipe import Recipe, Stage
 from praxia.train.settings import TrainSettings
@@ -80,6 +82,22 @@ def test_the_report_shows_the_latent(trained):
     assert all(robot.embodiment in page for robot in trained.assembly.robots)
 
 
+def test_a_history_token_needs_the_prior_s_encoder_and_is_given_once():
+    for name, fault in (("pose_vla", "no action encoder with a latent query"), ("action_priors_history", "has a history token already")):
+        with pytest.raises(ConfigError, match=fault):
+            with_history(load_recipe(name))
+
+
+def test_more_data_for_the_prior_leaves_the_held_out_episodes_alone():
+    made = action_priors_claim()
+    plain, more = (made.variant(name).recipe(0).stages for name in ("prior", "more data for the prior"))
+    own = [source.data for source in plain[-1].sources]
+    assert [s.data for s in plain[1].sources] == [replace(data, blind=True) for data in own]
+    assert [s.data for s in more[1].sources[::2]] == [s.data for s in plain[1].sources]
+    for first, further in zip(more[1].sources[::2], more[1].sources[1::2], strict=True):
+        assert further.data.episodes == 3 * first.data.episodes and further.data.seed != first.data.seed
+
+
 @pytest.mark.slow  # half a minute
 def test_pose_vla_takes_the_prior_as_its_head_without_a_change_in_either(tmp_path):
     recipe = load_recipe("examples/pose_vla_with_action_prior.py:my_recipe")
@@ -92,7 +110,7 @@ def test_pose_vla_takes_the_prior_as_its_head_without_a_change_in_either(tmp_pat
 
 @pytest.mark.slow
 def test_every_variant_of_the_claim_is_trained_and_judged_over_the_robots(tmp_path, monkeypatch):
-    budget = Budget(base=1, prior=2, robot=8, decay=4, scenes=1, demonstrations=1, more=2, episodes=1)
+    budget = Budget(base=1, prior=2, robot=8, scenes=1, demonstrations=1, more=2, episodes=1)
     made = action_priors_claim(budget)
     monkeypatch.setattr("praxia.recipes.action_priors_claim.TASKS", {robot: tasks[-1:] for robot, tasks in TASKS.items()})
     judged = tuple(replace(j, tasks=j.tasks[-1:]) for j in made.judged)

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from praxia.data.batch import Batch, Draws
 from praxia.data.pixels import view_pixels
-from praxia.errors import ConfigError
+from praxia.errors import ConfigError, unknown
 from praxia.models.backbones.backbone import Backbone, Piece
 from praxia.models.generate import Answers, greedy, last_prompt_row
 from praxia.models.geometry_nets.geometry_net import GeometryNet
 from praxia.models.heads.head import Head
 from praxia.models.layout import TokenLayout
 from praxia.models.readouts.readout import Readout
-from praxia.models.spec import ModelSpec
+from praxia.models.spec import HistoryToken, ModelSpec
 from praxia.models.states import Outputs, PrefixStates, VisualTokens, Want
 from praxia.models.token_groups import TokenGroups, check_order
 from praxia.tokens.grammar import Grammar
@@ -155,9 +155,14 @@ class VLA(nn.Module):
             if readout.applies(batch) and readout.finds(outputs):
                 outputs.readouts[name] = readout(outputs, batch)
 
-    def drop_what_only_teaches(self) -> None:
-        """Take out, in place, what no action and no answer depends on: readouts and the geometry net."""
+    def drop_what_only_teaches(self) -> ModelSpec:
+        """Take out, in place, what no action and no answer depends on: readouts, the geometry net, and an action encoder whose latent is predicted
+        where no token tells of a past. The spec of what is left."""
         self.readouts, self.geometry = nn.ModuleDict(), None
+        left = replace(self.spec, readouts={}, geometry=None)
+        if self.backbone is not None and not any(isinstance(tokens, HistoryToken) for tokens in self.spec.tokens):
+            left, self.encoder = replace(left, encoder=None), None
+        return left
 
     # --- inference --------------------------------------------------------------------------------------------------------------
 
@@ -208,6 +213,8 @@ def _check_latent(spec: ModelSpec) -> None:
             f"{conditioner.width}; set {type(head).__name__}.latent_width to {conditioner.width}"
         )
     query = getattr(conditioner, "query", "")
+    if spec.backbone is not None and query and query not in [group.name for group in spec.tokens]:
+        raise ConfigError(f"{type(conditioner).__name__}.query: {unknown('token group', query, [group.name for group in spec.tokens])}")
     count = next((getattr(group, "count", 1) for group in spec.tokens if group.name == query), 1)
     if count != 1:
         raise ConfigError(f"{type(conditioner).__name__}.query names token group {query!r} of {count} tokens; expected a group of one learned token")

@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor
 
 from praxia.data.batch import Batch
+from praxia.errors import ConfigError, unknown
 from praxia.models.heads.head import chunk_validity
 from praxia.models.states import Outputs
 from praxia.objectives.objective import Losses, Teachers
@@ -41,6 +42,11 @@ class FlowMatching:
 
     def __call__(self, outputs: Outputs, batch: Batch, teachers: Teachers) -> Losses:
         """Sum over [B, K, H, A] and the number of scored entries; or sum of the samples' means and the number of samples."""
+        if self.head not in outputs.heads:
+            raise ConfigError(
+                f"objective flow_matching: {unknown('head output', self.head, outputs.heads)}; 'reconstruction' needs an action encoder beside a "
+                "predicted latent: build parts 'encoder' and 'conditioner' in a stage with a backbone"
+            )
         out = outputs.heads[self.head]
         error = (out.prediction - out.target).float().square()
         scored = self._scored(out.valid).expand_as(error)

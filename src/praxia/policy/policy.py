@@ -24,7 +24,7 @@ from praxia.policy.session import Session, torch_generator
 from praxia.policy.speaker import SaidBoxes, SaidWay, Speaker, said_boxes, said_way
 from praxia.registry import to_json
 from praxia.specs import ActionSpec, CameraSpec, StateSpec
-from praxia.tokens.locations import points_in
+from praxia.tokens import coordinates, locations
 from praxia.tokens.pose_vocabulary import PoseTokens
 
 
@@ -152,8 +152,8 @@ class Policy:
     def generate(self, observation: Mapping[str, Any], prompt: str, view: str = "", limit: int = 64) -> dict[str, Any]:
         """Answer a prompt about an observation, the likeliest token at a time, at most `limit` of them.
 
-        {"text": str, "points": [[u, v], ...]}: every pair of location tokens in the text as a pixel of the sent picture of `view`
-        (the first camera's if empty; questions in training are about one view). The observation's own instruction and state are not read.
+        {"text": str, "points": [[u, v], ...]}: every pair of location tokens in the text, or else of coordinates, as a pixel of the sent picture of
+        `view` (the first camera's if empty; questions in training are about one view). The observation's own instruction and state are not read.
         """
         return self.generate_for(self._shown(observation, {"instruction": prompt}), prompt, view, limit)
 
@@ -172,7 +172,7 @@ class Policy:
             answer = self.model.generate(batch, stop, limit)
         text = self.tokenizer.decode(answer.ids[0][answer.valid[0]].tolist(), skip_special_tokens=False).strip()
         seen = sample.views[roles.index(view) if view else 0] if sample.views else None
-        return {"text": text, "points": [list(point) for point in points_in(text, picture_size(seen))] if seen else []}
+        return {"text": text, "points": _points(text, picture_size(seen)) if seen else []}
 
     def objects(self, observation: Mapping[str, Any], category: str) -> dict[str, SaidBoxes]:
         """Where all things of a class are, in the frame of each view's camera, by its role. The observation's instruction and state are not read.
@@ -235,3 +235,9 @@ class Policy:
         """Read a policy folder. Raises CheckpointError if it is incomplete or does not fit itself."""
         config, model, tokenizer = read_folder(Path(folder))
         return cls(config, model.to(device), tokenizer, embodiment)
+
+
+def _points(text: str, size: tuple[int, int]) -> list[list[float]]:
+    """Pixels (u, v) of a picture of `size` (height, width) that a text names: by location tokens (Pose-VLA), else by coordinates (PokeVLA)."""
+    said = locations.points_in(text, size) or coordinates.share_pixels(coordinates.points_in(text), size).tolist()
+    return [list(point) for point in said]

@@ -44,6 +44,7 @@ class Session:
         if episode is not None and episode != self.episode_id:
             self.reset()
             self.episode_id = episode
+            known = {key: value for key, value in known.items() if key not in ("executed", "executed_states")}  # of the episode before
         noise = policy.model_noise(np.random.SeedSequence([self.seed, self.calls]).generate_state(1)[0])
         sample, read = policy.sample(known), {}
         if policy.history:

@@ -18,6 +18,7 @@ from praxia.stages.claim import Aside, Claim, Judged, Variant
 from praxia.stages.recipe import InitFrom, LinearDecay, Recipe, Source, Stage, Weighted
 
 FIRST_SEED = 200  # of the demonstrations of training seed 0: apart from those of `tiny`
+FURTHER_SEED = 1000 + FIRST_SEED  # of what only the prior learns from, where it learns from more
 TASKS = {
     "arm7": ("reach", "press", "drawer"),
     "arm6": ("reach", "press", "drawer"),
@@ -173,11 +174,15 @@ def _model(recipe: Recipe, way: Way) -> Any:
 
 
 def _sources(stage: Stage, budget: Budget, seed: int, times: int) -> tuple[Source, ...]:
-    """The stage's robots with the claim's tasks and a seed's own demonstrations; `times` as many."""
+    """The stage's robots with the claim's tasks and a seed's own demonstrations; `times` as many, the further ones apart, so that every stage holds
+    out the same episodes of the first."""
     found = []
     for source, tasks in zip(stage.sources, TASKS.values(), strict=True):
         assert isinstance(source.data, Demonstrations)
-        found.append(replace(source, data=replace(source.data, tasks=tasks, episodes=times * budget.demonstrations, seed=FIRST_SEED + seed)))
+        own = replace(source.data, tasks=tasks, episodes=budget.demonstrations, seed=FIRST_SEED + seed)
+        found.append(replace(source, data=own))
+        if times > 1:
+            found.append(replace(source, data=replace(own, episodes=(times - 1) * budget.demonstrations, seed=FURTHER_SEED + seed)))
     return tuple(found)
 
 

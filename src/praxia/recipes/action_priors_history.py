@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from praxia.data.unified_space import UnifiedSpace
+from praxia.errors import ConfigError
 from praxia.models.spec import HistoryToken
 from praxia.recipes import action_priors
 from praxia.recipes.action_priors import HORIZON
@@ -13,14 +14,18 @@ NAME = "action_priors_history"
 
 
 def with_history(recipe: Recipe, form: Literal["encoder", "mlp"] = "encoder") -> Recipe:
-    """A recipe whose last stage acts, with a history token of as many steps as a chunk, between instruction and query.
+    """A recipe with an action encoder and a latent query, whose last stage acts: with a history token of as many steps as a chunk, before the query.
 
     Every sample is learnt with and without it (Eq. 13), so that the policy does not lean on it. Past actions of a unified space are relative to the
-    start of the past, so that the encoder reads a chunk as it learnt to.
+    start of the past, so that the encoder reads a chunk as it learnt to. Raises ConfigError for another recipe, or one that has the token.
     """
     model, (*before, robot) = recipe.model, recipe.stages
+    if any(isinstance(tokens, HistoryToken) for tokens in model.tokens):
+        raise ConfigError(f"recipe {recipe.name!r} has a history token already")
+    if model.encoder is None or model.conditioner is None:
+        raise ConfigError(f"recipe {recipe.name!r} has no action encoder with a latent query, which a history token is made for (ModelSpec.encoder)")
     order = list(model.order)
-    order.insert(order.index("q"), "history")
+    order.insert(order.index(model.conditioner.query), "history")
     sources = tuple(replace(source, supervision=replace(source.supervision, history=HORIZON)) for source in robot.sources)
     numbers = replace(recipe.numbers, past="start") if isinstance(recipe.numbers, UnifiedSpace) else recipe.numbers
     return replace(

@@ -55,13 +55,14 @@ def box_in(text: str) -> np.ndarray | None:
 def rewritten(text: str, moved: "Moved") -> str | None:
     """The text with all its points and boxes moved; None if one of them leaves the picture.
 
-    Corners of a box are moved as they are: no transform that turns pictures may stand between. Numbers above 1 are no shares and are left alone.
+    Corners of a box are moved as they are: no transform that turns pictures may stand between. Numbers above 1, and those of which none has a decimal
+    point, are no shares and are left alone.
     """
     for pattern, write in ((_POINT, lambda shares: points_text(shares)[1:-1]), (_BOX, box_text)):
         written, end = "", 0
         for found in pattern.finditer(text):
             shares = np.array(found.groups(), np.float64).reshape(-1, 2)
-            if shares.max() > 1:
+            if shares.max() > 1 or "." not in found[0]:
                 continue
             shares = moved(shares)
             if shares is None:

@@ -138,8 +138,7 @@ def train_recipe(
         elif model.backbone is not None and _robots(assembly, stage) and taught(assembly, stage):
             poses = run.root / "poses"
         if (left := policy or poses) and group.main:
-            model.drop_what_only_teaches()
-            asked = replace(assembly, model=replace(assembly.model, readouts={}, geometry=None))
+            asked = replace(assembly, model=model.drop_what_only_teaches())
             Policy(policy_config(asked, stage, run), model, assembly.tokenizer).save(left)
     assembly = _with_labels(assembly, run)
     if not only and group.main:

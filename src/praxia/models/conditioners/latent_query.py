@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from praxia.data.batch import Batch
 from praxia.errors import ConfigError
 from praxia.models.conditioners.action_encoder import ActionEncoderNet
+from praxia.models.spec_checks import check_counts
 from praxia.models.states import PrefixStates
 from praxia.registry import register
 
@@ -19,7 +20,7 @@ class LatentQuery:
     """query: token group of one learned token; width: numbers in the latent.
 
     noise: length of the Gaussian noise that is added to the encoder's latent (of length 1) before the decoder gets it in training, so that it
-    decodes neighbours alike; 0 = none, as published.
+    decodes neighbours alike; the sum has length 1 again. 0 = none, as published.
     """
 
     query: str = "q"
@@ -27,6 +28,7 @@ class LatentQuery:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
+        check_counts(self, "width")
         if self.noise < 0:
             raise ConfigError(f"LatentQuery.noise is {self.noise}; expected the length of the noise, the latent's is 1, or 0 for none")
 

@@ -104,8 +104,9 @@ def look(sample: Sample, view: View, least_area: float) -> Look | None:
     mask = np.where(valid(transform), resample_nearest(transform, view.mask), OFF)
     counts = np.bincount(mask[mask >= 0], minlength=max(o.instance for o in sample.objects) + 1)
     least = least_area * mask.size
-    seen = [o for o in sample.objects if counts[o.instance] >= max(1, least)]
-    doubtful = tuple(o for o in sample.objects if 0 < counts[o.instance] < least)
+    named = [o for o in sample.objects if o.instance]  # 0 is the background: of a thing without a mask nobody knows what shows
+    seen = [o for o in named if counts[o.instance] >= max(1, least)]
+    doubtful = tuple(o for o in sample.objects if not o.instance or 0 < counts[o.instance] < least)
     bare = Look(sample, view, mask, (), doubtful)
     return Look(sample, view, mask, tuple(_thing(bare, o) for o in seen), doubtful)
 
