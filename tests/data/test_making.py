@@ -4,6 +4,8 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -246,3 +248,14 @@ def test_a_world_that_looks_back_is_drawn_once_it_has_succeeded():
     assert later.pictures == at_once.pictures
     hopeless = LookingBackWorld(hopeless=3)
     assert record_success(hopeless, Episode("reach-blue", 3), recording, (1,)) is None and not hopeless.drawn
+
+
+def test_a_script_that_works_as_it_is_imported_is_told_so_in_place_of_waiting_for_itself(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "from praxia.data.demonstrations import Demonstrations\n"
+        "Demonstrations('tabletop', ('reach',), episodes=1, seed=99, world_args={'split': 'base', 'size': 32}).open()\n"
+    )
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode and 'put what it does under `if __name__ == "__main__":`' in done.stderr

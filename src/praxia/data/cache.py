@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from praxia.processes import check_not_importing_main
+
 _BLOCK = 1 << 22
 _seen: dict[tuple[str, int, int], bytes] = {}  # (path, size, mtime) -> digest: files are hashed once per process
 
@@ -21,7 +23,11 @@ def cache_folder(kind: str) -> Path:
 
 @contextmanager
 def one_process(path: Path) -> Iterator[None]:
-    """Only one process at a time works on `path`; the others wait. Released by the kernel if the process dies."""
+    """Only one process at a time works on `path`; the others wait. Released by the kernel if the process dies.
+
+    Raises ConfigError in a worker that imports a script which works as it is imported.
+    """
+    check_not_importing_main()
     name = hashlib.blake2b(str(path.resolve()).encode(), digest_size=16).hexdigest()
     with (cache_folder("locks") / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
