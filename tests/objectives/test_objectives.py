@@ -1,5 +1,6 @@
 """Each loss against an independent formula, its weight, and what must not count."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -24,6 +25,7 @@ from praxia.objectives import (
     TargetMask,
 )  # fmt: skip
 from praxia.objectives.geometry_alignment import on_grid
+from praxia.objectives.next_token import bell
 from praxia.specs import ImageSpec
 
 SIDE, STORED = 16, (12, 20)
@@ -320,10 +322,22 @@ def test_a_spread_target_is_a_bell_over_the_bins_of_its_scale():
     log_p = logits.log_softmax(-1)
     expected = -log_p[0, 2]
     for row, ids, place in ((1, (4, 5, 6, 7), 1), (2, (4, 5, 6, 7), 3), (3, (9, 8), 1)):
-        bell = torch.tensor([-(((k - place) / (0.25 * len(ids))) ** 2) / 2 for k in range(len(ids))]).softmax(-1)
-        expected = expected + sum(q * (q.log() - log_p[row, i]) for q, i in zip(bell, ids, strict=True))
+        near = [abs(k - place) <= min(place, len(ids) - 1 - place) for k in range(len(ids))]
+        shares = torch.tensor([math.exp(-(((k - place) / (0.25 * len(ids))) ** 2) / 2) if ok else 0.0 for k, ok in enumerate(near)])
+        shares = shares / shares.sum()
+        expected = expected + sum(q * (q.log() - log_p[row, i]) for q, i in zip(shares, ids, strict=True) if q)
     torch.testing.assert_close(total, expected)
     assert weight == 4
+
+
+def test_the_median_of_every_bell_is_its_own_bin_also_at_the_ends():
+    rank = torch.arange(64)
+    shares = bell(rank, 64, 5.0)
+    torch.testing.assert_close(shares.sum(1), torch.ones(64))
+    assert torch.equal((shares.cumsum(1) < 0.5).sum(1), rank) and torch.equal(shares.argmax(1), rank)
+    assert shares[0, 0] == shares[63, 63] == 1 and (shares[31, :63] > 0).all()
+    turned = bell(rank, 64, 5.0, circle=True)
+    torch.testing.assert_close(turned[5].roll(7), turned[12])
 
 
 def test_on_a_circle_the_last_bin_is_the_first_ones_neighbour():
@@ -337,10 +351,10 @@ def test_on_a_circle_the_last_bin_is_the_first_ones_neighbour():
 
 
 def test_without_spread_every_other_bin_is_equally_wrong():
-    near, far = (torch.zeros(1, 10).index_fill(1, torch.tensor([i]), 5.0) for i in (6, 4))
-    losses = {spread: [NextToken(spread)(*answer(row, [7]), {})["next_token"][0] for row in (near, far)] for spread in (0.0, 0.25)}
+    near, far = (torch.zeros(1, 10).index_fill(1, torch.tensor([i]), 5.0) for i in (7, 4))
+    losses = {spread: [NextToken(spread)(*answer(row, [6]), {})["next_token"][0] for row in (near, far)] for spread in (0.0, 0.25)}
     assert losses[0.0][0] == losses[0.0][1] and losses[0.25][0] < losses[0.25][1]
-    tiny = NextToken(1e-3)(*answer(near, [7]), {})["next_token"][0]
+    tiny = NextToken(1e-3)(*answer(near, [6]), {})["next_token"][0]
     torch.testing.assert_close(tiny, losses[0.0][0])  # a narrow bell is the bin itself
     with pytest.raises(ConfigError, match=r"NextToken.spread is 0.5"):
         NextToken(0.5)
