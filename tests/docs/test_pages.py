@@ -45,9 +45,10 @@ from praxia.recipes.load import load_recipe
 from praxia.recipes.poke_vla import LOSSES, tiny
 from praxia.registry import from_json
 from praxia.specs import ActionSpec
-from praxia.stages.recipe import LinearDecay, Recipe, Source, Stage, Teacher
+from praxia.stages.recipe import InitFrom, LinearDecay, Recipe, Source, Stage, Teacher
 from praxia.tokens.motion_vocabulary import MotionVocabulary
 from praxia.tokens.pose_vocabulary import PoseVocabulary
+from praxia.train.optimiser import AdamW
 from praxia.workflows.train_recipe import ASKED_ABOUT, LOOKED_AT
 from praxia.worlds.libero.perturb import TABLE as LIBERO_TABLE
 from praxia.worlds.libero.tasks import LIMITS as LIBERO_LIMITS
@@ -144,14 +145,11 @@ def test_the_page_about_pose_vla_runs_as_printed(capsys):
         assert sum(s.weight for s in waypoints.sources[1:]) == pytest.approx(0.1)
         acts, says = robot.sources
         assert isinstance(says.supervision, Waypoints) and says.transforms == acts.transforms and len(says.transforms) == 3
-    expert = names["from_pi0"]("pi0", "pi05").stages[-1].init_from[-1]
+    expert = names["from_pi0"]("pi0", "pi05", "model.").stages[-1].init_from[-1]
     assert ("model.time_mlp_in", "head.time_mlp_in") in expert.parts and expert.checkpoint == "pi0"
+    parts = (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow, Recorded, Slots, PaliGemma, Omni3D, AdamW, InitFrom)
     for path in re.findall(r"`(\w+)\.(\w+)`", text.split("## Options")[0]):
-        kind = next(
-            k
-            for k in (ObjectPoses, Waypoints, PoseVocabulary, PseudoViews, RayDepth, NextToken, JointFlow, Recorded, Slots, PaliGemma, Omni3D)
-            if k.__name__ == path[0]
-        )
+        kind = next(k for k in parts if k.__name__ == path[0])
         assert path[1] in {f.name for f in fields(kind)}, path
 
 
