@@ -15,7 +15,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -123,13 +122,9 @@ def measure(size: int, repeats: int, count: int, low_precision: bool, compiled: 
             found["compile"] = compared(calls, repeats) | {"relative_error": error}
     draws = model.draw(batches[0], torch.Generator().manual_seed(2))
     torch.testing.assert_close(flow(model, batches[0], draws), draws_apart(model, batches[0], draws), rtol=1e-4, atol=1e-5)
-    ways = {"together": flow, "apart": draws_apart}
-    found["draws_on_one_prefix"] = compared({name: partial(_on, way, model, batches, draws) for name, way in ways.items()}, repeats)
+    calls = {"together": lambda number: flow(model, batches[number], draws), "apart": lambda number: draws_apart(model, batches[number], draws)}
+    found["draws_on_one_prefix"] = compared(calls, repeats)
     return found
-
-
-def _on(way: Callable, model: VLA, batches: list, draws: Draws, number: int) -> torch.Tensor:
-    return way(model, batches[number], draws)
 
 
 def main() -> None:

@@ -21,6 +21,14 @@ def test_cosine_with_warm_up_has_the_textbook_values():
     assert schedule.rate(110, 110) == pytest.approx(0.1)
 
 
+def test_a_cosine_may_be_down_before_the_stage_ends():
+    short, whole = AdamW(lr=1.0, final=0.1, warmup=10, decay_steps=110), AdamW(lr=1.0, final=0.1, warmup=10)
+    assert [short.rate(step, 500) for step in (5, 60, 109)] == [whole.rate(step, 110) for step in (5, 60, 109)]
+    assert short.rate(110, 500) == short.rate(499, 500) == pytest.approx(0.1)
+    with pytest.raises(ConfigError, match="AdamW.decay_steps is -1"):
+        AdamW(decay_steps=-1)
+
+
 def test_constant_is_flat_then_falls_linearly_to_the_final_rate():
     schedule = AdamW(lr=1.0, final=0.0, warmup=10, shape="constant", decay_fraction=0.2)
     rates = [schedule.rate(step, 100) for step in range(100)]

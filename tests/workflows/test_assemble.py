@@ -20,7 +20,7 @@ from praxia.data.numbers import Numbers
 from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import AreaCrop, CentreCrop, PseudoViews, RandomShift, Slots
-from praxia.data.supervision import ActionChunk, ObjectPoses, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
+from praxia.data.supervision import ActionChunk, ObjectPoses, Placebo, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
 from praxia.data.unified_space import UnifiedSpace, run
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
 from praxia.files import write_json
@@ -79,6 +79,7 @@ def test_each_dataset_is_opened_once_and_widths_come_from_it(recipe, tabletop_so
         (Waypoints(frame="Camera"), r"Waypoints.frame: unknown choice 'Camera'; did you mean 'camera'\?"),
         (ObjectPoses(place="corner"), r"ObjectPoses.place: unknown choice 'corner'; .* box, centre"),
         (ObjectPoses(("haed",)), r"ObjectPoses.roles: unknown view 'haed'; did you mean 'head'\?"),
+        (Placebo(ObjectPoses(("haed",))), r"ObjectPoses.roles: unknown view 'haed'"),
     ],
 )
 def test_words_that_nothing_knows_are_refused_before_anything_is_trained(says, fault, recipe):

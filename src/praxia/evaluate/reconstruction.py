@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from praxia.data.true_geometry import TrueGeometry
+from praxia.geometry.rotations import nearest_rotation
 from praxia.models.geometry_nets.geometry_net import Reconstruction
 
 
@@ -62,9 +63,6 @@ def mean_depth(depths: Tensor) -> Tensor:
 
 def mean_pose(T: Tensor) -> Tensor:
     """Mean translation and the rotation nearest to the mean matrix of poses [N, 4, 4]; float64 [4, 4]."""
-    u, _, vh = torch.linalg.svd(T[:, :3, :3].double().mean(0))
-    sign = torch.ones(3, dtype=torch.float64)
-    sign[2] = torch.det(u @ vh).sign()
-    mean = torch.eye(4, dtype=torch.float64)
-    mean[:3, :3], mean[:3, 3] = u @ torch.diag(sign) @ vh, T[:, :3, 3].double().mean(0)
+    mean = T.double().mean(0)
+    mean[:3, :3] = torch.from_numpy(nearest_rotation(mean[:3, :3].numpy()))
     return mean

@@ -39,6 +39,10 @@ class AdamW:
     multipliers: tuple[tuple[str, float], ...] = ()
     bits: Literal[8, 32] = 32
 
+    def __post_init__(self) -> None:
+        if self.decay_steps < 0:
+            raise ConfigError(f"AdamW.decay_steps is {self.decay_steps}; expected a number of steps, or 0 for all of the stage's")
+
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of update number `step` (from 0) of `steps`: linear warm-up from lr / warmup to lr, then the shape down to `final`."""
         warmup = min(self.warmup, steps // 4)

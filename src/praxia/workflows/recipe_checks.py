@@ -29,10 +29,10 @@ def check_roles(recipe: Recipe, sources: Mapping[Any, SampleSource]) -> None:
     """Views that a supervision names must be among what its data and transforms show."""
     for stage in recipe.stages:
         for source in (s for s in (*stage.sources, *stage.held_out) if s.data in sources):
-            shown = _shown(source, sources[source.data])
-            for role in getattr(source.supervision, "roles", ()) if shown else ():
+            shown, asks = _shown(source, sources[source.data]), _asks(source)
+            for role in getattr(asks, "roles", ()) if shown else ():
                 if role not in shown:
-                    raise ConfigError(f"stage {stage.name!r}: {type(source.supervision).__name__}.roles: {unknown('view', role, shown)}")
+                    raise ConfigError(f"stage {stage.name!r}: {type(asks).__name__}.roles: {unknown('view', role, shown)}")
 
 
 def unseen_cameras(source: Source, opened: SampleSource) -> str:
@@ -46,6 +46,11 @@ def unseen_cameras(source: Source, opened: SampleSource) -> str:
     if not left or not black:
         return ""
     return f"{opened.name}: no slot for {', '.join(left)}, so not seen; black: {', '.join(black)} (Slots.roles; a dataset's card names its views)"
+
+
+def _asks(source: Source) -> Any:
+    """The supervision that asks: of a placebo the one whose place it takes."""
+    return getattr(source.supervision, "of", source.supervision)
 
 
 def _shown(source: Source, opened: SampleSource) -> set[str]:
@@ -126,7 +131,7 @@ def _check_cubes(recipe: Recipe) -> None:
     """What a supervision leaves out for being outside must be what the vocabulary cannot say."""
     said = getattr(recipe.model.vocabulary, "cube", None)
     for source in (source for stage in recipe.stages for source in (*stage.sources, *stage.held_out)):
-        asks = getattr(source.supervision, "of", source.supervision)
+        asks = _asks(source)
         asked = getattr(asks, "cube", said)
         if said is not None and asked != said:
             raise ConfigError(
