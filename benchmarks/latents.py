@@ -15,7 +15,7 @@ from praxia.files import read_json, write_json
 from praxia.recipes import action_priors, action_priors_history, unified  # noqa: F401 - what configurations name
 from praxia.registry import from_json
 from praxia.stages.recipe import Recipe
-from praxia.stages.run_directory import DONE
+from praxia.stages.run_directory import CONFIG, DONE
 from praxia.workflows.latents import latent_facts
 from praxia.workflows.summary import machine
 from praxia.workflows.train_recipe import train_recipe
@@ -26,8 +26,12 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    recipe = from_json(read_json(options.run / "config.json")["recipe"])
+    if not (options.run / CONFIG).is_file():
+        parser.error(f"{options.run}: no run is there (it has no {CONFIG}); give the folder that `praxia train` wrote")
+    recipe = from_json(read_json(options.run / CONFIG)["recipe"])
     assert isinstance(recipe, Recipe)
+    if recipe.model.encoder is None:
+        parser.error(f"{options.run}: recipe {recipe.name!r} has no latent of actions")
     for stage in recipe.stages:
         if not (options.run / "stages" / stage.name / DONE).is_file():
             parser.error(f"{options.run}: stage {stage.name!r} is not finished; finish it with the command that began the run")
@@ -41,6 +45,7 @@ def main() -> None:
             "error_by_robot": facts.by_robot,
             "error_by_integration_steps": facts.steps,
             "error_by_history": facts.history,
+            "updates_until_error": facts.pace,
         }
     print(json.dumps(found, indent=1))
     if options.out:

@@ -11,7 +11,7 @@ from praxia.data.number_transforms import Normalise, Part, RelativeToState, SinC
 from praxia.data.numbers import Numbers
 from praxia.data.sample import Sample, Window
 from praxia.data.supervision.supervision import Example
-from praxia.data.unified_space import ACTION_SLOTS, ACTION_WIDTH, STATE_SLOTS, STATE_WIDTH, RobotSlots, UnifiedSpace, run
+from praxia.data.unified_space import ACTION_SLOTS, ACTION_WIDTH, STATE_SLOTS, STATE_WIDTH, RobotSlots, UnifiedSpace, span
 from praxia.errors import ConfigError, SpecMismatch
 from praxia.recipes.action_priors import PUBLISHED, SPACE, paper
 from praxia.registry import from_json, to_json
@@ -19,6 +19,7 @@ from praxia.specs import ActionSpec, Dim, StateSpec
 from praxia.worlds.metaworld.world import ACTION, STATE
 from praxia.worlds.tabletop.robots import ROBOTS
 
+ARM7 = next(robot for robot in SPACE.robots if robot.robot == "arm7")
 SPECS = {name: (robot.action_spec(robot.usual), robot.state_spec) for name, robot in ROBOTS.items()} | {"sawyer": (ACTION, STATE)}
 
 
@@ -38,7 +39,7 @@ def _fitted(name: str) -> tuple[Numbers, np.ndarray, np.ndarray]:
 
 def test_the_published_table_adds_up():
     for table, width in ((ACTION_SLOTS, ACTION_WIDTH), (STATE_SLOTS, STATE_WIDTH)):
-        assert [slot for slots in table for slot in slots.range] == list(range(width))
+        assert [slot for slots in table.values() for slot in slots] == list(range(width))
     assert (ACTION_WIDTH, STATE_WIDTH) == (37, 74)
 
 
@@ -133,7 +134,7 @@ def test_a_new_robot_gets_new_slots_and_moves_nobody_else():
     state = StateSpec(six.dims)
     wider = SPACE.joined([("arm7", *SPECS["arm7"]), ("so100", six, state)])
     assert wider.robots[:-1] == SPACE.robots
-    assert wider.robots[-1].action == run(SPACE.action_width, 6) and wider.robots[-1].state == run(SPACE.state_width, 6)
+    assert wider.robots[-1].action == span(SPACE.action_width, 6) and wider.robots[-1].state == span(SPACE.state_width, 6)
     assert wider.action_width == SPACE.action_width + 6
     with pytest.raises(ConfigError, match="so100"):
         SPACE.of("so100", six, state)
@@ -156,6 +157,12 @@ def test_slots_with_two_meanings_are_told():
         (lambda: UnifiedSpace((RobotSlots("a", (0, 0), (1,)),)), "different"),
         (lambda: UnifiedSpace((RobotSlots("a", (40,), (1,)),)), "below the width 37"),
         (lambda: UnifiedSpace((RobotSlots("a", (1,), (1,)), RobotSlots("a", (2,), (2,)))), "twice"),
+        (lambda: UnifiedSpace(action_width=0), "action_width is 0"),
+        (lambda: UnifiedSpace(least=-0.1), "least is -0.1"),
+        (lambda: RobotSlots("a", (1,), (1,), angles=((0, 1), (1,))), "robot 'a': RobotSlots.angles"),
+        (lambda: RobotSlots("a", (1,), (1,), relative=((-1, 0),)), "robot 'a': RobotSlots.relative"),
+        (lambda: replace(SPACE, robots=(replace(ARM7, angles=((0, 99),)),)).of("arm7", *SPECS["arm7"]), r"'arm7'.*angles names state dims \[99\]"),
+        (lambda: replace(SPACE, robots=(replace(ARM7, relative=((7, 0),)),)).of("arm7", *SPECS["arm7"]), r"'arm7'.*relative has pairs.*\(7, 0\)"),
         (lambda: UnifiedSpace((RobotSlots("arm7", (1,), (1,)),)).of("arm7", *SPECS["arm7"]), "7 action dims"),
         (lambda: Split((Part((0, 2)), Part((2,)))), "into one part"),
     ],
@@ -163,6 +170,15 @@ def test_slots_with_two_meanings_are_told():
 def test_slots_that_cannot_be_are_refused(make, says):
     with pytest.raises(ConfigError, match=says):
         make()
+
+
+def test_a_robot_that_tells_no_state_leaves_all_state_slots_at_zero():
+    action, state = SPECS["sawyer"][0], StateSpec(())
+    numbers = SPACE.joined([("stateless", action, state)]).of("stateless", action, state)
+    actions, none = _moving(action, 300, 1), np.zeros((300, 0), np.float32)
+    fitted = numbers.fitted(actions, none, [100] * 3, 15)
+    np.testing.assert_allclose(fitted.action_inverse(fitted.action_forward(actions, none), none), actions, atol=2e-6)
+    assert not fitted.state_forward(none).any() and fitted.state_inverse(fitted.state_forward(none)).shape == (300, 0)
 
 
 def test_split_refuses_numbers_of_another_width():

@@ -2,7 +2,8 @@
 
 import pytest
 
-from praxia.report.claim_page import budget_rows, claim_page, common_error, pace_rows, pose_rows, success_rows, updates_until, verdict
+from praxia.report.claim_page import budget_rows, claim_page, common_error, pace_rows, pose_rows, success_rows, verdict
+from praxia.report.curves import updates_until
 from praxia.report.tables import Table
 from praxia.report.words import value
 

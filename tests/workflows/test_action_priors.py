@@ -17,9 +17,11 @@ from praxia.recipes.action_priors_claim import TASKS, Budget
 from praxia.recipes.action_priors_claim import claim as action_priors_claim
 from praxia.recipes.action_priors_history import with_history
 from praxia.recipes.load import load_recipe
+from praxia.report.curves import Curve
 from praxia.stages.recipe import Recipe, Stage
 from praxia.train.settings import TrainSettings
 from praxia.workflows.claims import run_claim
+from praxia.workflows.latents import paces
 from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import Trained, train_recipe
 
@@ -138,3 +140,8 @@ def test_a_variant_trains_what_it_says(name):
     assert ("head" in handed) == (name not in ("distillation alone", "language model's blocks") and not name.startswith("no prior"))
     assert robot.passes == (((), ("history",)) if "history" in name else ((),))
     assert ("action_prior" in [s.name for s in recipe.stages]) == ("head" in handed or name == "distillation alone")
+
+
+def test_pace_is_told_for_what_the_error_came_down_to():
+    curve = Curve(np.array([0, 100, 200]), np.array([0.4, 0.2, 0.12]))
+    assert paces(curve) == pytest.approx({0.3: 50, 0.2: 100, 0.15: 162.5}) and paces(None) == {}

@@ -183,8 +183,9 @@ class SlotMap:
             raise ConfigError(f"SlotMap slots must be different and below width {self.width}, got {self.slots}")
 
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
-        """[..., D] -> [..., width]."""
-        self._check_fitted()
+        """[..., D] -> [..., width]; a robot without such numbers has no slots, and all of them are zero."""
+        if values.shape[-1] and not self.slots:
+            raise ConfigError("SlotMap has no slots yet; name one for each dim, or fit it with Numbers.fitted")
         if values.shape[-1] != len(self.slots):
             raise SpecMismatch(f"SlotMap has slots for {len(self.slots)} dims, the values have {values.shape[-1]}; name one slot for each dim")
         out = np.zeros((*values.shape[:-1], self.width), dtype=np.float32)
@@ -193,14 +194,9 @@ class SlotMap:
 
     def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """[..., width] -> [..., D]."""
-        self._check_fitted()
         if values.shape[-1] != self.width:
             raise SpecMismatch(f"SlotMap is {self.width} wide, the values have {values.shape[-1]} dims; use the width the model was built with")
         return np.ascontiguousarray(values[..., list(self.slots)], dtype=np.float32)
-
-    def _check_fitted(self) -> None:
-        if not self.slots:
-            raise ConfigError("SlotMap has no slots yet; name one for each dim, or fit it with Numbers.fitted")
 
 
 @register("number/part")

@@ -13,36 +13,21 @@ from praxia.errors import ConfigError
 from praxia.registry import register
 from praxia.specs import ActionSpec, Dim, StateSpec
 
-
-@dataclass(frozen=True)
-class Slots:
-    """A run of slots. first: index; used_by: what the paper, or this table, puts there."""
-
-    name: str
-    first: int
-    count: int
-    used_by: str
-
-    @property
-    def range(self) -> range:
-        """Indices."""
-        return range(self.first, self.first + self.count)
-
-
-ACTION_SLOTS = (
-    Slots("left arm", 0, 7, "joint angles (GR1)"),
-    Slots("right arm", 7, 7, "joint angles (GR1); delta pose and gripper (LIBERO)"),
-    Slots("left hand", 14, 6, "joints (GR1)"),
-    Slots("right hand", 20, 6, "joints (GR1)"),
-    Slots("waist", 26, 3, "joint angles (GR1)"),
-    Slots("single arm", 29, 8, "joint angles and gripper (Franka)"),
-)
-STATE_SLOTS = (
-    Slots("end effector", 0, 8, "pose and gripper (LIBERO)"),
-    Slots("single arm", 8, 8, "joint angles and gripper (Franka)"),
-    Slots("whole body", 16, 58, "29 joints: sines, then cosines, of each part (GR1)"),
-)
-ACTION_WIDTH, STATE_WIDTH = 37, 74  # of the published table
+# The published table: what stands in which slots.
+ACTION_SLOTS = {
+    "left arm": range(7),  # joint angles (GR1)
+    "right arm": range(7, 14),  # joint angles (GR1); delta pose and gripper (LIBERO)
+    "left hand": range(14, 20),  # joints (GR1)
+    "right hand": range(20, 26),  # joints (GR1)
+    "waist": range(26, 29),  # joint angles (GR1)
+    "single arm": range(29, 37),  # joint angles and gripper (Franka)
+}
+STATE_SLOTS = {
+    "end effector": range(8),  # pose and gripper (LIBERO)
+    "single arm": range(8, 16),  # joint angles and gripper (Franka)
+    "whole body": range(16, 74),  # 29 joints: sines, then cosines, of each part (GR1)
+}
+ACTION_WIDTH, STATE_WIDTH = 37, 74
 
 
 @register("number/robot_slots")
@@ -51,8 +36,8 @@ class RobotSlots:
     """Where one robot's numbers stand.
 
     action: slot of every action dim. angles: groups of state dims that are told as sines, then cosines. state: slot of every number of the state, in
-    the order groups of angles, then all other dims. relative: (action dim, state dim) pairs learnt as offsets from the state now. acts: what its
-    actions are, in words: `praxia info` shows slots that hold different ones.
+    the order groups of angles (each: all sines, then all cosines), then all other dims. relative: (action dim, state dim) pairs learnt as offsets
+    from the state now. acts: what its actions are, in words: `praxia info` shows slots that hold different ones.
     """
 
     robot: str
@@ -61,6 +46,13 @@ class RobotSlots:
     angles: tuple[tuple[int, ...], ...] = ()
     relative: tuple[tuple[int, int], ...] = ()
     acts: str = ""
+
+    def __post_init__(self) -> None:
+        turned = [dim for group in self.angles for dim in group]
+        offset = [dim for dim, _ in self.relative]
+        for name, dims in (("angles", turned), ("relative", offset)):
+            if len(set(dims)) != len(dims) or any(dim < 0 for dim in dims):
+                raise ConfigError(f"robot {self.robot!r}: RobotSlots.{name} is {getattr(self, name)}; expected every dim at most once, none below 0")
 
 
 @register("number/unified_space")
@@ -85,7 +77,12 @@ class UnifiedSpace:
         for robot in self.robots:
             for kind, slots, width in (("action", robot.action, self.action_width), ("state", robot.state, self.state_width)):
                 if len(set(slots)) != len(slots) or any(not 0 <= slot < width for slot in slots):
-                    raise ConfigError(f"robot {robot.robot!r}: {kind} slots {slots} must be different and below the width {width}")
+                    raise ConfigError(f"robot {robot.robot!r}: {kind} slots {slots} must be different, at least 0 and below the width {width}")
+        for name, width, least in (("action_width", self.action_width, 1), ("state_width", self.state_width, 0)):
+            if width < least:
+                raise ConfigError(f"UnifiedSpace.{name} is {width}; expected at least {least}")
+        if self.least < 0:
+            raise ConfigError(f"UnifiedSpace.least is {self.least}; expected a half-width in the unit of the dims, or 0 for none")
 
     def behind(self, robots: Mapping[str, Numbers]) -> "UnifiedSpace":
         """As wide as these robots' numbers are, fitted by an earlier run: who joins later stands behind, so that no index changes its meaning."""
@@ -114,6 +111,15 @@ class UnifiedSpace:
             raise ConfigError(f"robot {embodiment!r} has no slots in the unified space; it knows {[r.robot for r in self.robots]}")
         turned = tuple(dim for group in slots.angles for dim in group)
         told = state.width + len(turned)
+        beyond = [dim for dim in turned if dim >= state.width]
+        if beyond:
+            raise ConfigError(f"robot {embodiment!r}: RobotSlots.angles names state dims {beyond}; its state has {state.width}, from 0 on")
+        wrong = [pair for pair in slots.relative if pair[0] >= action.width or not 0 <= pair[1] < state.width]
+        if wrong:
+            raise ConfigError(
+                f"robot {embodiment!r}: RobotSlots.relative has pairs (action dim, state dim) {wrong}; it has {action.width} action dims and "
+                f"{state.width} state dims, from 0 on"
+            )
         if len(slots.action) != action.width or len(slots.state) != told:
             raise ConfigError(
                 f"robot {embodiment!r} has {action.width} action dims and {told} numbers of state, its RobotSlots name {len(slots.action)} and "
@@ -121,10 +127,11 @@ class UnifiedSpace:
             )
         rest = tuple(i for i in range(state.width) if i not in turned)
         parts = (*(Part(group, (SinCos(),)) for group in slots.angles), Part(rest, (Normalise("quantile", self.least),)))
+        split = (Split(tuple(part for part in parts if part.dims)),) if state.width else ()
         relative = (RelativeToState(slots.relative),) if slots.relative else ()
         return Numbers(
             action=(*relative, *_opening(action.dims), Normalise("quantile", self.least), SlotMap(slots.action, self.action_width)),
-            state=(*_opening(state.dims), Split(tuple(part for part in parts if part.dims)), SlotMap(slots.state, self.state_width)),
+            state=(*_opening(state.dims), *split, SlotMap(slots.state, self.state_width)),
             past=self.past,
         )
 
@@ -147,11 +154,10 @@ class SlotRun:
     meanings: tuple[str, ...] = ()
 
 
-def _runs(table: tuple[Slots, ...], width: int, robots: dict[str, tuple[int, ...]], words: dict[str, str]) -> list[SlotRun]:
-    end = table[-1].first + table[-1].count
-    runs = [(slots.name, slots.range) for slots in table] + ([("appended", range(end, width))] if width > end else [])
+def _runs(table: Mapping[str, range], width: int, robots: dict[str, tuple[int, ...]], words: dict[str, str]) -> list[SlotRun]:
+    end = max(run.stop for run in table.values())
     found = []
-    for name, run in runs:
+    for name, run in {**table, **({"appended": range(end, width)} if width > end else {})}.items():
         written = {robot: sum(slot in run for slot in slots) for robot, slots in robots.items()}
         held = [dict.fromkeys(words[robot] for robot, slots in robots.items() if slot in slots and robot in words) for slot in run]
         several = dict.fromkeys(meaning for meanings in held if len(meanings) > 1 for meaning in meanings)
@@ -168,6 +174,6 @@ def _opening(dims: tuple[Dim, ...]) -> tuple[GripperSense, ...]:
     )
 
 
-def run(first: int, count: int) -> tuple[int, ...]:
+def span(first: int, count: int) -> tuple[int, ...]:
     """`count` slots from `first` on."""
     return tuple(range(first, first + count))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.sample_transforms import RandomShift
 from praxia.data.supervision import ActionChunk, StateActionChunk
-from praxia.data.unified_space import RobotSlots, UnifiedSpace, run
+from praxia.data.unified_space import RobotSlots, UnifiedSpace, span
 from praxia.models.backbones.qwen3_vl import Qwen3VL
 from praxia.models.conditioners.action_encoder import ActionEncoder
 from praxia.models.conditioners.latent_query import LatentQuery
@@ -25,18 +25,18 @@ ARM_TASKS = ("reach", "press", "drawer", "pick_and_place")
 SAWYER_TASKS = ("button-press-topdown", "door-open", "drawer-close", "window-open")
 
 # State slots behind the published 74: what the embedded robots tell and the table has no place for.
-_TOOL_ROTATION = run(74, 6)  # first two columns of the tool's rotation
-_SIX_JOINTS = run(80, 6)  # angles of a six-joint arm
-_HANDS = run(86, 2)  # openings of a left and a right gripper
+_TOOL_ROTATION = span(74, 6)  # first two columns of the tool's rotation
+_SIX_JOINTS = span(80, 6)  # angles of a six-joint arm
+_HANDS = span(86, 2)  # openings of a left and a right gripper
 SPACE = UnifiedSpace(
     robots=(
-        RobotSlots("arm7", run(7, 7), (*run(0, 3), *_TOOL_ROTATION, 7, *run(8, 7)), acts="delta pose"),
-        RobotSlots("arm6", run(7, 7), (*run(0, 3), *_TOOL_ROTATION, 7, *_SIX_JOINTS), acts="delta pose"),
-        RobotSlots("sawyer", (*run(7, 3), 13), (*run(0, 3), 7), acts="delta position"),
+        RobotSlots("arm7", span(7, 7), (*span(0, 3), *_TOOL_ROTATION, 7, *span(8, 7)), acts="delta pose"),
+        RobotSlots("arm6", span(7, 7), (*span(0, 3), *_TOOL_ROTATION, 7, *_SIX_JOINTS), acts="delta pose"),
+        RobotSlots("sawyer", (*span(7, 3), 13), (*span(0, 3), 7), acts="delta position"),
         RobotSlots(
             "bimanual",
-            action=(*run(0, 7), 14, *run(7, 7), 20),
-            state=(*run(16, 28), *_HANDS),
+            action=(*span(0, 7), 14, *span(7, 7), 20),
+            state=(*span(16, 28), *_HANDS),
             angles=(tuple(range(7)), tuple(range(8, 15))),
             relative=tuple((joint, joint) for joint in (*range(7), *range(8, 15))),
             acts="joint offsets",
@@ -50,9 +50,9 @@ SPACE = UnifiedSpace(
 # and the real Franka, which is told joint angles.
 PUBLISHED = UnifiedSpace(
     robots=(
-        RobotSlots("panda", run(7, 7), run(0, 8), acts="delta pose"),
-        RobotSlots("gr1", run(0, 29), run(16, 58), angles=(run(0, 7), run(7, 7), run(14, 6), run(20, 6), run(26, 3)), acts="joint angles"),
-        RobotSlots("franka", run(29, 8), run(8, 8), acts="joint angles"),
+        RobotSlots("panda", span(7, 7), span(0, 8), acts="delta pose"),
+        RobotSlots("gr1", span(0, 29), span(16, 58), angles=(span(0, 7), span(7, 7), span(14, 6), span(20, 6), span(26, 3)), acts="joint angles"),
+        RobotSlots("franka", span(29, 8), span(8, 8), acts="joint angles"),
     ),
     past="start",
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from praxia.evaluate.contrast import ratio
+from praxia.report.curves import updates_until
 from praxia.report.tables import Table
 from praxia.report.words import count, percent, title, value
 
@@ -175,16 +176,6 @@ def _mean(numbers: Sequence[float | None]) -> float | None:
 def common_error(rows: Sequence[Mapping[str, Any]]) -> float | None:
     """The smallest held-out action error that every run of these variants reaches; None without runs."""
     return max((min(gap for _, gap in run["learning"]["action_error"]) for row in rows for run in row["seeds"].values()), default=None)
-
-
-def updates_until(curve: Sequence[Sequence[float]], goal: float) -> float | None:
-    """Updates after which the error is at most `goal`, between two looks on the straight line; None if it never is."""
-    before: Sequence[float] | None = None
-    for step, gap in curve:
-        if gap <= goal:
-            return float(step) if before is None or before[1] == gap else before[0] + (step - before[0]) * (before[1] - goal) / (before[1] - gap)
-        before = (step, gap)
-    return None
 
 
 def _pace_ratio(rows: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) -> list[str]:

@@ -115,7 +115,7 @@ class LatentFacts:
     """What a stage's latent of action chunks is worth. errors: mean absolute, normalised units, held out.
 
     by_robot: of sampled chunks; steps: by number of integration steps; history: with the true past and with others, {} of a stage that reads none;
-    alignment: |z' - z|^2 over the updates.
+    alignment: |z' - z|^2 over the updates; pace: updates until the error of sampled chunks was at most each of these, of those it came down to.
     """
 
     stage: str
@@ -124,6 +124,7 @@ class LatentFacts:
     by_robot: Mapping[str, float] = field(default_factory=dict)
     steps: Mapping[int, float] = field(default_factory=dict)
     alignment: Curve | None = None
+    pace: Mapping[float, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

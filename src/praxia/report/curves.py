@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,6 +82,16 @@ def read_curves(path: Path | str) -> StageCurves:
                 if kind == "step" and line.get(name) is not None:
                     points.append((step, float(line[name])))
     return StageCurves(_curves(training), _curves(held_out), _curve(rate) if rate else None, _curve(norm) if norm else None, skipped)
+
+
+def updates_until(curve: Sequence[Sequence[float]], goal: float) -> float | None:
+    """Updates after which the error is at most `goal`, from (step, error) pairs, between two looks on the straight line; None if it never is."""
+    before: Sequence[float] | None = None
+    for step, gap in curve:
+        if gap <= goal:
+            return float(step) if before is None or before[1] == gap else before[0] + (step - before[0]) * (before[1] - goal) / (before[1] - gap)
+        before = (step, gap)
+    return None
 
 
 def _curves(points: Mapping[str, list[tuple[int, float]]]) -> dict[str, Curve]:

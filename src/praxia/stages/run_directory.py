@@ -22,6 +22,7 @@ from praxia.models.vla import PARTS
 from praxia.registry import to_json
 from praxia.stages.recipe import Recipe, Stage
 
+CONFIG = "config.json"  # in a run's folder: its recipe, and what it was made with
 DONE, CHECKPOINTS = "done.json", "checkpoints"  # in a stage's folder: once it has finished; step_<n> folders
 
 
@@ -111,9 +112,9 @@ class RunDirectory:
         if restart:
             for name in ("stages", "policy", "eval"):  # records of the old policy would refuse those of the new one
                 shutil.rmtree(root / name, ignore_errors=True)
-            for name in ("config.json", "summary.json", "report.html"):
+            for name in (CONFIG, "summary.json", "report.html"):
                 (root / name).unlink(missing_ok=True)
-        path = root / "config.json"
+        path = root / CONFIG
         if path.is_file():
             theirs = read_json(path)
             gaps = list(differences(config, {k: theirs.get(k) for k in config}))

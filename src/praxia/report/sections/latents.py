@@ -30,6 +30,9 @@ def _stage(facts: LatentFacts) -> Markup:
     history = {_HISTORY[name]: error for name, error in facts.history.items()}
     measured = (("robot", facts.by_robot), ("integration steps", facts.steps), ("history", history))
     tables = [_errors(what, found) for what, found in measured if found]
+    if facts.pace:
+        rows = tuple((f"{error:g}", f"{updates:,.0f}") for error, updates in facts.pace.items())
+        tables.append(Table(("error of a chunk at most", "updates"), rows, numbers=frozenset({0, 1})).html())
     return tag("div", tag("h3", title(facts.stage)), tag("div", plots, class_="plots"), *tables)
 
 
