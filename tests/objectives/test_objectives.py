@@ -25,7 +25,7 @@ from praxia.objectives import (
     TargetMask,
 )  # fmt: skip
 from praxia.objectives.geometry_alignment import on_grid
-from praxia.objectives.next_token import bell
+from praxia.objectives.next_token import bell, decimals, digit_shares
 from praxia.specs import ImageSpec
 
 SIDE, STORED = 16, (12, 20)
@@ -348,6 +348,45 @@ def test_on_a_circle_the_last_bin_is_the_first_ones_neighbour():
             outputs, batch = answer(row, [4])
             losses.append(NextToken(0.2)(replace(outputs, scales=((SCALES[0][0], circle),)), batch, {})["next_token"][0])
         assert (losses[0] < losses[1]) == circle
+
+
+DIGITS = torch.tensor([20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30])  # of 0 to 9 and the point
+
+
+def _written(text: str) -> list[int]:
+    return [20 + "0123456789.".index(char) if char in "0123456789." else 2 for char in text]
+
+
+def test_decimals_are_found_where_a_number_has_exactly_three():
+    number, place = decimals(torch.tensor([_written("(0.412, 0.70) 10.300 0.1234 0.999")]), DIGITS)
+    assert place[0].tolist() == [0] * 3 + [1, 2, 3] + [0] * 24 + [1, 2, 3]
+    assert number[0, 3:6].tolist() == [412] * 3 and number[0, -3:].tolist() == [999] * 3 and number.sum() == 3 * (412 + 999)
+    for ids, digits in ((torch.tensor([[20, 30]]), DIGITS), (torch.tensor([_written("0.412")]), None)):
+        assert not decimals(ids, digits)[1].any()
+
+
+@pytest.mark.parametrize("number", [0, 3, 412, 500, 996, 999])
+def test_digits_multiply_to_the_bell_around_their_number(number):
+    shares = bell(torch.tensor([number]), 1000, 20.0)[0]
+    hundreds, tens, ones = (digit_shares(torch.tensor([number]), place, 0.02)[0] for place in (1, 2, 3))
+    first, second = number // 100, number // 10 % 10
+    torch.testing.assert_close(hundreds, shares.view(10, 100).sum(1))
+    torch.testing.assert_close(hundreds[first] * tens, shares.view(10, 10, 10)[first].sum(-1))
+    torch.testing.assert_close(hundreds[first] * tens[second] * ones, shares.view(10, 10, 10)[first, second])
+
+
+def test_a_digit_is_less_wrong_near_the_number_and_words_are_as_before():
+    ids = _written("a 0.399")
+    right = torch.zeros(len(ids), 31).scatter_(1, torch.tensor(ids)[:, None], 8.0)
+
+    def loss(row: int, said: int, spread: float = 0.02) -> float:
+        logits = right.clone()
+        logits[row] = torch.zeros(31).index_fill(0, torch.tensor([said]), 8.0)
+        outputs, batch = answer(logits, ids)
+        return float(NextToken(spread)(replace(outputs, digits=DIGITS), batch, {})["next_token"][0])
+
+    assert loss(4, 24) < loss(4, 22) < loss(4, 2), "0.4 is nearer to 0.399 than 0.2, and a word is no digit"
+    assert abs(loss(0, 3, 1e-4) - loss(0, 3, 0.0)) < 1e-3, "a narrow bell is the digit itself"
 
 
 def test_without_spread_every_other_bin_is_equally_wrong():

@@ -104,7 +104,7 @@ class Outputs:
     heads: by condition name ("action"; Action Priors adds "reconstruction"); latents: [B, Z] by name;
     target_hidden: [B, T, D] rows that predict the target tokens; logits(rows) maps hidden rows to vocabulary scores;
     embed(ids) gives the language model's input embeddings;
-    scales: ids of tokens that are the bins of one scale, in order, and whether it is a circle;
+    scales: ids of tokens that are the bins of one scale, in order, and whether it is a circle; digits: ids of 0 to 9 and the decimal point;
     readouts: further predictions by name (masks, projected features, positions);
     reconstruction: what the geometry net made of the views, on the square geometry_spec.
     """
@@ -117,6 +117,7 @@ class Outputs:
     logits: Any = None
     embed: Any = None
     scales: tuple[tuple[Tensor, bool], ...] = ()
+    digits: Tensor | None = None
     readouts: dict[str, Tensor] = field(default_factory=dict)
     reconstruction: Reconstruction | None = None
     geometry_spec: ImageSpec | None = None

@@ -29,7 +29,7 @@ class VLA(nn.Module):
     """Parts: backbone, adapters, tokens, encoder, conditioner, head, readouts, geometry; a stage may build fewer.
 
     `special_ids` maps the SpecialToken groups to their ids in the tokenizer; `scales` are the ids of number tokens, one ordered row a scale,
-    and whether it is a circle.
+    and whether it is a circle; `digits` those of 0 to 9 and the decimal point.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class VLA(nn.Module):
         parts: Collection[str] = PARTS,
         special_ids: dict[str, int] | None = None,
         scales: Sequence[tuple[Sequence[int], bool]] = (),
+        digits: Sequence[int] = (),
     ):
         super().__init__()
         check_order(spec)
@@ -46,6 +47,7 @@ class VLA(nn.Module):
         self._scales = {f"_scale{i}": circle for i, (_, circle) in enumerate(scales)}
         for name, (ids, _) in zip(self._scales, scales, strict=True):
             self.register_buffer(name, torch.tensor(ids), persistent=False)
+        self.register_buffer("_digits", torch.tensor(digits, dtype=torch.long) if len(digits) else None, persistent=False)
         wanted = set(parts)
         backbone: Backbone | None = spec.backbone.build() if spec.backbone and "backbone" in wanted else None
         self.backbone = backbone
@@ -151,6 +153,7 @@ class VLA(nn.Module):
             outputs.target_hidden = rows_before_target(outputs.prefix)
             outputs.logits = backbone.logits
             outputs.scales = tuple((self.get_buffer(name), circle) for name, circle in self._scales.items())
+            outputs.digits = self._digits  # type: ignore[assignment]
         for name, readout in readouts.items():
             if readout.applies(batch) and readout.finds(outputs):
                 outputs.readouts[name] = readout(outputs, batch)

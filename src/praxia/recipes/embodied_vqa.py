@@ -62,7 +62,7 @@ def stage(parts: tuple[str, ...], minutes: float, positions: int = 0) -> Stage:
         name="embodied_vqa",
         sources=(Source(stills, asked, shift, weight=0.5), Source(moves, asked, shift, weight=0.5)),
         held_out=(Source(scenes("benchmark", 12, seed=33, picture_every=6), questions("benchmark", positions)),),
-        objectives=(Weighted(NextToken()), *(places if positions else ())),
+        objectives=(Weighted(NextToken(spread=0.02)), *(places if positions else ())),
         parts=parts,
         init_from=(from_stage("base_vlm", tuple(part for part in parts if part != "tokens")),),
         steps=20_000,

@@ -39,7 +39,7 @@ class Assembly:
 
     def build(self, stage: Stage) -> VLA:
         """A fresh model with the stage's parts, random (or public) weights, and the vocabulary's size."""
-        model = VLA(self.model, stage.parts or PARTS, self.special_ids, self._scales)
+        model = VLA(self.model, stage.parts or PARTS, self.special_ids, self._scales, self.tokenizer.convert_tokens_to_ids(list("0123456789.")))
         handed_on = {ours for init in stage.init_from for _, ours in init.parts}
         for part in self.model.checkpoints:
             if (built := getattr(model, part)) is not None and part not in handed_on:
