@@ -21,7 +21,7 @@ from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import AreaCrop, CentreCrop, PseudoViews, RandomShift, Slots
 from praxia.data.supervision import ActionChunk, ObjectPoses, Placebo, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
-from praxia.data.unified_space import UnifiedSpace, run
+from praxia.data.unified_space import UnifiedSpace, span
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
 from praxia.files import write_json
 from praxia.models.readouts.sam_mask import SamMask
@@ -405,10 +405,10 @@ def test_a_robot_of_an_earlier_run_keeps_its_slots_and_a_new_one_stands_behind_i
     earlier = robots(first)
     write_json(tmp_path / "statistics.json", earlier)
     here = {"statistics": str(tmp_path)}
-    assert earlier["arm7"].action[-1].slots == run(37, 7)
-    assert robots(second, **here)["new_arm"].action[-1].slots == run(44, 7), "the earlier robot's slots stay empty"
+    assert earlier["arm7"].action[-1].slots == span(37, 7)
+    assert robots(second, **here)["new_arm"].action[-1].slots == span(44, 7), "the earlier robot's slots stay empty"
     both = robots(second, first, **here)
-    assert both["arm7"].action[-1].slots == run(37, 7) and both["new_arm"].action[-1].slots == run(44, 7)
+    assert both["arm7"].action[-1].slots == span(37, 7) and both["new_arm"].action[-1].slots == span(44, 7)
     assert both["arm7"].widths[0] == both["new_arm"].widths[0] == 51 and both["arm7"].action[:-1] == earlier["arm7"].action[:-1]
 
 
