@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from praxia.errors import CheckpointError
+from praxia.errors import CheckpointError, ConfigError
 from praxia.files import read_json, write_json
 from praxia.models.lora import check_trains, inject, remove
 from praxia.models.vla import VLA
@@ -84,6 +84,10 @@ class _Run:
         parameters = apply_trainable(model, stage.trainable, (*stage.frozen, *frozen_by_lora))
         check_trains(model)
         set_training_mode(model)
+        if settings.spread == "shard" and stage.optimiser.muon:
+            raise ConfigError(
+                f"stage {stage.name!r}: AdamW.muon is {stage.optimiser.muon}, which needs whole matrices; use --spread replicate, or muon 0"
+            )
         whole = frozen_hashes(model) if settings.spread == "shard" else None  # the same for any number of processes
         shards = spread_over(settings.spread, model, self.device, self.ranks)
         parameters = parameters if shards is None else shards.locals(parameters)

@@ -12,6 +12,7 @@ from torch import nn
 from praxia.errors import ConfigError
 from praxia.registry import register
 from praxia.train.adamw_8bit import AdamW8bit
+from praxia.train.muon import MuonAdamW, hidden_matrices
 
 
 @register("optimiser/adamw")
@@ -24,6 +25,7 @@ class AdamW:
     (`constant` decays linearly over the last `decay_fraction` of the steps: warm-up, stable, decay). decay_steps: steps after which the cosine is
     down, 0 = all of the stage's. clip: gradient norm, 0 = none.
     multipliers: (parameter-name pattern, factor on lr) pairs, first match wins. bits: of a moment; 8 takes a quarter of the memory, and more time.
+    muon: rate at which Muon updates the hidden matrices (`train.muon`), on the same schedule and with the decay that they have at `lr`; 0 = AdamW.
     """
 
     lr: float = 1e-3
@@ -38,8 +40,13 @@ class AdamW:
     clip: float = 1.0
     multipliers: tuple[tuple[str, float], ...] = ()
     bits: Literal[8, 32] = 32
+    muon: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.muon < 0 or (self.muon and self.bits == 8):
+            raise ConfigError(
+                f"AdamW.muon is {self.muon} with moments of {self.bits} bits; expected a learning rate with moments of 32, or 0 for none"
+            )
         if self.decay_steps < 0:
             raise ConfigError(f"AdamW.decay_steps is {self.decay_steps}; expected a number of steps, or 0 for all of the stage's")
 
@@ -60,11 +67,18 @@ class AdamW:
         for pattern, _ in self.multipliers:
             if not any(fnmatch(name, pattern) for name in parameters):
                 raise ConfigError(f"optimiser multiplier {pattern!r} matches no trainable parameter; the first ones are {list(parameters)[:5]}")
-        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        matrices = hidden_matrices(parameters) if self.muon else set()
+        groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
         for name, parameter in parameters.items():
             factor = next((f for pattern, f in self.multipliers if fnmatch(name, pattern)), 1.0)
-            groups.setdefault((factor, parameter.ndim >= 2), []).append(parameter)
-        rows = [{"params": p, "factor": f, "weight_decay": self.weight_decay if decays else 0.0} for (f, decays), p in groups.items()]
+            groups.setdefault((factor, parameter.ndim >= 2, name in matrices), []).append(parameter)
+        rows = [
+            {"params": p, "factor": f * (self.muon / self.lr if muon else 1.0), "weight_decay": self.weight_decay if decays else 0.0}
+            | ({"muon": True, "decay_factor": self.lr / self.muon} if muon else {})
+            for (f, decays, muon), p in groups.items()
+        ]
         if self.bits == 8:
             return AdamW8bit(rows, self.lr, self.betas, self.eps)
+        if self.muon:
+            return MuonAdamW(rows, self.lr, self.betas, self.eps)
         return torch.optim.AdamW(rows, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)

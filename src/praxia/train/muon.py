@@ -1,0 +1,86 @@
+"""Muon for hidden matrices beside AdamW for everything else: steps of equal size in every direction of a matrix.
+
+K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks": the momentum of a matrix is made nearly orthogonal by five
+Newton-Schulz steps, whose coefficients are from there.
+"""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MOMENTUM = 0.95
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+_STEPS, _EPS = 5, 1e-7
+_SMALLEST = 16  # rows and columns of a matrix that has directions worth telling apart
+_TABLES = ("*embed*", "tokens.*", "*prompts", "*lm_head*")  # a row of a table is a vector of its own
+
+
+def hidden_matrices(parameters: Mapping[str, nn.Parameter]) -> set[str]:
+    """Names of those that Muon is for: matrices of layers, not tables of rows, vectors, convolutions or a few rows and columns."""
+    return {
+        name for name, p in parameters.items() if p.ndim == 2 and min(p.shape) >= _SMALLEST and not any(fnmatch(name, table) for table in _TABLES)
+    }
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """AdamW; groups with `muon` hold matrices for Muon. Decay is decoupled: the group's `weight_decay` times its rate times `decay_factor`.
+
+    grad_scale, found_inf: as the fused AdamW takes them: what gradients are divided by, and 1 where nothing is to be done.
+    """
+
+    grad_scale: Tensor | None = None
+    found_inf: Tensor | None = None
+
+    def __init__(self, groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float], eps: float):
+        super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": 0.0, "muon": False, "decay_factor": 1.0})
+        plain = [group for group in self.param_groups if not group["muon"]]
+        self._adamw = torch.optim.AdamW(plain, lr=lr, betas=betas, eps=eps, fused=True) if plain else None
+        if self._adamw is not None:
+            self._adamw.param_groups = plain  # the very same groups and moments: rates and checkpoints reach them through this optimiser
+            self._adamw.state = self.state
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of every parameter with a gradient."""
+        if self._adamw is not None:
+            self._adamw.grad_scale, self._adamw.found_inf = self.grad_scale, self.found_inf  # type: ignore[attr-defined]
+            self._adamw.step()
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[nn.Parameter]] = {}
+            for parameter in group["params"] if group["muon"] else ():
+                if parameter.grad is not None:
+                    alike.setdefault(parameter.shape, []).append(parameter)
+            for matrices in alike.values():
+                self._update(matrices, group)
+
+    def _update(self, matrices: list[nn.Parameter], group: dict[str, Any]) -> None:
+        """Of matrices of one shape, beside each other."""
+        gradients = torch.stack([p.grad for p in matrices if p.grad is not None])
+        if self.grad_scale is not None:
+            gradients = gradients / self.grad_scale
+        before = torch.stack([self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in matrices])
+        after = before.lerp(gradients, 1 - MOMENTUM)
+        ahead = gradients.lerp(after, MOMENTUM)  # Nesterov's
+        rows, columns = ahead.shape[-2:]
+        change = orthogonal(ahead) * max(1.0, rows / columns) ** 0.5
+        keep = 1 - group["lr"] * group["decay_factor"] * group["weight_decay"]
+        for i, parameter in enumerate(matrices):
+            new = (parameter * keep - group["lr"] * change[i], after[i])
+            for now, old in zip(new, (parameter, self.state[parameter]["momentum_buffer"]), strict=True):
+                # where nothing is to be done, numbers may be NaN: chosen, not multiplied
+                old.copy_(now if self.found_inf is None else torch.where(self.found_inf > 0, old, now))
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Matrices [N, A, B] with all singular values brought to about 1 (0.7 to 1.2) by Newton-Schulz steps; float32. Off the CPU they run in bf16."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = (matrices.mT if tall else matrices).to(torch.float32 if matrices.device.type == "cpu" else torch.bfloat16)
+    x = x / x.flatten(1).norm(dim=1).clamp_min(_EPS)[:, None, None]
+    a, b, c = _QUINTIC
+    for _ in range(_STEPS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).float()
