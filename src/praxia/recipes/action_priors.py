@@ -118,7 +118,7 @@ def prior(minutes: float = 5.0) -> Stage:
         steps=10_000,
         minutes=minutes,
         batch=32,
-        optimiser=AdamW(lr=4e-3, warmup=200),
+        optimiser=AdamW(lr=4e-3, warmup=200, muon=0.02),
         validate_every=2000,
     )
 
@@ -153,7 +153,7 @@ def tiny() -> Recipe:
                 steps=20_000,
                 minutes=20.0,
                 batch=32,
-                optimiser=AdamW(lr=1.5e-3, warmup=500),
+                optimiser=AdamW(lr=1.5e-3, warmup=500, muon=0.02),
                 validate_every=1000,
             ),
         ),

@@ -24,7 +24,7 @@ def base_vlm(parts: tuple[str, ...]) -> Stage:
         batch=32,
         cycle=5,
         shared=True,
-        optimiser=AdamW(lr=2e-3, warmup=50),
+        optimiser=AdamW(lr=2e-3, warmup=50, muon=0.02),
         validate_every=500,
     )
 

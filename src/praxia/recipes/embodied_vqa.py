@@ -69,6 +69,6 @@ def stage(parts: tuple[str, ...], minutes: float, positions: int = 0) -> Stage:
         minutes=minutes,
         batch=16,
         shared=True,
-        optimiser=AdamW(lr=1.5e-3, warmup=50),
+        optimiser=AdamW(lr=1.5e-3, warmup=50, muon=0.02),
         validate_every=1000,
     )

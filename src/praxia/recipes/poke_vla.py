@@ -112,7 +112,7 @@ def tiny() -> Recipe:
                 steps=20_000,
                 minutes=5.25,
                 batch=16,
-                optimiser=AdamW(lr=1.5e-3, warmup=100),
+                optimiser=AdamW(lr=1.5e-3, warmup=100, muon=0.02),
                 validate_every=1000,
             ),
         ),

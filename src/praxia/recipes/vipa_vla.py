@@ -157,7 +157,7 @@ def tiny() -> Recipe:
                 steps=20_000,
                 minutes=1.5,
                 batch=16,
-                optimiser=AdamW(lr=1e-3, warmup=50, weight_decay=0.01),
+                optimiser=AdamW(lr=1e-3, warmup=50, weight_decay=0.01, muon=0.02),
                 validate_every=1000,
             ),
             Stage(
@@ -172,7 +172,7 @@ def tiny() -> Recipe:
                 steps=20_000,
                 minutes=1.5,
                 batch=16,
-                optimiser=AdamW(lr=1e-3, warmup=50, weight_decay=0.01),
+                optimiser=AdamW(lr=1e-3, warmup=50, weight_decay=0.01, muon=0.02),
                 validate_every=1000,
             ),
             Stage(
@@ -189,7 +189,7 @@ def tiny() -> Recipe:
                 steps=20_000,
                 minutes=5.25,
                 batch=16,
-                optimiser=AdamW(lr=1.5e-3, warmup=100),
+                optimiser=AdamW(lr=1.5e-3, warmup=100, muon=0.02),
                 validate_every=1000,
             ),
         ),

@@ -1,11 +1,11 @@
-"""Muon for hidden matrices beside AdamW for everything else: steps of equal size in every direction of a matrix.
+"""Muon for matrices beside AdamW for everything else: steps of equal size in every direction of a matrix.
 
 K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks": the momentum of a matrix is made nearly orthogonal by five
-Newton-Schulz steps, whose coefficients are from there.
+Newton-Schulz steps, whose coefficients are from there. Unlike there, the small embedding tables of `tiny` presets are matrices like others: rows of
+rare words move as far as those of common ones (docs/log.md).
 """
 
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatch
 from typing import Any
 
 import torch
@@ -14,15 +14,12 @@ from torch import Tensor, nn
 MOMENTUM = 0.95
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _STEPS, _EPS = 5, 1e-7
-_SMALLEST = 16  # rows and columns of a matrix that has directions worth telling apart
-_TABLES = ("*embed*", "tokens.*", "*prompts", "*lm_head*")  # a row of a table is a vector of its own
+_LEAST, _MOST = 16, 8192  # rows or columns: fewer have no directions to tell apart, more are the vocabulary of a public model
 
 
-def hidden_matrices(parameters: Mapping[str, nn.Parameter]) -> set[str]:
-    """Names of those that Muon is for: matrices of layers, not tables of rows, vectors, convolutions or a few rows and columns."""
-    return {
-        name for name, p in parameters.items() if p.ndim == 2 and min(p.shape) >= _SMALLEST and not any(fnmatch(name, table) for table in _TABLES)
-    }
+def matrices(parameters: Mapping[str, nn.Parameter]) -> set[str]:
+    """Names of those that Muon is for: no vectors, convolutions, a few rows or columns, or large vocabularies."""
+    return {name for name, p in parameters.items() if p.ndim == 2 and min(p.shape) >= _LEAST and max(p.shape) <= _MOST}
 
 
 class MuonAdamW(torch.optim.Optimizer):
@@ -53,31 +50,31 @@ class MuonAdamW(torch.optim.Optimizer):
             for parameter in group["params"] if group["muon"] else ():
                 if parameter.grad is not None:
                     alike.setdefault(parameter.shape, []).append(parameter)
-            for matrices in alike.values():
-                self._update(matrices, group)
+            for some in alike.values():
+                self._update(some, group)
 
-    def _update(self, matrices: list[nn.Parameter], group: dict[str, Any]) -> None:
+    def _update(self, some: list[nn.Parameter], group: dict[str, Any]) -> None:
         """Of matrices of one shape, beside each other."""
-        gradients = torch.stack([p.grad for p in matrices if p.grad is not None])
+        gradients = torch.stack([p.grad for p in some if p.grad is not None])
         if self.grad_scale is not None:
             gradients = gradients / self.grad_scale
-        before = torch.stack([self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in matrices])
+        before = torch.stack([self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in some])
         after = before.lerp(gradients, 1 - MOMENTUM)
         ahead = gradients.lerp(after, MOMENTUM)  # Nesterov's
         rows, columns = ahead.shape[-2:]
         change = orthogonal(ahead) * max(1.0, rows / columns) ** 0.5
         keep = 1 - group["lr"] * group["decay_factor"] * group["weight_decay"]
-        for i, parameter in enumerate(matrices):
+        for i, parameter in enumerate(some):
             new = (parameter * keep - group["lr"] * change[i], after[i])
             for now, old in zip(new, (parameter, self.state[parameter]["momentum_buffer"]), strict=True):
                 # where nothing is to be done, numbers may be NaN: chosen, not multiplied
                 old.copy_(now if self.found_inf is None else torch.where(self.found_inf > 0, old, now))
 
 
-def orthogonal(matrices: Tensor) -> Tensor:
+def orthogonal(stack: Tensor) -> Tensor:
     """Matrices [N, A, B] with all singular values brought to about 1 (0.7 to 1.2) by Newton-Schulz steps; float32. Off the CPU they run in bf16."""
-    tall = matrices.shape[-2] > matrices.shape[-1]
-    x = (matrices.mT if tall else matrices).to(torch.float32 if matrices.device.type == "cpu" else torch.bfloat16)
+    tall = stack.shape[-2] > stack.shape[-1]
+    x = (stack.mT if tall else stack).to(torch.float32 if stack.device.type == "cpu" else torch.bfloat16)
     x = x / x.flatten(1).norm(dim=1).clamp_min(_EPS)[:, None, None]
     a, b, c = _QUINTIC
     for _ in range(_STEPS):

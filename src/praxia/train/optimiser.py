@@ -12,7 +12,7 @@ from torch import nn
 from praxia.errors import ConfigError
 from praxia.registry import register
 from praxia.train.adamw_8bit import AdamW8bit
-from praxia.train.muon import MuonAdamW, hidden_matrices
+from praxia.train.muon import MuonAdamW, matrices
 
 
 @register("optimiser/adamw")
@@ -25,7 +25,7 @@ class AdamW:
     (`constant` decays linearly over the last `decay_fraction` of the steps: warm-up, stable, decay). decay_steps: steps after which the cosine is
     down, 0 = all of the stage's. clip: gradient norm, 0 = none.
     multipliers: (parameter-name pattern, factor on lr) pairs, first match wins. bits: of a moment; 8 takes a quarter of the memory, and more time.
-    muon: rate at which Muon updates the hidden matrices (`train.muon`), on the same schedule and with the decay that they have at `lr`; 0 = AdamW.
+    muon: rate at which Muon updates matrices (`train.muon`), on the same schedule and with the decay that they have at `lr`; 0 = AdamW.
     """
 
     lr: float = 1e-3
@@ -67,11 +67,11 @@ class AdamW:
         for pattern, _ in self.multipliers:
             if not any(fnmatch(name, pattern) for name in parameters):
                 raise ConfigError(f"optimiser multiplier {pattern!r} matches no trainable parameter; the first ones are {list(parameters)[:5]}")
-        matrices = hidden_matrices(parameters) if self.muon else set()
+        by_muon = matrices(parameters) if self.muon else set()
         groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
         for name, parameter in parameters.items():
             factor = next((f for pattern, f in self.multipliers if fnmatch(name, pattern)), 1.0)
-            groups.setdefault((factor, parameter.ndim >= 2, name in matrices), []).append(parameter)
+            groups.setdefault((factor, parameter.ndim >= 2, name in by_muon), []).append(parameter)
         rows = [
             {"params": p, "factor": f * (self.muon / self.lr if muon else 1.0), "weight_decay": self.weight_decay if decays else 0.0}
             | ({"muon": True, "decay_factor": self.lr / self.muon} if muon else {})
