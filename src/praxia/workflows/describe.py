@@ -19,6 +19,7 @@ from praxia.registry import to_json
 from praxia.report.tables import Table
 from praxia.report.words import count
 from praxia.stages.recipe import Constant, Recipe, Source, Stage
+from praxia.train.muon import matrices
 from praxia.train.recompute import recompute
 from praxia.train.trainable import apply_trainable, trainable_table
 from praxia.workflows.train_recipe import declared_licences
@@ -131,9 +132,10 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
         model.backbone.only_count()
     apply_trainable(model, stage.trainable, (*stage.frozen, *(inject(model, stage.lora) if stage.lora else ())))
     recompute(model, stage.recompute)
-    trainable = _size(p for p in model.parameters() if p.requires_grad)
+    moving = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trainable, by_muon = _size(moving.values()), _size(moving[name] for name in (matrices(moving) if stage.optimiser.muon else ()))
     total = _size(model.parameters())
-    state = (8 + 2 * getattr(stage.optimiser, "bits", 32) / 8) * trainable + 4 * (total - trainable)
+    state = (8 + 2 * stage.optimiser.bits / 8) * trainable - 4 * by_muon + 4 * (total - trainable)  # Muon has one moment
     kinds = _kinds(stage, acts=model.head is not None)
     shapes = {kind: (_roles(stage, spec, kind), _answer_tokens(stage, len(_roles(stage, spec, kind)))) for kind in kinds}
     looks = {kind: _look(model, _batch(spec, kind, *shapes[kind])) for kind in kinds}
