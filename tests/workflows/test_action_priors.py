@@ -20,8 +20,8 @@ from praxia.recipes.load import load_recipe
 from praxia.report.curves import Curve
 from praxia.stages.recipe import Recipe, Stage
 from praxia.train.settings import TrainSettings
+from praxia.workflows import latents
 from praxia.workflows.claims import run_claim
-from praxia.workflows.latents import paces
 from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import Trained, train_recipe
 
@@ -78,7 +78,8 @@ def test_a_benchmark_drives_its_own_robot(trained, tmp_path, name):
     assert found["success"]["episodes"] == 1
 
 
-def test_the_report_shows_the_latent(trained):
+def test_the_report_shows_the_latent(trained, monkeypatch):
+    monkeypatch.setattr(latents, "BATCHES", 2)
     page = run_report(trained).read_text()
     assert 'id="latents"' in page and "along the way" in page and "that of another episode" in page and "integration steps" in page
     assert all(robot.embodiment in page for robot in trained.assembly.robots)
@@ -144,4 +145,4 @@ def test_a_variant_trains_what_it_says(name):
 
 def test_pace_is_told_for_what_the_error_came_down_to():
     curve = Curve(np.array([0, 100, 200]), np.array([0.4, 0.2, 0.12]))
-    assert paces(curve) == pytest.approx({0.3: 50, 0.2: 100, 0.15: 162.5}) and paces(None) == {}
+    assert latents.paces(curve) == pytest.approx({0.3: 50, 0.2: 100, 0.15: 162.5}) and latents.paces(None) == {}
