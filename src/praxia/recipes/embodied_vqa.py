@@ -18,6 +18,7 @@ from praxia.worlds.tabletop.objects import CATEGORIES
 from praxia.worlds.tabletop.palette import COLOUR_NAMES
 from praxia.worlds.tabletop.splits import split
 
+TURNS = 4  # questions about a picture, whose first costs as much as the others together
 FIXTURES = ("tray", "zone", "button", "drawer")
 _TEMPLATES = (
     *(general.COLOUR, general.COUNT, general.COUNT_KIND, general.PRESENT, general.RELATION, general.NUMBERS, (general.YES, general.NO)),
@@ -51,7 +52,7 @@ def stage(parts: tuple[str, ...], minutes: float, positions: int = 0) -> Stage:
 
     positions: as in `EmbodiedVQA`, for models with the readouts of Pose-VLA's `tiny`: they then also learn places and names, as in its stages.
     """
-    asked, shift = replace(questions("pretrain", positions), beside=SceneGrounding() if positions else None), (RandomShift(),)
+    asked, shift = replace(questions("pretrain", positions), beside=SceneGrounding() if positions else None, turns=TURNS), (RandomShift(),)
     stills, moves = scenes("pretrain", 300, seed=31, steps=1), scenes("pretrain", 25, seed=32, picture_every=5)
     places = (
         Weighted(PositionRegression(beta=0.05), Constant(5.0)),

@@ -18,7 +18,7 @@ from praxia.registry import register
 @register("supervision/embodied_vqa")
 @dataclass(frozen=True)
 class EmbodiedVQA:
-    """One question per sample about one view, of one of four groups: general, grounding, affordance, reasoning.
+    """Questions about one view, each of one of four groups: general, grounding, affordance, reasoning.
 
     A group is drawn by `sizes` (published: thousands of samples a group), a kind evenly inside it. A kind that has no unambiguous question about
     the sample gives way to another of its group, a group without any to another group.
@@ -32,6 +32,7 @@ class EmbodiedVQA:
     contacts: where things are acted on (a world's own table). surface: mask id of what things stand on.
     least_area: share of the picture that a thing must show to be asked about (12 pixels of 64 x 64).
     positions: views in whose frames register tokens also learn where tool and asked things are (`supervision.places`), 0 = none, as published.
+    turns: questions of a conversation about the picture, of which every answer is learnt (fewer where it offers no more); scores ask one at a time.
     beside: supervision that asks nothing (`SceneGrounding`), whose dense targets are taught on the same pictures in the same forward.
 
     Things are told apart by names. Target and goal must be those of now (recorded row by row, or of tasks of one step).
@@ -44,6 +45,7 @@ class EmbodiedVQA:
     surface: int = 0
     least_area: float = 12 / 64**2
     positions: int = 0
+    turns: int = 1
     beside: Any = None
     name: str = "embodied_vqa"
 
@@ -52,6 +54,8 @@ class EmbodiedVQA:
             raise ConfigError(f"EmbodiedVQA.sizes is {self.sizes}; expected one number for each of {', '.join(GROUPS)}, none below 0, not all 0")
         if not 0 <= self.least_area < 1:
             raise ConfigError(f"EmbodiedVQA.least_area is {self.least_area}; expected a share of the picture from 0 to below 1")
+        if self.turns < 1:
+            raise ConfigError(f"EmbodiedVQA.turns is {self.turns}; expected at least one question about a picture")
         if self.positions < 0:
             raise ConfigError(f"EmbodiedVQA.positions is {self.positions}; expected a number of views, 0 for none")
 
@@ -62,12 +66,17 @@ class EmbodiedVQA:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if the view is missing, uncalibrated or without a mask, or nothing can be asked about it or taught beside."""
-        weights = np.array(self.sizes)
-        groups = rng.choice(GROUPS, size=int((weights > 0).sum()), replace=False, p=weights / weights.sum())
-        question = self.question(sample, rng, tuple(map(str, groups)))
-        if question is None:
+        seen = self.look(sample)
+        if seen is None or not seen.things:
             return None
-        example = self.example(sample, question)
+        asked: dict[str, Question] = {}
+        for _ in range(self.turns):
+            question = self._one_of(seen, rng, self._groups(rng))
+            if question is None:
+                return None
+            asked.setdefault(question.text, question)
+        first, *further = asked.values()
+        example = replace(self.example(sample, first), later=tuple(text for one in further for text in (one.text, one.answer)))
         if self.beside is None:
             return example
         taught: Example | None = self.beside(example.sample, rng)
@@ -76,8 +85,14 @@ class EmbodiedVQA:
     def question(self, sample: Sample, rng: np.random.Generator, groups: tuple[str, ...] = GROUPS) -> Question | None:
         """A question of the first of the groups that has one; None if none has."""
         seen = self.look(sample)
-        if seen is None or not seen.things:
-            return None
+        return None if seen is None or not seen.things else self._one_of(seen, rng, groups)
+
+    def _groups(self, rng: np.random.Generator) -> tuple[str, ...]:
+        """All that are asked, in an order drawn by `sizes`."""
+        weights = np.array(self.sizes)
+        return tuple(map(str, rng.choice(GROUPS, size=int((weights > 0).sum()), replace=False, p=weights / weights.sum())))
+
+    def _one_of(self, seen: Look, rng: np.random.Generator, groups: tuple[str, ...]) -> Question | None:
         for group in groups:
             for kind in shuffled(rng, list(self._kinds(group))):
                 if (found := self.ask(seen, kind, rng)) is not None:
