@@ -269,9 +269,11 @@ def test_a_question_is_a_pure_function_of_sample_and_draw(moments):
     assert len({ASKED(moments[0], np.random.default_rng(k)).prompt for k in range(30)}) > 15
 
 
-def test_groups_come_in_the_shares_of_the_field(monkeypatch):
+def test_groups_come_in_the_shares_of_the_field(monkeypatch, moments):
     orders: list[tuple[str, ...]] = []
-    monkeypatch.setattr(EmbodiedVQA, "question", lambda self, sample, rng, groups: orders.append(groups))
+    seen = ASKED.look(moments[0])
+    monkeypatch.setattr(EmbodiedVQA, "look", lambda self, sample: seen)
+    monkeypatch.setattr(EmbodiedVQA, "_one_of", lambda self, seen, rng, groups: orders.append(groups))
     sizes = (1.0, 0.0, 2.0, 1.0)
     for drawn in (ASKED, replace(ASKED, sizes=sizes)):
         orders.clear()
@@ -392,27 +394,20 @@ def test_what_is_taught_beside_is_that_of_the_shown_views(moments):
 
 def test_a_conversation_asks_further_questions_about_the_same_picture(moments):
     talks = replace(ASKED, turns=4)
-    found = [talks(sample, np.random.default_rng(number)) for number, sample in enumerate(moments)]
-    assert all(
-        example.prompt == ASKED(sample, np.random.default_rng(n)).prompt for n, (sample, example) in enumerate(zip(moments, found, strict=True))
-    )
+    found, alone = ([asks(sample, np.random.default_rng(number)) for number, sample in enumerate(moments)] for asks in (talks, ASKED))
+    assert [example.prompt for example in found] == [example.prompt for example in alone] and not any(example.later for example in alone)
     for example in found:
         texts = (example.prompt, *example.later[::2])
         assert len(example.later) % 2 == 0 and len(set(texts)) == len(texts) and all(example.later[1::2])
     assert max(len(example.later) for example in found) == 6
     kinds = {text.split()[0] for example in found for text in example.later[::2]}
     assert len(kinds) > 4, "groups are drawn anew for every question"
-    assert all(not ASKED(sample, np.random.default_rng(0)).later for sample in moments)
 
 
 def test_it_is_plain_data_and_says_what_is_wrong():
     assert from_json(to_json(ASKED)) == ASKED
     assert from_json(to_json(EmbodiedVQA(contacts=(Contact("mug", "grasp"),)))).contacts[0].at == (0, 0, 0)
-    for fields, message in (
-        ({"sizes": (1, 2, 3)}, "sizes"),
-        ({"least_area": 1.0}, "least_area"),
-        ({"positions": -1}, "positions"),
-        ({"turns": 0}, "turns"),
-    ):
-        with pytest.raises(ConfigError, match=message):
+    for fields in ({"sizes": (1, 2, 3)}, {"least_area": 1.0}, {"positions": -1}, {"turns": 0}):
+        (name,) = fields
+        with pytest.raises(ConfigError, match=name):
             EmbodiedVQA(**fields)
