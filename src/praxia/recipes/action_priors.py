@@ -75,7 +75,7 @@ def robots(episodes: int = 100) -> dict[str, Demonstrations]:
 
 def tiny_model() -> ModelSpec:
     """1.8 M parameters at 64 px: a Qwen3-VL of 16 tokens a view, action encoder and decoder of 2 x 96."""
-    core = Qwen3Size(width=96, layers=2, heads=3, kv_heads=1, head_dim=32, mlp=192)
+    core = Qwen3Size(width=96, layers=2, heads=6, kv_heads=2, head_dim=16, mlp=192)
     return ModelSpec(
         backbone=Qwen3VL(
             image_size=64, patch_size=16, merge=1, stem="conv", attention="plain", vision_width=128, vision_layers=3, vision_heads=4,

@@ -161,7 +161,10 @@ def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
 
 def _model(recipe: Recipe, way: Way) -> Any:
     model = recipe.model
-    core = replace(model.head.core, width=model.backbone.text_width, heads=4, mlp=256)  # so that the language model's blocks fit
+    text = model.backbone  # so that the language model's blocks fit
+    core = replace(
+        model.head.core, width=text.text_width, heads=text.text_heads, kv_heads=text.text_kv_heads, head_dim=text.text_head_dim, mlp=text.text_mlp
+    )
     model = replace(
         model,
         encoder=replace(model.encoder, core=core, states=way.states),
