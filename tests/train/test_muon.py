@@ -57,7 +57,7 @@ def test_gradients_are_divided_and_steps_skipped_as_the_loop_asks():
     for name, parameter in scaled.items():
         torch.testing.assert_close(parameter, plain[name])
     before = {name: parameter.detach().clone() for name, parameter in plain.items()}
-    momenta = {name: optimisers[1].state[plain[name]]["momentum_buffer"].clone() for name in matrices(plain)}
+    momenta = {name: optimisers[1].state[plain[name]]["momentum_buffer"].clone() for name in matrices(plain, tables=True)}
     for parameter in plain.values():
         parameter.grad = torch.full_like(parameter, torch.nan)
     optimisers[1].found_inf = torch.ones(())
@@ -80,7 +80,10 @@ def test_vectors_slim_matrices_and_large_vocabularies_are_left_to_adamw():
             "conv": (16, 16, 3), "tokens.registers.weight": (6, 32), "head.out.weight": (7, 32), "norm": (32,),
         }.items()
     }  # fmt: skip
-    assert matrices(names) == {"backbone.layers.0.mlp.weight"}
+    small = "words.embed_tokens.weight"
+    names[small] = nn.Parameter(torch.zeros(100, 32))
+    assert matrices(names, tables=True) == {"backbone.layers.0.mlp.weight", small}
+    assert matrices(names, tables=False) == {"backbone.layers.0.mlp.weight"}
 
 
 def test_a_resumed_run_gives_the_weights_of_one_that_was_not_stopped(tmp_path):

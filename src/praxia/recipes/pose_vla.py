@@ -77,7 +77,7 @@ def tiny() -> Recipe:
             steps=20_000,
             minutes=minutes,
             batch=16,
-            optimiser=AdamW(lr=1.5e-3, warmup=50, muon=0.02),
+            optimiser=AdamW(lr=1.5e-3, warmup=50, muon=0.02, muon_tables=False),
             validate_every=1000,
         )
 

@@ -172,7 +172,7 @@ def tiny() -> Recipe:
                 steps=20_000,
                 minutes=1.5,
                 batch=16,
-                optimiser=AdamW(lr=1e-3, warmup=50, weight_decay=0.01, muon=0.02),
+                optimiser=AdamW(lr=1e-3, warmup=50, weight_decay=0.01, muon=0.02, muon_tables=False),
                 validate_every=1000,
             ),
             Stage(

@@ -1,8 +1,8 @@
 """Muon for matrices beside AdamW for everything else: steps of equal size in every direction of a matrix.
 
 K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks": the momentum of a matrix is made nearly orthogonal by five
-Newton-Schulz steps, whose coefficients are from there. Unlike there, the small embedding tables of `tiny` presets are matrices like others: rows of
-rare words move as far as those of common ones (docs/log.md).
+Newton-Schulz steps, whose coefficients are from there. Unlike there, a small embedding table may be a matrix like others: rows of rare words then
+move as far as those of common ones (docs/log.md).
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,15 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from praxia.models.precision import multiplies_bf16
+
 MOMENTUM = 0.95
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _STEPS, _EPS = 5, 1e-7
 _LEAST, _MOST = 16, 8192  # rows or columns: fewer have no directions to tell apart, more are the vocabulary of a public model
 
 
-def matrices(parameters: Mapping[str, nn.Parameter]) -> set[str]:
-    """Names of those that Muon is for: no vectors, convolutions, a few rows or columns, or large vocabularies."""
-    return {name for name, p in parameters.items() if p.ndim == 2 and min(p.shape) >= _LEAST and max(p.shape) <= _MOST}
+def matrices(parameters: Mapping[str, nn.Parameter], tables: bool) -> set[str]:
+    """Names of those that Muon is for: no vectors, convolutions, a few rows or columns, or large vocabularies; embedding tables where asked for."""
+    fit = {name for name, p in parameters.items() if p.ndim == 2 and min(p.shape) >= _LEAST and max(p.shape) <= _MOST}
+    return fit if tables else {name for name in fit if "embed" not in name}
 
 
 class MuonAdamW(torch.optim.Optimizer):
@@ -72,9 +75,12 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def orthogonal(stack: Tensor) -> Tensor:
-    """Matrices [N, A, B] with all singular values brought to about 1 (0.7 to 1.2) by Newton-Schulz steps; float32. Off the CPU they run in bf16."""
+    """Matrices [N, A, B] with all singular values brought to about 1 (0.7 to 1.2) by Newton-Schulz steps, in bf16 where the device has it.
+
+    float32.
+    """
     tall = stack.shape[-2] > stack.shape[-1]
-    x = (stack.mT if tall else stack).to(torch.float32 if stack.device.type == "cpu" else torch.bfloat16)
+    x = (stack.mT if tall else stack).to(torch.bfloat16 if multiplies_bf16(stack.device) else torch.float32)
     x = x / x.flatten(1).norm(dim=1).clamp_min(_EPS)[:, None, None]
     a, b, c = _QUINTIC
     for _ in range(_STEPS):

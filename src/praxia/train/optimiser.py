@@ -26,6 +26,7 @@ class AdamW:
     down, 0 = all of the stage's. clip: gradient norm, 0 = none.
     multipliers: (parameter-name pattern, factor on lr) pairs, first match wins. bits: of a moment; 8 takes a quarter of the memory, and more time.
     muon: rate at which Muon updates matrices (`train.muon`), on the same schedule and with the decay that they have at `lr`; 0 = AdamW.
+    muon_tables: small embedding tables too; number tokens keep what neighbours share only without (docs/log.md).
     """
 
     lr: float = 1e-3
@@ -41,6 +42,7 @@ class AdamW:
     multipliers: tuple[tuple[str, float], ...] = ()
     bits: Literal[8, 32] = 32
     muon: float = 0.0
+    muon_tables: bool = True
 
     def __post_init__(self) -> None:
         if self.muon < 0 or (self.muon and self.bits == 8):
@@ -67,7 +69,7 @@ class AdamW:
         for pattern, _ in self.multipliers:
             if not any(fnmatch(name, pattern) for name in parameters):
                 raise ConfigError(f"optimiser multiplier {pattern!r} matches no trainable parameter; the first ones are {list(parameters)[:5]}")
-        by_muon = matrices(parameters) if self.muon else set()
+        by_muon = matrices(parameters, self.muon_tables) if self.muon else set()
         groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
         for name, parameter in parameters.items():
             factor = next((f for pattern, f in self.multipliers if fnmatch(name, pattern)), 1.0)

@@ -132,10 +132,11 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
         model.backbone.only_count()
     apply_trainable(model, stage.trainable, (*stage.frozen, *(inject(model, stage.lora) if stage.lora else ())))
     recompute(model, stage.recompute)
-    moving = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    trainable, by_muon = _size(moving.values()), _size(moving[name] for name in (matrices(moving) if stage.optimiser.muon else ()))
+    moving, optimiser = {name: p for name, p in model.named_parameters() if p.requires_grad}, stage.optimiser
+    trainable = _size(moving.values())
+    by_muon = _size(moving[name] for name in matrices(moving, optimiser.muon_tables)) if optimiser.muon else 0
     total = _size(model.parameters())
-    state = (8 + 2 * stage.optimiser.bits / 8) * trainable - 4 * by_muon + 4 * (total - trainable)  # Muon has one moment
+    state = (8 + 2 * optimiser.bits / 8) * trainable - 4 * by_muon + 4 * (total - trainable)  # Muon has one moment
     kinds = _kinds(stage, acts=model.head is not None)
     shapes = {kind: (_roles(stage, spec, kind), _answer_tokens(stage, len(_roles(stage, spec, kind)))) for kind in kinds}
     looks = {kind: _look(model, _batch(spec, kind, *shapes[kind])) for kind in kinds}
