@@ -58,8 +58,10 @@ class NextToken:
             words &= ~rows
             target = bell(rank[rows], len(scale), self.spread * len(scale), circle)
             total = total + F.kl_div(log_p[rows][:, scale], target, reduction="sum")
-        for which in range(1, DECIMALS + 1) if outputs.digits is not None else ():
+        for which in range(1, DECIMALS + 1):
             rows = place == which
+            if outputs.digits is None or not rows.any():
+                continue
             target = digit_shares(thousandths[rows], which, self.spread)
             total = total + F.kl_div(log_p[rows][:, outputs.digits[:10]], target, reduction="sum")
         return total + F.nll_loss(log_p[words], ids[words], reduction="sum")
