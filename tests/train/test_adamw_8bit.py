@@ -96,6 +96,7 @@ def test_moments_on_disk_are_plain_float32(tmp_path, monkeypatch):
     assert sum(t.numel() >= adamw_8bit.BLOCK for t in kept.values()) > 10
 
 
+@pytest.mark.slow  # half a minute; shards with float32 moments are tested every time
 def test_shards_train_alike(tmp_path):
     """Blocks begin elsewhere in a share of a tensor, so moments are rounded otherwise."""
     for processes, name in ((1, "alone"), (2, "shards")):

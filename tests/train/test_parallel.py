@@ -64,7 +64,10 @@ def test_two_processes_give_the_losses_and_weights_of_one(spread, alone, tmp_pat
         assert max(sizes[4:]) < 0.6 * sum(sizes[4:]), "each process writes about half of the moments"
 
 
-@pytest.mark.parametrize(("before", "after"), [((2, "shard"), (1, "replicate")), ((1, "replicate"), (2, "shard"))])
+SPREAD_LATER = pytest.param((1, "replicate"), (2, "shard"), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("before", "after"), [((2, "shard"), (1, "replicate")), SPREAD_LATER])
 def test_another_number_of_processes_goes_on(before, after, alone, tmp_path):
     start(tmp_path, before[0], "--steps", str(STEPS), "--spread", before[1])
     stage = tmp_path / "stages/robot"

@@ -39,7 +39,7 @@ class Assembly:
 
     def build(self, stage: Stage) -> VLA:
         """A fresh model with the stage's parts, random (or public) weights, and the vocabulary's size."""
-        model = VLA(self.model, stage.parts or PARTS, self.special_ids, self._scales, self.tokenizer.convert_tokens_to_ids(list("0123456789.")))
+        model = VLA(self.model, stage.parts or PARTS, self.special_ids, self._scales, self._digits)
         handed_on = {ours for init in stage.init_from for _, ours in init.parts}
         for part in self.model.checkpoints:
             if (built := getattr(model, part)) is not None and part not in handed_on:
@@ -55,6 +55,11 @@ class Assembly:
     def _scales(self) -> list[tuple[list[int], bool]]:
         """Ids of number tokens, one ordered list a scale, and whether it is a circle."""
         return [(self.tokenizer.convert_tokens_to_ids(list(names)), circle) for names, circle in getattr(self.model.vocabulary, "scales", ())]
+
+    @property
+    def _digits(self) -> list[int]:
+        """Ids of 0 to 9 and the decimal point; [] of a recipe without words."""
+        return self.tokenizer.convert_tokens_to_ids(list("0123456789.")) if self.tokenizer is not None else []
 
     def _smooth_rows(self, backbone: Backbone, only_new: bool = False) -> None:
         """As the vocabulary says. only_new: without tokens that public weights know (PaliGemma's places)."""
