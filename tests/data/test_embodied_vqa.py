@@ -269,10 +269,8 @@ def test_a_question_is_a_pure_function_of_sample_and_draw(moments):
     assert len({ASKED(moments[0], np.random.default_rng(k)).prompt for k in range(30)}) > 15
 
 
-def test_groups_come_in_the_shares_of_the_field(monkeypatch, moments):
+def test_groups_come_in_the_shares_of_the_field(monkeypatch):
     orders: list[tuple[str, ...]] = []
-    seen = ASKED.look(moments[0])
-    monkeypatch.setattr(EmbodiedVQA, "look", lambda self, sample: seen)
     monkeypatch.setattr(EmbodiedVQA, "_one_of", lambda self, seen, rng, groups: orders.append(groups))
     sizes = (1.0, 0.0, 2.0, 1.0)
     for drawn in (ASKED, replace(ASKED, sizes=sizes)):

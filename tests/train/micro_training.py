@@ -6,6 +6,7 @@ words: the model has a readout that nothing scores, with parameters that are sin
 bits: of the optimiser's moments, of all tensors of a block or more.
 """
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,8 @@ from praxia.models.vla import VLA
 from praxia.objectives import FlowMatching, NextToken
 from praxia.stages.recipe import LinearDecay, Recipe, Stage, Weighted
 from praxia.stages.run_directory import RunDirectory
-from praxia.train import adamw_8bit
+from praxia.stages.weights import read_tensors
+from praxia.train import adamw_8bit, checkpoint
 from praxia.train.loop import train
 from praxia.train.optimiser import AdamW
 from praxia.train.parallel import process_group, ranks
@@ -119,6 +121,20 @@ def main() -> None:
         torch.manual_seed(0)
         spec = micro_model_spec()
         train(VLA(replace(spec, readouts={"words": PatchWords()} if "--words" in options else {})), stage, MicroStream(), folder, settings)
+
+
+def whole_and_resumed(root: Path, stage: Stage) -> list[dict[str, torch.Tensor]]:
+    """Weights after the stage as it is, and after one whose last checkpoint was lost and which was started again."""
+    finals = []
+    for name in ("whole", "resumed"):
+        folder = micro_run(root / name, stage).stage("robot")
+        train(micro_model(), stage, MicroStream(), folder, SETTINGS)
+        if name == "resumed":
+            (folder.path / "done.json").unlink()
+            shutil.rmtree(checkpoint.folders(folder.checkpoints)[-1])
+            train(micro_model(), stage, MicroStream(), folder, SETTINGS)
+        finals.append(read_tensors(checkpoint.folders(folder.checkpoints)[-1] / "model.safetensors"))
+    return finals
 
 
 if __name__ == "__main__":

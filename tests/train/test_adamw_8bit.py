@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from micro_training import SETTINGS, MicroStream, micro_model, micro_run, micro_stage
+from micro_training import SETTINGS, MicroStream, micro_model, micro_run, micro_stage, whole_and_resumed
 from test_parallel import lines, start
 
 from praxia.stages.weights import read_tensors
@@ -69,19 +69,8 @@ def test_a_skipped_update_changes_nothing():
 def test_a_resumed_run_gives_the_weights_of_one_that_was_not_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(adamw_8bit, "LEAST", adamw_8bit.BLOCK)
     stage = micro_stage(steps=14, optimiser=AdamW(lr=3e-3, warmup=5, bits=8), validate_every=0)
-    finals = []
-    for name in ("whole", "resumed"):
-        folder = micro_run(tmp_path / name, stage).stage("robot")
-        train(micro_model(), stage, MicroStream(), folder, SETTINGS)
-        if name == "resumed":
-            (folder.path / "done.json").unlink()
-            last = checkpoint.folders(folder.checkpoints)[-1]
-            for file in last.iterdir():
-                file.unlink()
-            last.rmdir()
-            train(micro_model(), stage, MicroStream(), folder, SETTINGS)
-        finals.append(read_tensors(checkpoint.folders(folder.checkpoints)[-1] / "model.safetensors"))
-    assert all(torch.equal(tensor, finals[1][name]) for name, tensor in finals[0].items())
+    whole, resumed = whole_and_resumed(tmp_path, stage)
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 
 def test_moments_on_disk_are_plain_float32(tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ def matrices(parameters: Mapping[str, nn.Parameter], tables: bool) -> set[str]:
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """AdamW; groups with `muon` hold matrices for Muon. Decay is decoupled: the group's `weight_decay` times its rate times `decay_factor`.
+    """AdamW; groups with `muon` hold matrices for Muon. Decay is decoupled: a group's `weight_decay` times its rate.
 
     grad_scale, found_inf: as the fused AdamW takes them: what gradients are divided by, and 1 where nothing is to be done.
     """
@@ -35,7 +35,7 @@ class MuonAdamW(torch.optim.Optimizer):
     found_inf: Tensor | None = None
 
     def __init__(self, groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float], eps: float):
-        super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": 0.0, "muon": False, "decay_factor": 1.0})
+        super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": 0.0, "muon": False})
         plain = [group for group in self.param_groups if not group["muon"]]
         self._adamw = torch.optim.AdamW(plain, lr=lr, betas=betas, eps=eps, fused=True) if plain else None
         if self._adamw is not None:
@@ -66,7 +66,7 @@ class MuonAdamW(torch.optim.Optimizer):
         ahead = gradients.lerp(after, MOMENTUM)  # Nesterov's
         rows, columns = ahead.shape[-2:]
         change = orthogonal(ahead) * max(1.0, rows / columns) ** 0.5
-        keep = 1 - group["lr"] * group["decay_factor"] * group["weight_decay"]
+        keep = 1 - group["lr"] * group["weight_decay"]
         for i, parameter in enumerate(some):
             new = (parameter * keep - group["lr"] * change[i], after[i])
             for now, old in zip(new, (parameter, self.state[parameter]["momentum_buffer"]), strict=True):
@@ -75,10 +75,7 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def orthogonal(stack: Tensor) -> Tensor:
-    """Matrices [N, A, B] with all singular values brought to about 1 (0.7 to 1.2) by Newton-Schulz steps, in bf16 where the device has it.
-
-    float32.
-    """
+    """Matrices [N, A, B] with all singular values brought to about 1 (0.7 to 1.2), float32; the steps run in bf16 where the device has it."""
     tall = stack.shape[-2] > stack.shape[-1]
     x = (stack.mT if tall else stack).to(torch.bfloat16 if multiplies_bf16(stack.device) else torch.float32)
     x = x / x.flatten(1).norm(dim=1).clamp_min(_EPS)[:, None, None]

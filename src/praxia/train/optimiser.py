@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -74,11 +74,11 @@ class AdamW:
         for name, parameter in parameters.items():
             factor = next((f for pattern, f in self.multipliers if fnmatch(name, pattern)), 1.0)
             groups.setdefault((factor, parameter.ndim >= 2, name in by_muon), []).append(parameter)
-        rows = [
-            {"params": p, "factor": f * (self.muon / self.lr if muon else 1.0), "weight_decay": self.weight_decay if decays else 0.0}
-            | ({"muon": True, "decay_factor": self.lr / self.muon} if muon else {})
-            for (f, decays, muon), p in groups.items()
-        ]
+        rows: list[dict[str, Any]] = []
+        for (factor, decays, muon), some in groups.items():
+            faster = self.muon / self.lr if muon else 1.0
+            row = {"params": some, "factor": factor * faster, "weight_decay": self.weight_decay / faster if decays else 0.0}
+            rows.append(row | {"muon": True} if muon else row)
         if self.bits == 8:
             return AdamW8bit(rows, self.lr, self.betas, self.eps)
         if self.muon:

@@ -67,14 +67,10 @@ class EmbodiedVQA:
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if the view is missing, uncalibrated or without a mask, or nothing can be asked about it or taught beside."""
         seen = self.look(sample)
-        if seen is None or not seen.things:
+        drawn = [self._one_of(seen, rng, self._groups(rng)) for _ in range(self.turns)]
+        asked = {question.text: question for question in drawn if question is not None}
+        if not asked:
             return None
-        asked: dict[str, Question] = {}
-        for _ in range(self.turns):
-            question = self._one_of(seen, rng, self._groups(rng))
-            if question is None:
-                return None
-            asked.setdefault(question.text, question)
         first, *further = asked.values()
         example = replace(self.example(sample, first), later=tuple(text for one in further for text in (one.text, one.answer)))
         if self.beside is None:
@@ -84,15 +80,16 @@ class EmbodiedVQA:
 
     def question(self, sample: Sample, rng: np.random.Generator, groups: tuple[str, ...] = GROUPS) -> Question | None:
         """A question of the first of the groups that has one; None if none has."""
-        seen = self.look(sample)
-        return None if seen is None or not seen.things else self._one_of(seen, rng, groups)
+        return self._one_of(self.look(sample), rng, groups)
 
     def _groups(self, rng: np.random.Generator) -> tuple[str, ...]:
         """All that are asked, in an order drawn by `sizes`."""
         weights = np.array(self.sizes)
         return tuple(map(str, rng.choice(GROUPS, size=int((weights > 0).sum()), replace=False, p=weights / weights.sum())))
 
-    def _one_of(self, seen: Look, rng: np.random.Generator, groups: tuple[str, ...]) -> Question | None:
+    def _one_of(self, seen: Look | None, rng: np.random.Generator, groups: tuple[str, ...]) -> Question | None:
+        if seen is None or not seen.things:
+            return None
         for group in groups:
             for kind in shuffled(rng, list(self._kinds(group))):
                 if (found := self.ask(seen, kind, rng)) is not None:
