@@ -53,7 +53,7 @@ def test_a_claim_is_run_seed_by_seed_and_decided_by_its_planned_seeds_alone(clai
     assert "Not decided yet" in (tmp_path / "claim.md").read_text()
     before = weights(tmp_path)
 
-    found = run_claim(claim, tmp_path, SETTINGS, seeds=3, workers=0, show=False)
+    found = run_claim(claim, tmp_path, SETTINGS, seeds=2, first_seed=1, workers=0, show=False)
     assert before.items() <= weights(tmp_path).items() and found["primary"]["seeds"] == [0, 1]
     rates = {row["name"]: [run["success"]["rate"] for run in row["seeds"].values()] for row in found["variants"]}
     differences = [a - b for a, b in zip(rates["3 steps"], rates["2 steps"], strict=True)]
@@ -93,6 +93,10 @@ def test_a_claim_names_its_variants(claim, tmp_path):
         run_claim(claim, tmp_path, SETTINGS, names=("5 steps",))
     with pytest.raises(ConfigError, match="at least 1"):
         run_claim(claim, tmp_path, SETTINGS, seeds=0)
+    with pytest.raises(ConfigError, match="the first of them is 2"):
+        run_claim(claim, tmp_path, SETTINGS, first_seed=2)
+    with pytest.raises(ConfigError, match="is negative"):
+        run_claim(claim, tmp_path, SETTINGS, first_seed=-1)
     with pytest.raises(ConfigError, match="variants of one folder"):
         replace(claim, variants=(*claim.variants, replace(claim.variants[0], name="2, steps")))
     with pytest.raises(ConfigError, match="unknown variant"):

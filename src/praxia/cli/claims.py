@@ -28,7 +28,9 @@ class Claims:
     variants: tuple[str, ...] = ()
     """Variants to train, by name; those of the primary contrast if empty."""
     seeds: int | None = None
-    """Training seeds 0, 1, ...; as many as the claim plans if left out."""
+    """How many training seeds; as many as the claim plans if left out."""
+    first_seed: int = 0
+    """The first of them: lets two machines share the seeds of a claim, their runs brought into one folder afterwards."""
     out: Path | None = None
     """Folder for the runs, claim.json and claim.md; runs/claims/<recipe> if left out."""
     device: str = "auto"
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     quiet = options.quiet or options.json
     settings = TrainSettings(device=resolve_device(options.device), threads=options.threads, quiet=quiet)
     with redirect_stdout(sys.stderr if options.json else sys.stdout):
-        found = run_claim(claim, out, settings, options.variants, options.seeds, options.workers, not quiet)
+        found = run_claim(claim, out, settings, options.variants, options.seeds, options.first_seed, options.workers, not quiet)
     if options.json:
         print_json(found)
         return

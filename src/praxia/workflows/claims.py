@@ -113,24 +113,29 @@ def run_claim(
     settings: TrainSettings | None = None,
     names: Sequence[str] = (),
     seeds: int | None = None,
+    first_seed: int = 0,
     workers: int | None = None,
     show: bool = True,
 ) -> dict[str, Any]:
-    """Train and judge variants (those of the primary contrast if none are named) with training seeds 0, 1, ...; what is finished is not done again.
+    """Train and judge variants (those of the primary contrast if none are named) with `seeds` training seeds from `first_seed` on; what is
+    finished is not done again.
 
-    Folder: one run a variant and seed, `claim.json` (this function's result) and `claim.md`, both of everything that is finished there.
-    Raises ConfigError for unknown variants, fewer than one seed, or a folder with runs of another configuration.
+    Folder: one run a variant and seed, `claim.json` (this function's result) and `claim.md`, both of everything that is finished there, whoever
+    made it: several calls may share a folder, or their runs be brought into one.
+    Raises ConfigError for unknown variants, fewer than one seed, a negative first one, or a folder with runs of another configuration.
     """
-    seeds = claim.seeds if seeds is None else seeds
+    seeds = claim.seeds - first_seed if seeds is None else seeds
+    if first_seed < 0:
+        raise ConfigError(f"first training seed {first_seed} is negative; give 0 or more")
     if seeds < 1:
-        raise ConfigError(f"{seeds} training seeds; give at least 1, and at least 2 for a contrast")
+        raise ConfigError(f"{seeds} training seeds; give at least 1, and at least 2 for a contrast (the first of them is {first_seed})")
     root, variants = Path(root), [claim.variant(name) for name in names or claim.primary]
     judged = Judges.of(claim, {})
     worlds = {v.name: Judges.of(claim, v.world) for v in variants}  # faults are said now
     # The number tokens of the first variant are in the others' models, said or not: so all can start from the very same first stage.
     vocabulary = assemble(claim.variant(claim.primary[0]).recipe(0)).model.vocabulary
     found: dict[str, Any] = {}
-    for seed in range(seeds):
+    for seed in range(first_seed, first_seed + seeds):
         for variant in variants:
             trained = claim.variant(variant.of) if variant.of else variant
             recipe = trained.recipe(seed)
