@@ -36,7 +36,7 @@ class Budget:
     """
 
     base: int = 250
-    prior: int = 3000
+    prior: int = 1500
     robot: int = 1600
     scenes: int = 200
     demonstrations: int = 40
@@ -144,7 +144,7 @@ def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
                 shared=True,
             )
         )
-    steps = round(budget.robot * way.share) + round(way.extra * budget.prior / 4)  # four updates of stage 1 take as long as one of the robot
+    steps = round(budget.robot * way.share) + round(way.extra * budget.prior / 2)  # two updates of stage 1 take as long as one of the robot
     acting = replace(
         robot,
         sources=_sources(robot, budget, seed, 1),
