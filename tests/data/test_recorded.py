@@ -9,6 +9,8 @@ import torch
 
 from praxia.data.collate import view_batch
 from praxia.data.demonstrations import Demonstrations
+from praxia.data.number_transforms import Normalise, RelativeToState
+from praxia.data.numbers import Numbers
 from praxia.data.pixels import view_pixels
 from praxia.data.recorded import Recorded
 from praxia.data.recovery_noise import RecoveryNoise
@@ -109,7 +111,7 @@ def test_a_stride_leaves_out_frames_between_steps_but_no_start(tabletop_data, ta
     source = Recorded(absolute(tabletop_data, tmp_path), stride=3).open()
     needs, every = Needs(horizon=2, history=2, tool_path=True, tool_steps=3), Needs(horizon=4, history=6, tool_path=True, tool_steps=7)
     assert len(source) == len(tabletop_source) and source.action_spec.rate_hz == tabletop_source.action_spec.rate_hz / 3
-    lengths = source.numbers()[2]
+    lengths = tabletop_source.numbers()[2]
     middle = sum(lengths[: int(np.argmax(lengths))]) + 7
     sample, full = source.sample(middle, needs), tabletop_source.sample(middle, every)
     for window, dense in ((sample.future, full.future), (sample.past, full.past)):
@@ -119,6 +121,16 @@ def test_a_stride_leaves_out_frames_between_steps_but_no_start(tabletop_data, ta
     assert source.sample(last, needs).future.valid.tolist() == [True, False] and len(source.sample(last, needs).tool_path["arm"]) == 1
     with pytest.raises(ConfigError, match="Recorded.stride is 3, but the actions of dataset 'tabletop' hold deltas"):
         Recorded(str(tabletop_data), stride=3).open()
+
+
+def test_what_actions_are_fitted_on_are_the_chunks_that_are_learnt(tabletop_data, tmp_path):
+    source = Recorded(absolute(tabletop_data, tmp_path), stride=3).open()
+    actions, states, lengths = source.numbers()
+    assert sum(lengths) == len(actions) == len(states) == len(Recorded(str(tabletop_data)).open().numbers()[0])
+    relative = Numbers((RelativeToState(((0, 0),)), Normalise("min_max"))).fitted(actions, states, lengths, horizon=4)
+    samples = [source.sample(index, Needs(horizon=4)) for index in range(len(source))]
+    furthest = [np.abs(relative.action_forward(s.future.actions[s.future.valid], s.state)).max() for s in samples]
+    assert 0.9 < max(furthest) <= 1 + 1e-4
 
 
 def test_short_episodes_and_still_beginnings_are_left_out(tabletop_data, tabletop_source):

@@ -26,7 +26,7 @@ from praxia.data.supervision.embodied_vqa import KINDS
 from praxia.data.supervision.questions.affordance import INTERACT
 from praxia.data.supervision.questions.look import GROUPS
 from praxia.data.supervision.supervision import Needs
-from praxia.data.unified_space import UnifiedSpace
+from praxia.data.unified_space import RobotSlots, UnifiedSpace
 from praxia.evaluate.target_masks import LEAST, SIDE
 from praxia.models.backbones.paligemma import PaliGemma
 from praxia.models.conditioners.action_encoder import ActionEncoder
@@ -160,7 +160,7 @@ def test_the_page_about_action_priors_runs_as_printed():
         exec(code, names)
     assert [r.robot for r in names["space"].robots] == ["my_arm", "two_arms"]
     parts = (ActionEncoder, PriorDecoder, LatentQuery, HistoryToken, ActionChunk, StateActionChunk, FlowMatching, LinearDecay, Source, Stage, Recipe)
-    parts = (*parts, UnifiedSpace)
+    parts = (*parts, UnifiedSpace, RobotSlots)
     kinds = {part.__name__: {f.name for f in fields(part)} for part in parts}
     named = re.findall(r"`([A-Z]\w+)\.(\w+)[=`(]", text)
     assert len(named) > 10 and [f"{kind}.{field}" for kind, field in named if field not in kinds[kind]] == []

@@ -75,6 +75,12 @@ def test_history_is_taken_away_blanked_and_swapped():
     assert list(found) == ["true", "none", "zeros", "another's"] and len(set(found.values())) == 4
     noise = model.head.noise(3, torch.Generator().manual_seed(0))
     chunk = model.sample(batch, noise)
-    valid = batch.future.valid[..., None].expand_as(chunk)
+    known = batch.past.valid.any(dim=1)
+    assert known.tolist().count(False) == 1, "whoever has no past tells nothing of what a past is worth"
+    valid = (batch.future.valid & known[:, None])[..., None].expand_as(chunk)
     assert found["true"] == pytest.approx(float((chunk - batch.future.actions).abs()[valid].mean()), rel=1e-5)
     assert history_errors(model, [replace(batch, past=None)], torch.Generator()) == {}
+    some = replace(
+        batch, embodiment=torch.tensor([0, 1, 1]), past=replace(batch.past, valid=torch.tensor([True, False, False])[:, None] & batch.past.valid)
+    )
+    assert history_errors(model, [some], torch.Generator()) == {}, "the only one with a past is alone of its robot"

@@ -75,6 +75,13 @@ def test_without_episode_id_it_acts_without_history_and_says_so_once(policy, tab
     assert sum("episode_id" in record.message for record in caplog.records) == 1
 
 
+def test_an_unnamed_look_in_between_leaves_no_past_with_a_hole(policy, tabletop_source):
+    session, named = policy.session(), _seen(tabletop_source)
+    unnamed = observation_of(tabletop_source)
+    answers = [session.infer(seen)["history"] for seen in (named, named, unnamed, named, named)]
+    assert answers == [0, REPLAN, 0, 0, REPLAN]
+
+
 def test_acting_without_history_is_what_the_second_pass_teaches(policy, tabletop_source):
     """No past, and a past that a pass drops, are one and the same to the model."""
     sample = tabletop_source.sample(1, Needs(horizon=CHUNK, history=PAST))

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.supervision.supervision import Needs
@@ -18,7 +20,8 @@ from praxia.recipes.action_priors_claim import claim as action_priors_claim
 from praxia.recipes.action_priors_history import with_history
 from praxia.recipes.load import load_recipe
 from praxia.report.curves import Curve
-from praxia.stages.recipe import Recipe, Stage
+from praxia.stages.recipe import LinearDecay, Recipe, Stage
+from praxia.train.optimiser import AdamW
 from praxia.train.settings import TrainSettings
 from praxia.workflows import latents
 from praxia.workflows.claims import run_claim
@@ -26,6 +29,12 @@ from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import Trained, train_recipe
 
 SETTINGS = TrainSettings(threads=1, quiet=True)
+FADES = {
+    "shorter distillation": 60,
+    "longer distillation": 200,
+    "distillation to the end": 400,
+    "prior, full budget": 400,
+}  # updates, of a warm-up of 100
 
 
 def _little(stage: Stage) -> Stage:
@@ -40,7 +49,8 @@ def _little(stage: Stage) -> Stage:
 def _recipe() -> Recipe:
     """With a history token, as the whole system has it: two passes."""
     recipe = load_recipe("action_priors_history")
-    return replace(recipe, stages=tuple(_little(stage) for stage in recipe.stages))
+    *before, robot = (_little(stage) for stage in recipe.stages)
+    return replace(recipe, stages=(*before, replace(robot, optimiser=AdamW(lr=1e-12))))  # the policy is what arrived
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +64,11 @@ def test_stages_share_one_set_of_statistics_and_the_prior_arrives_in_the_policy(
     prior = trained.results[1].metrics
     assert {name for name in prior if name.startswith("action_error/")} == {f"action_error/{r.embodiment}" for r in trained.assembly.robots}
     assert "state_action_chunk/flow_matching_all_slots" in prior
+    taught = load_file(trained.run.root / "stages/action_prior/checkpoints/step_00000002/model.safetensors")
+    acts = load_file(trained.policy / "weights.safetensors")
+    for part in ("encoder.", "head."):
+        names = [name for name in acts if name.startswith(part)]
+        assert len(names) > 20 and all(torch.allclose(acts[name], taught[name], atol=1e-6) for name in names)
     robot = trained.results[2].metrics
     assert 0 < robot["action_chunk/latent_alignment"] < 4 and "action_chunk/reconstruction" in robot
 
@@ -141,6 +156,10 @@ def test_a_variant_trains_what_it_says(name):
     assert ("head" in handed) == (name not in ("distillation alone", "language model's blocks") and not name.startswith("no prior"))
     assert robot.passes == (((), ("history",)) if "history" in name else ((),))
     assert ("action_prior" in [s.name for s in recipe.stages]) == ("head" in handed or name == "distillation alone")
+    assert recipe.model.encoder.states == (name != "actions alone") and recipe.numbers.past == ("start" if "history" in name else "now")
+    assert robot.steps == {"full budget": 1600, "longer": 400 + 750}.get(name.rpartition(", ")[2], 400)
+    fading = {w.weight.steps for w in robot.objectives if isinstance(w.weight, LinearDecay)}
+    assert fading == ({FADES.get(name, robot.optimiser.warmup if robot.steps > 400 else 100)} if distils else set())
 
 
 def test_pace_is_told_for_what_the_error_came_down_to():

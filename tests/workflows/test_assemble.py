@@ -21,7 +21,7 @@ from praxia.data.readers import Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import AreaCrop, CentreCrop, PseudoViews, RandomShift, Slots
 from praxia.data.supervision import ActionChunk, ObjectPoses, Placebo, SceneGrounding, SceneQuestions, TargetMasks, Together, Waypoints
-from praxia.data.unified_space import UnifiedSpace, span
+from praxia.data.unified_space import RobotSlots, UnifiedSpace, span
 from praxia.errors import CheckpointError, ConfigError, DataError, SpecMismatch
 from praxia.files import write_json
 from praxia.models.readouts.sam_mask import SamMask
@@ -107,6 +107,12 @@ def test_actions_relative_to_the_state_are_fitted_over_chunks(recipe, tabletop_s
 def test_one_robot_means_one_thing(recipe, tabletop_data, twin):
     root = twin("reference: absolute, sense: open_positive", "reference: absolute, sense: close_positive", "name: tabletop", "name: twin")
     with pytest.raises(SpecMismatch, match=r"sense is 'open_positive' in dataset 'tabletop', 'close_positive' in dataset 'twin'"):
+        assemble(acting(recipe, str(tabletop_data), root))
+
+
+def test_deltas_of_one_robot_are_of_steps_of_one_length(recipe, tabletop_data, twin):
+    root = twin("rate_hz: 10.0", "rate_hz: 5.0", "name: tabletop", "name: twin")
+    with pytest.raises(DataError, match=r"'tabletop' and 'twin' of robot 'arm7' have 10 and 5 actions a second, and deltas from step to step"):
         assemble(acting(recipe, str(tabletop_data), root))
 
 
@@ -410,6 +416,29 @@ def test_a_robot_of_an_earlier_run_keeps_its_slots_and_a_new_one_stands_behind_i
     both = robots(second, first, **here)
     assert both["arm7"].action[-1].slots == span(37, 7) and both["new_arm"].action[-1].slots == span(44, 7)
     assert both["arm7"].widths[0] == both["new_arm"].widths[0] == 51 and both["arm7"].action[:-1] == earlier["arm7"].action[:-1]
+
+
+def test_a_kept_robot_s_past_is_told_as_this_run_s_recipe_has_it(recipe, tabletop_data, tmp_path):
+    """A prior has no past: a history that is added to it is relative to its start, as its chunks are to theirs."""
+    bare = acting(replace(recipe, numbers=UnifiedSpace()), str(tabletop_data))
+    earlier = assemble(bare).robots[0]
+    write_json(tmp_path / "statistics.json", {"arm7": earlier.numbers})
+    later = assemble(replace(bare, numbers=UnifiedSpace(past="start"), statistics=str(tmp_path))).robots[0]
+    assert earlier.numbers.past == "now" and later.numbers == replace(earlier.numbers, past="start")
+    check_numbers(InitFrom(checkpoint=str(tmp_path), parts=(("encoder", "encoder"),)), tmp_path, (later,), ())
+
+
+def test_kept_statistics_stand_in_the_space_and_in_nobody_s_slots(recipe, tabletop_data, twin, tmp_path):
+    first, second = str(tabletop_data), twin("embodiment: arm7", "embodiment: mine")
+    bare = replace(recipe, numbers=UnifiedSpace())
+    write_json(tmp_path / "statistics.json", {r.embodiment: r.numbers for r in assemble(acting(bare, first)).robots})
+    state = assemble(acting(bare, first)).robots[0].numbers.state[-1].slots
+    table = UnifiedSpace((RobotSlots("mine", span(37, 7), span(200, len(state))),), action_width=44, state_width=300)
+    with pytest.raises(ConfigError, match="action slots 37 to 43 are those of robot 'arm7' in the statistics given, and of 'mine'"):
+        assemble(replace(acting(bare, second), numbers=table, statistics=str(tmp_path)))
+    write_json(tmp_path / "statistics.json", {r.embodiment: r.numbers for r in assemble(acting(recipe, first)).robots})
+    with pytest.raises(ConfigError, match="numbers of 'arm7' there stand in no unified space"):
+        assemble(replace(acting(bare, first), statistics=str(tmp_path)))
 
 
 def test_statistics_of_another_robot_or_of_nothing_are_refused(recipe, tabletop_data, tmp_path):

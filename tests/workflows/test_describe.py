@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from praxia.recipes import action_priors
+from praxia.recipes import action_priors, action_priors_history
 from praxia.recipes.pose_vla import paper
 from praxia.workflows.describe import describe, slot_table, stage_table
 
@@ -44,7 +44,9 @@ def test_action_priors_has_the_published_sizes_and_slots():
     for kind, width in (("action", 37), ("state", 74)):
         assert [i for run in facts["slots"][kind] for i in range(run["first"], run["last"] + 1)] == list(range(width))
     assert [run["name"] for run in facts["slots"]["action"] if run["meanings"]] == ["right arm"]
-    assert facts["layout"]["action_prior"] == "" and "history" in facts["layout"]["robot"]
+    assert facts["layout"]["action_prior"] == "" and "history" not in facts["layout"]["robot"]
+    assert "history" in describe(action_priors_history.paper())["layout"]["robot"]
+    assert facts["stages"][-1]["objectives"] == ["flow_matching", "latent_alignment", "reconstruction"]
     assert facts["trainable_by_stage"]["action_prior"] == modules["encoder"] + modules["head"]
     rows = slot_table(facts["slots"]).rows
     assert ("action", "right arm", "7 to 13", "panda 7, gr1 7", "delta pose\njoint angles") in rows

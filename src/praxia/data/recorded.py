@@ -100,9 +100,11 @@ class RecordedSource:
         return self._source.sample_at(int(self._rows[index]), want)
 
     def numbers(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-        """All actions float32 [N, Da] and states float32 [N, Ds], and the rows of each episode."""
-        rows = np.concatenate([np.arange(e.start, e.stop) for e in self._kept])
-        return self._source.actions[rows], self._source.states[rows], tuple(e.stop - e.start for e in self._kept)
+        """All actions float32 [N, Da] and states float32 [N, Ds], and the rows of each episode; with a stride those of each of its interleaved
+        parts, whose rows follow each other as the steps of a chunk do."""
+        parts = [np.arange(e.start + k, e.stop, self._stride) for e in self._kept for k in range(min(self._stride, e.stop - e.start))]
+        rows = np.concatenate(parts)
+        return self._source.actions[rows], self._source.states[rows], tuple(map(len, parts))
 
     def texts(self) -> tuple[str, ...]:
         """All different instructions."""

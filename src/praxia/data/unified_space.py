@@ -37,7 +37,8 @@ class RobotSlots:
 
     action: slot of every action dim. angles: groups of state dims that are told as sines, then cosines. state: slot of every number of the state, in
     the order groups of angles (each: all sines, then all cosines), then all other dims. relative: (action dim, state dim) pairs learnt as offsets
-    from the state now. acts: what its actions are, in words: `praxia info` shows slots that hold different ones.
+    from the state now. acts: what its actions are, in words: `praxia info` shows slots that hold different ones. least: smallest half-width of a
+    dim's range, in its unit (see `Normalise`); 0 = none.
     """
 
     robot: str
@@ -46,8 +47,11 @@ class RobotSlots:
     angles: tuple[tuple[int, ...], ...] = ()
     relative: tuple[tuple[int, int], ...] = ()
     acts: str = ""
+    least: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.least < 0:
+            raise ConfigError(f"robot {self.robot!r}: RobotSlots.least is {self.least}; expected a half-width in the unit of the dims, or 0 for none")
         turned = [dim for group in self.angles for dim in group]
         offset = [dim for dim, _ in self.relative]
         for name, dims in (("angles", turned), ("relative", offset)):
@@ -67,7 +71,6 @@ class UnifiedSpace:
     robots: tuple[RobotSlots, ...] = ()
     action_width: int = ACTION_WIDTH
     state_width: int = STATE_WIDTH
-    least: float = 0.0
     past: Literal["now", "start"] = "now"
 
     def __post_init__(self) -> None:
@@ -81,17 +84,34 @@ class UnifiedSpace:
         for name, width, least in (("action_width", self.action_width, 1), ("state_width", self.state_width, 0)):
             if width < least:
                 raise ConfigError(f"UnifiedSpace.{name} is {width}; expected at least {least}")
-        if self.least < 0:
-            raise ConfigError(f"UnifiedSpace.least is {self.least}; expected a half-width in the unit of the dims, or 0 for none")
 
     def behind(self, robots: Mapping[str, Numbers]) -> "UnifiedSpace":
-        """As wide as these robots' numbers are, fitted by an earlier run: who joins later stands behind, so that no index changes its meaning."""
+        """As wide as these robots' numbers are, fitted by an earlier run: who joins later stands behind, so that no index changes its meaning.
+
+        Raises ConfigError where a robot of this table would write what one of the earlier run, that the table lacks, has behind the published slots.
+        """
+        named = {r.robot for r in self.robots}
+        for name, numbers in robots.items():
+            if name not in named:
+                self._check_apart(name, numbers)
         ends = [numbers.widths for numbers in robots.values()]
         return replace(
             self,
             action_width=max([self.action_width, *(action for action, _ in ends)]),
             state_width=max([self.state_width, *(state for _, state in ends)]),
         )
+
+    def _check_apart(self, name: str, numbers: Numbers) -> None:
+        """ConfigError where a robot of the table writes the slots behind the published ones that robot `name` of an earlier run has."""
+        for kind, transforms, end in (("action", numbers.action, ACTION_WIDTH), ("state", numbers.state, STATE_WIDTH)):
+            last = transforms[-1] if transforms else None
+            theirs = set(last.slots or ()) if isinstance(last, SlotMap) else set()
+            for robot in self.robots:
+                if both := sorted(slot for slot in theirs & set(getattr(robot, kind)) if slot >= end):
+                    raise ConfigError(
+                        f"{kind} slots {both[0]} to {both[-1]} are those of robot {name!r} in the statistics given, and of {robot.robot!r} in the "
+                        f"recipe's table\n  fix: give {robot.robot!r} slots behind those, and name {name!r} in the table with its own"
+                    )
 
     def joined(self, robots: Sequence[tuple[str, ActionSpec, StateSpec]]) -> "UnifiedSpace":
         """With slots of their own, behind all others, for the robots that have none yet: (name, action, state) each."""
@@ -126,11 +146,11 @@ class UnifiedSpace:
                 f"{len(slots.state)} slots; give each number one slot"
             )
         rest = tuple(i for i in range(state.width) if i not in turned)
-        parts = (*(Part(group, (SinCos(),)) for group in slots.angles), Part(rest, (Normalise("quantile", self.least),)))
+        parts = (*(Part(group, (SinCos(),)) for group in slots.angles), Part(rest, (Normalise("quantile", slots.least),)))
         split = (Split(tuple(part for part in parts if part.dims)),) if state.width else ()
         relative = (RelativeToState(slots.relative),) if slots.relative else ()
         return Numbers(
-            action=(*relative, *_opening(action.dims), Normalise("quantile", self.least), SlotMap(slots.action, self.action_width)),
+            action=(*relative, *_opening(action.dims), Normalise("quantile", slots.least), SlotMap(slots.action, self.action_width)),
             state=(*_opening(state.dims), *split, SlotMap(slots.state, self.state_width)),
             past=self.past,
         )

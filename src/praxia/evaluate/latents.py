@@ -83,7 +83,7 @@ def step_errors(model: VLA, batches: Sequence[Batch], generator: torch.Generator
 @torch.no_grad()
 def history_errors(model: VLA, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
     """Error of sampled chunks (mean absolute, normalised units) with the true past, without any, with states and actions at zero, and with the past
-    of another sample of the same robot. {} of a model that reads no past."""
+    of another sample of the same robot. Over samples that have a past, and another of their robot beside them. {} of a model that reads no past."""
     totals: dict[str, float] = {}
     count = 0.0
     for batch in batches:
@@ -91,8 +91,10 @@ def history_errors(model: VLA, batches: Sequence[Batch], generator: torch.Genera
             return {}
         noise = model.head.noise(batch.size, generator).to(batch.future.actions.device)
         valid = chunk_validity(batch)[:, 0].expand_as(noise)
-        blank = replace(batch.past, states=torch.zeros_like(batch.past.states), actions=torch.zeros_like(batch.past.actions))
         others = torch.tensor(_others(batch), device=noise.device)
+        compared = batch.past.valid.any(dim=1) & (others != torch.arange(batch.size, device=noise.device))
+        valid = valid & compared[:, None, None]
+        blank = replace(batch.past, states=torch.zeros_like(batch.past.states), actions=torch.zeros_like(batch.past.actions))
         mixed = replace(batch.past, states=batch.past.states[others], actions=batch.past.actions[others], valid=batch.past.valid[others])
         for name, past, drop in (("true", batch.past, ()), ("none", batch.past, ("history",)), ("zeros", blank, ()), ("another's", mixed, ())):
             chunk = model.sample(replace(batch, past=past, target=None), noise, drop=drop)

@@ -173,7 +173,7 @@ def _vector(value: Any, name: str, dims: tuple[Dim, ...]) -> np.ndarray:
 def _rows(value: Any, name: str, dims: tuple[Dim, ...]) -> np.ndarray:
     array = _float32(_numbers(value, name))
     if array.size == 0:
-        return np.zeros((0, len(dims)), np.float32)
+        return np.zeros((0 if dims else len(array), len(dims)), np.float32)
     if array.ndim != 2 or array.shape[1] != len(dims):
         raise ObservationError(f"{name} has shape {list(array.shape)}; expected [n, {len(dims)}], one row per step: {_names(dims)}")
     _check_finite(array, name, dims)

@@ -21,7 +21,7 @@ class Session:
     """Infers chunk after chunk. Equal seeds and observations give equal actions; another `episode_id` than the last one begins anew.
 
     A policy with a history token reads the past of episodes that the client names (`episode_id`). Of others nobody knows where they begin: it then
-    acts as it learnt to act without history, and says so.
+    acts as it learnt to act without history, says so, and forgets what it knew: a past with a hole is no past.
     """
 
     def __init__(self, policy: "Policy", seed: int = 0):
@@ -29,7 +29,7 @@ class Session:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the past: a new episode begins."""
+        """Forget the past."""
         self.calls = 0
         self.episode_id: str | None = None
         self._history = History(self.policy.history)
@@ -53,13 +53,16 @@ class Session:
                 self._history.look(known)
                 read = {"history": self._history.length}
                 sample = replace(sample, past=self._history.window(known["state"], policy.action_spec.width))
-            elif not self._warned:
-                self._warned = True
-                _log.warning(
-                    "the policy reads history, but observations name no episode_id: it acts without; send one that changes with every episode"
-                )
+            else:
+                self._history = History(policy.history)
+                if not self._warned:
+                    self._warned = True
+                    _log.warning(
+                        "the policy reads history, but observations name no episode_id: it acts without; send one that changes with every episode"
+                    )
         actions = policy.act([sample], noise)[0]
-        self._history.command(known["state"], actions[: policy.replan])
+        if episode is not None:
+            self._history.command(known["state"], actions[: policy.replan])
         self.calls += 1
         return {"actions": actions, "call": self.calls - 1} | read
 

@@ -12,7 +12,7 @@ from praxia.models.conditioners.latent_query import LatentQuery
 from praxia.models.heads.prior_decoder import PriorDecoder
 from praxia.models.qwen3_core import Qwen3Size
 from praxia.models.readouts import PatchPlaces, PatchWords, Positions, TokenAttention
-from praxia.models.spec import HistoryToken, LearnedTokens, ModelSpec
+from praxia.models.spec import LearnedTokens, ModelSpec
 from praxia.objectives import FlowMatching, GuidedAttention, LatentAlignment, PositionRegression
 from praxia.recipes.base_vlm import base_vlm, from_stage
 from praxia.recipes.words import world_words
@@ -27,12 +27,13 @@ SAWYER_TASKS = ("button-press-topdown", "door-open", "drawer-close", "window-ope
 # State slots behind the published 74: what the embedded robots tell and the table has no place for.
 _TOOL_ROTATION = span(74, 6)  # first two columns of the tool's rotation
 _SIX_JOINTS = span(80, 6)  # angles of a six-joint arm
+LEAST = 0.02  # half-width of a range, metres or radians: dims that hardly move are not blown up to noise of full size
 _HANDS = span(86, 2)  # openings of a left and a right gripper
 SPACE = UnifiedSpace(
     robots=(
-        RobotSlots("arm7", span(7, 7), (*span(0, 3), *_TOOL_ROTATION, 7, *span(8, 7)), acts="delta pose"),
-        RobotSlots("arm6", span(7, 7), (*span(0, 3), *_TOOL_ROTATION, 7, *_SIX_JOINTS), acts="delta pose"),
-        RobotSlots("sawyer", (*span(7, 3), 13), (*span(0, 3), 7), acts="delta position"),
+        RobotSlots("arm7", span(7, 7), (*span(0, 3), *_TOOL_ROTATION, 7, *span(8, 7)), acts="delta pose", least=LEAST),
+        RobotSlots("arm6", span(7, 7), (*span(0, 3), *_TOOL_ROTATION, 7, *_SIX_JOINTS), acts="delta pose", least=LEAST),
+        RobotSlots("sawyer", (*span(7, 3), 13), (*span(0, 3), 7), acts="delta position", least=LEAST),
         RobotSlots(
             "bimanual",
             action=(*span(0, 7), 14, *span(7, 7), 20),
@@ -40,10 +41,10 @@ SPACE = UnifiedSpace(
             angles=(tuple(range(7)), tuple(range(8, 15))),
             relative=tuple((joint, joint) for joint in (*range(7), *range(8, 15))),
             acts="joint offsets",
+            least=LEAST,
         ),
     ),
     state_width=88,
-    least=0.02,
 )
 
 # The table as published, under the names of the robots in their datasets: LIBERO's Panda, whose delta pose shares the right arm with GR1's joints,
@@ -54,7 +55,6 @@ PUBLISHED = UnifiedSpace(
         RobotSlots("gr1", span(0, 29), span(16, 58), angles=(span(0, 7), span(7, 7), span(14, 6), span(20, 6), span(26, 3)), acts="joint angles"),
         RobotSlots("franka", span(29, 8), span(8, 8), acts="joint angles"),
     ),
-    past="start",
 )
 
 
@@ -176,8 +176,8 @@ def paper() -> Recipe:
         preset="paper",
         model=ModelSpec(
             backbone=Qwen3VL(checkpoint="Qwen/Qwen3-VL-2B-Instruct"),
-            tokens=(LearnedTokens("soft", 32, block=0, per_embodiment=True), HistoryToken(), LearnedTokens("q", 1)),
-            order=("soft", "views", "prompt", "history", "q", "target"),
+            tokens=(LearnedTokens("soft", 32, block=0, per_embodiment=True), LearnedTokens("q", 1)),
+            order=("soft", "views", "prompt", "q", "target"),
             prefix_attention="causal",
             encoder=ActionEncoder(state_width=0, action_width=0, core=core),
             conditioner=LatentQuery("q", width=core.width),
@@ -199,14 +199,13 @@ def paper() -> Recipe:
             ),
             Stage(
                 name="robot",
-                sources=(Source(None, ActionChunk(HORIZON, history=HORIZON, still=True), weight=0.0),),
+                sources=(Source(None, ActionChunk(HORIZON, still=True), weight=0.0),),
                 objectives=(
                     FLOW,
                     Weighted(LatentAlignment(), decay),
                     Weighted(RECONSTRUCTION, decay),
                     ALL_SLOTS,
                 ),
-                passes=((), ("history",)),
                 init_from=(from_stage("action_prior", PRIOR),),
                 steps=50_000,
                 batch=256,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
-from praxia.data.unified_space import UnifiedSpace
+from praxia.data.numbers import Numbers
 from praxia.errors import ConfigError
 from praxia.models.spec import HistoryToken
 from praxia.recipes import action_priors
@@ -16,7 +16,7 @@ NAME = "action_priors_history"
 def with_history(recipe: Recipe, form: Literal["encoder", "mlp"] = "encoder") -> Recipe:
     """A recipe with an action encoder and a latent query, whose last stage acts: with a history token of as many steps as a chunk, before the query.
 
-    Every sample is learnt with and without it (Eq. 13), so that the policy does not lean on it. Past actions of a unified space are relative to the
+    Every sample is learnt with and without it (Eq. 13), so that the policy does not lean on it. Past actions are relative to the
     start of the past, so that the encoder reads a chunk as it learnt to. Raises ConfigError for another recipe, or one that has the token.
     """
     model, (*before, robot) = recipe.model, recipe.stages
@@ -27,7 +27,7 @@ def with_history(recipe: Recipe, form: Literal["encoder", "mlp"] = "encoder") ->
     order = list(model.order)
     order.insert(order.index(model.conditioner.query), "history")
     sources = tuple(replace(source, supervision=replace(source.supervision, history=HORIZON)) for source in robot.sources)
-    numbers = replace(recipe.numbers, past="start") if isinstance(recipe.numbers, UnifiedSpace) else recipe.numbers
+    numbers = replace(recipe.numbers or Numbers(), past="start")
     return replace(
         recipe,
         numbers=numbers,
@@ -42,5 +42,5 @@ def tiny() -> Recipe:
 
 
 def paper() -> Recipe:
-    """The published system has the token: `action_priors`' `paper`."""
-    return replace(action_priors.paper(), name=NAME)
+    """`action_priors`' `paper` with the token, the published system at its best."""
+    return replace(with_history(action_priors.paper()), name=NAME)

@@ -186,14 +186,10 @@ def _pace_ratio(rows: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) -
     goal = common_error([row for row in rows if row["name"] in (primary["first"], primary["second"])]) if seeds else None
     if goal is None or not seeds:
         return []
-    pairs = [(updates_until(first[s], goal), updates_until(second[s], goal)) for s in seeds]
-    known = [(a, b) for a, b in pairs if a and b]
-    if not known:
-        return []
-    said = ratio([a for a, _ in known], [b for _, b in known])
-    interval = f" ({said.low:.2f} to {said.high:.2f}, 95 %)" if len(known) > 1 else ""
+    said = ratio(*([max(1.0, updates_until(side[s], goal) or 0.0) for s in seeds] for side in (first, second)))
+    interval = f" ({said.low:.2f} to {said.high:.2f}, 95 %)" if len(seeds) > 1 else ""
     return [
-        f"Updates to an action error of {goal:.3f}, {primary['first']} / {primary['second']}: **{said.ratio:.2f}**{interval} over {len(known)} seeds."
+        f"Updates to an action error of {goal:.3f}, {primary['first']} / {primary['second']}: **{said.ratio:.2f}**{interval} over {len(seeds)} seeds."
     ]
 
 

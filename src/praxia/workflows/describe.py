@@ -147,7 +147,7 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
     return {
         "name": stage.name,
         "supervision": sorted({s.supervision.name for s in stage.sources}),
-        "objectives": [to_json(w.objective)["kind"].split("/")[-1] for w in stage.objectives],
+        "objectives": _scored(stage),
         "steps": stage.steps,
         "batch": stage.batch,
         "trainable": trainable,
@@ -282,14 +282,18 @@ def _size(parameters: Iterable[Tensor]) -> int:
     return sum(p.numel() for p in parameters)
 
 
+def _scored(stage: Stage) -> list[str]:
+    """Names of the losses that move a stage's parameters."""
+    return [getattr(w.objective, "name", w.objective.kind.split("/")[-1]) for w in stage.objectives if w.weight != Constant(0.0)]
+
+
 def stage_table(recipe: Recipe) -> Table:
     """The stages as a table that fits 80 columns: lists stand below each other."""
     rows = []
     for stage in recipe.stages:
         starts = [f"← {i.stage or i.checkpoint}" for i in stage.init_from]
         says = sorted({s.supervision.name for s in stage.sources}) + ["(give --data)"] * any(s.data is None for s in stage.sources)
-        scored = [getattr(w.objective, "name", w.objective.kind.split("/")[-1]) for w in stage.objectives if w.weight != Constant(0.0)]
         moves = [f"only {p}" for p in stage.trainable if p != "*"] + [f"not {p}" for p in stage.frozen]
         long = [f"{count(stage.steps)} x {stage.batch}"] + [f"{stage.minutes:g} min"] * (stage.minutes > 0)
-        rows.append(tuple("\n".join(cell) for cell in ([stage.name, *starts], says, scored, [*(stage.parts or ("all",)), *moves], long)))
+        rows.append(tuple("\n".join(cell) for cell in ([stage.name, *starts], says, _scored(stage), [*(stage.parts or ("all",)), *moves], long)))
     return Table(("stage", "says", "scored by", "trains", "steps x batch"), tuple(rows))

@@ -1,6 +1,7 @@
 """The robots of a run: one for each embodiment, what its numbers mean, how they are transformed, and whether weights of another run mean the same."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,7 @@ def robots_of(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, 
         for other in group[1:]:
             check_identity("ActionSpec", first.action_spec, f"dataset {first.name!r}", other.action_spec, f"dataset {other.name!r}")
             check_identity("StateSpec", first.state_spec, f"dataset {first.name!r}", other.state_spec, f"dataset {other.name!r}")
+            _check_deltas(first, other)
         fitted_on = _last_acting(recipe, sources, group) or group
         actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
         rows = [n for group_lengths in lengths for n in group_lengths]
@@ -43,6 +45,17 @@ def robots_of(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, 
         robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(seeing), numbers, _given(seeing)))
     robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
     return tuple(robots)
+
+
+def _check_deltas(one: SampleSource, other: SampleSource) -> None:
+    """DataError where one robot's deltas are of steps of different length: the same number would be another speed."""
+    deltas = [dim.name for dim in one.action_spec.dims if dim.reference == "delta"]
+    if deltas and one.action_spec.rate_hz != other.action_spec.rate_hz:
+        raise DataError(
+            f"datasets {one.name!r} and {other.name!r} of robot {one.embodiment!r} have {one.action_spec.rate_hz:g} and "
+            f"{other.action_spec.rate_hz:g} actions a second, and deltas from step to step ({', '.join(deltas)}): equal numbers would be different "
+            "speeds\n  fix: bring both to one rate, or name them as two robots in their cards"
+        )
 
 
 def _last_acting(recipe: Recipe, sources: dict[Any, SampleSource], group: list[SampleSource]) -> list[SampleSource]:
@@ -55,8 +68,16 @@ def _last_acting(recipe: Recipe, sources: dict[Any, SampleSource], group: list[S
 
 
 def _kept(recipe: Recipe, numbers: Numbers, space: Any, source: SampleSource) -> Numbers:
-    """A robot's numbers of an earlier run, in vectors as wide as this run's. Raises ConfigError where they are those of another robot."""
-    wide = numbers.widened(space.action_width, space.state_width) if isinstance(space, UnifiedSpace) else numbers
+    """A robot's numbers of an earlier run, in vectors as wide as this run's, its past told as this run's recipe has it. Raises ConfigError where
+    they are those of another robot, or in no shared vectors where the recipe has some."""
+    wide = replace(numbers, past=space.past)
+    if isinstance(space, UnifiedSpace):
+        if 0 in numbers.widths:
+            raise ConfigError(
+                f"Recipe.statistics {recipe.statistics!r}: the numbers of {source.embodiment!r} there stand in no unified space, as recipe "
+                f"{recipe.name!r} has one\n  fix: give the statistics of a run with such a space, or none"
+            )
+        wide = wide.widened(space.action_width, space.state_width)
     state = np.zeros(source.state_spec.width, np.float32)
     try:
         wide.action_forward(np.zeros(source.action_spec.width, np.float32), state)
@@ -103,9 +124,10 @@ def check_numbers(init: InitFrom, folder: Path, robots: Sequence[Robot], embodim
 
 
 def _equal(one: Numbers, other: Numbers) -> bool:
-    """Whether numbers mean the same, in shared vectors that may be wider for one (of weights the hand-off compares the shapes)."""
+    """Whether numbers mean the same, in shared vectors that may be wider for one (of weights the hand-off compares the shapes). How a past is told
+    is another question: a prior has none."""
     action, state = map(max, zip(one.widths, other.widths, strict=True))
-    return one.widened(action, state) == other.widened(action, state)
+    return replace(one.widened(action, state), past=other.past) == other.widened(action, state)
 
 
 def _given(group: Sequence[SampleSource]) -> dict[str, Literal["always", "sometimes"]]:
