@@ -51,6 +51,7 @@ class Way:
     prior: stage 1 is trained; encoder: handed on as the teacher and distilled; decoder: handed on as the head. states: the encoder sees them.
     history: what makes the history token. share: of the full budget of the robot. decay: updates over which distillation fades out, in warm-ups of
     the learning rate. more: further data for the prior.
+    kept: encoder and decoder stay as the prior left them, and the model learns to say the latent.
     blocks: the head starts with the language model's blocks and a random last layer. extra: updates of the robot beside.
     """
 
@@ -62,6 +63,7 @@ class Way:
     share: float = 0.25
     decay: float = 1.0
     more: bool = False
+    kept: bool = False
     blocks: bool = False
     extra: float = 0.0
 
@@ -96,6 +98,8 @@ def claim(budget: Budget | None = None) -> Claim:
             variant("shorter distillation", "fades out over 0.6 of the warm-up", Way(decay=0.6)),
             variant("longer distillation", "fades out over twice the warm-up", Way(decay=2.0)),
             variant("distillation to the end", "fades out over the whole stage", Way(decay=float("inf"))),
+            variant("prior kept as it is", "the first, its encoder and decoder frozen in the last stage", Way(kept=True)),
+            variant("prior kept as it is, distillation to the end", "the same, fades out over the whole stage", Way(kept=True, decay=float("inf"))),
             variant("more data for the prior", "stage 1 on four times the demonstrations", Way(more=True)),
         ),
         # another test set for arm6, which would else act in the very scenes of arm7
@@ -112,6 +116,12 @@ def claim(budget: Budget | None = None) -> Claim:
                 "Updates over which distillation fades out, in warm-ups of the learning rate. The paper's best is one (5k of 30k steps); 0.6, or the "
                 "whole stage, are little or no better than none.",
                 ("decoder alone", "shorter distillation", "prior", "longer distillation", "distillation to the end"),
+            ),
+            Aside(
+                "Must the prior learn on?",
+                "In the paper all of the model learns in the last stage. `prior kept as it is` moves neither encoder nor decoder: the chunk can only be one "
+                "that stage 1 knew, and all that is learnt is which.",
+                ("prior", "prior kept as it is", "prior kept as it is, distillation to the end", "no prior"),
             ),
         ),
         published=(
@@ -151,6 +161,7 @@ def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
         objectives=_objectives(robot, way, steps),
         parts=("backbone", "tokens", "conditioner", "head", "readouts", *(("encoder",) if way.encoder or way.history else ())),
         init_from=_starts(way),
+        frozen=tuple(f"{part}*" for part in PRIOR) if way.kept else (),
         steps=steps,
         minutes=0.0,
         validate_every=max(1, steps // 20),
