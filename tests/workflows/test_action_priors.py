@@ -33,6 +33,7 @@ FADES = {
     "shorter distillation": 60,
     "longer distillation": 200,
     "distillation to the end": 400,
+    "prior kept as it is, distillation to the end": 400,
     "prior, full budget": 400,
 }  # updates, of a warm-up of 100
 
