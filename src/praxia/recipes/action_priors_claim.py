@@ -119,8 +119,8 @@ def claim(budget: Budget | None = None) -> Claim:
             ),
             Aside(
                 "Must the prior learn on?",
-                "In the paper all of the model learns in the last stage. `prior kept as it is` moves neither encoder nor decoder: a chunk can only be "
-                "one that stage 1 knew, and all that is learnt is which.",
+                "In the paper all of the model learns in the last stage. `prior kept as it is` moves neither encoder nor decoder: chunks can only be "
+                "such as stage 1 knew, and all that is learnt is which.",
                 ("prior", "prior kept as it is", "prior kept as it is, distillation to the end", "no prior"),
             ),
         ),
