@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from micro_training import SETTINGS, MicroStream, micro_batch, micro_model, micro_stage
+from tests.models import compositions
 
 from praxia.data.mixture import MicroBatch
 from praxia.errors import ConfigError
@@ -15,13 +16,13 @@ from praxia.train.trainable import apply_trainable
 from praxia.train.update import Update, worker_count
 
 
-def gradients(stage, micros, parts, model=None, workers=1):
+def gradients(stage, micros, parts, model=None, workers=1, step=0, schedule_step=0):
     """Metrics and gradients of one step with every micro-batch in `parts` pieces."""
     model = model or micro_model()
     parameters = apply_trainable(model, ("*",), ())
     trainee = Trainee(model, parameters, stage.optimiser.build(parameters), None)
     update = Update(model, stage, trainee, NanGuard(torch.device("cpu")), {}, replace(SETTINGS, workers=workers))
-    metrics = update.gradients(prepare(model, micros, parts, False, "test"), 0, 0)
+    metrics = update.gradients(prepare(model, micros, parts, False, "test"), step, schedule_step)
     return metrics, {name: p.grad for name, p in parameters.items() if p.grad is not None}
 
 
@@ -53,6 +54,26 @@ def test_workers_beside_each_other_give_the_gradients_of_one_and_the_same_bits_e
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-7)
     for name, value in one.items():
         torch.testing.assert_close(metrics[name], value, rtol=1e-6, atol=1e-7)
+
+
+def test_what_has_faded_out_costs_nothing_between_two_looks():
+    """Action Priors distils over its first steps; afterwards a chunk's own latent is neither encoded nor decoded, but for the curve."""
+    recipe = compositions.composition("action_priors")
+    robot = recipe.stages[-1]
+    micros = [MicroBatch(compositions.batch(recipe, robot), "action_chunk")]
+    found, decoded = {}, {}
+    for name, step, schedule_step in (("distils", 1, 1), ("looked at", SETTINGS.log_every, 3), ("between", SETTINGS.log_every + 1, 3)):
+        model = compositions.build(recipe, robot)
+        calls: list[int] = []
+        model.head.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        found[name] = gradients(robot.stage, micros, 1, model, step=step, schedule_step=schedule_step)
+        decoded[name] = len(calls)
+    passes = len(robot.stage.passes)
+    assert decoded == {"distils": 2 * passes, "looked at": 2 * passes, "between": passes}
+    assert {"latent_alignment", "reconstruction"} <= found["looked at"][0].keys() - found["between"][0].keys()
+    assert found["between"][1].keys() == found["looked at"][1].keys()
+    for name, gradient in found["looked at"][1].items():
+        assert torch.equal(found["between"][1][name], gradient)
 
 
 def test_workers_refuse_a_layer_that_draws():

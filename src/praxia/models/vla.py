@@ -116,8 +116,9 @@ class VLA(nn.Module):
         latent = self.conditioner.draw_noise(batch.size, generator) if self.conditioner is not None and batch.future is not None else None
         return replace(draws, masks=masks, latent=latent)
 
-    def forward(self, batch: Batch, draws: Draws, drop: Collection[str] = ()) -> Outputs:
-        """The only training entry. `drop`: token groups left out in this pass (Stage.passes)."""
+    def forward(self, batch: Batch, draws: Draws, drop: Collection[str] = (), encodes: bool = True) -> Outputs:
+        """The only training entry. `drop`: token groups left out in this pass (Stage.passes). `encodes`: the chunk's own latent is made and decoded
+        beside the predicted one, where there is one."""
         outputs = Outputs()
         if self.backbone is not None:
             self._look(self.backbone, outputs, batch, draws, drop)
@@ -128,7 +129,7 @@ class VLA(nn.Module):
             return outputs
         conditions: dict[str, Tensor | None] = {"action": None}
         if self.conditioner is not None:
-            outputs.latents = self.conditioner(outputs.prefix, batch, self.encoder)
+            outputs.latents = self.conditioner(outputs.prefix, batch, self.encoder if encodes or self.backbone is None else None)
             acts_on, latents = self.conditioner.acts_on(outputs.latents), self.conditioner.decoded(outputs.latents, draws.latent)
             conditions = {"action": latents[acts_on]}
             if acts_on != "encoded" and "encoded" in latents:

@@ -33,6 +33,11 @@ class FlowMatching:
         """Name of the loss."""
         return self.label or ("flow_matching" if self.head == "action" else self.head)
 
+    @property
+    def encoded(self) -> bool:
+        """Whether it reads the chunk's own latent."""
+        return self.head == "reconstruction"
+
     def count(self, batch: Batch) -> dict[str, Tensor]:
         """Scored entries of the chunk (per draw), or samples that have some."""
         if batch.future is None:

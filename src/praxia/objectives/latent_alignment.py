@@ -1,6 +1,7 @@
 """Latent alignment: the predicted latent approaches the encoder's latent of the true chunk (Action Priors Eq. 8)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from praxia.registry import register
 @dataclass(frozen=True)
 class LatentAlignment:
     """||z' - stop_gradient(z)||^2, summed over the latent (= 2 - 2 cos for unit vectors; a mean would shrink it by the width), mean over samples."""
+
+    encoded: ClassVar[bool] = True  # reads the chunk's own latent
 
     def count(self, batch: Batch) -> dict[str, Tensor]:
         """Samples with a chunk."""

@@ -75,6 +75,10 @@ class Weighted:
     weight: Any = field(default_factory=Constant)
     on: tuple[str, ...] = ()
 
+    def faded(self, step: int) -> bool:
+        """Whether a decaying weight is gone for good. (A constant one of 0 is there to be logged.)"""
+        return isinstance(self.weight, LinearDecay) and step >= self.weight.steps
+
 
 @register("stage/init")
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ class TrainSettings:
     float32. seed: of all draws.
     threads: CPU threads (0 = as they are). workers: parts of a micro-batch that run beside each other on them, each on its share of the threads
     (0 = one a thread while each gets 16 samples; 1 off the CPU). Losses are equal to the last bit for equal threads and workers.
-    log_every: steps between two looks at the device (metrics are kept for every step). checkpoint_every: steps between checkpoints besides
-    those at each validation and at the end (0 = none besides). keep_last, keep_best: checkpoints kept.
+    log_every: steps between two looks at the device (metrics are kept for every step; losses whose weight has faded out, for these alone).
+    checkpoint_every: steps between checkpoints besides those at each validation and at the end (0 = none besides). keep_last, keep_best: checkpoints
+    kept.
     loaders: processes that make batches beside the training (on Linux; 0 = a thread of this one). prefetch: steps kept ready, besides
     one or two a loader.
     nan_patience: skipped updates in a row after which the run stops.

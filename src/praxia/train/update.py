@@ -73,7 +73,10 @@ class Update:
     def gradients(self, micros: Sequence[Prepared], step: int, schedule_step: int) -> dict[str, Tensor]:
         """Accumulate the gradient of the step's loss into the parameters; returns `loss` and each named loss (sum / weight), detached."""
         weights = [w.weight(schedule_step) for w in self.stage.objectives]
+        live = self._live(step, schedule_step)
         found = [counts(self.stage.objectives, m.batch, m.supervision) for m in micros]
+        found = [{key: count for key, count in some.items() if key[0] in live} or some for some in found]
+        encodes = any(getattr(self.stage.objectives[i].objective, "encoded", False) for some in found for i, _ in some)
         totals = {key: total.to(self.device, non_blocking=True) for key, total in step_totals(found).items()}
         mine = self._mine(micros)
         ready = [micros[number].to(self.device) for number, _ in mine]
@@ -82,7 +85,7 @@ class Update:
         def part(place: int) -> _Part:
             number, taken = mine[place]
             here = {key: count.to(self.device, non_blocking=True) * taken for key, count in found[number].items()}
-            return self._part(ready[place], here, totals, weights, seeds[place], taken)
+            return self._part(ready[place], here, totals, weights, seeds[place], taken, encodes)
 
         sums: dict[str, tuple[Tensor, Tensor]] = {}
         loss = torch.zeros((), device=self.device)
@@ -94,6 +97,11 @@ class Update:
                     parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
         self._exchange(loss, sums)
         return {"loss": loss} | {name: total / weight.clamp_min(1e-12) for name, (total, weight) in sums.items()}
+
+    def _live(self, step: int, schedule_step: int) -> set[int]:
+        """Numbers of the objectives that are scored in an update: what has faded out is only looked at now and then, for its curve."""
+        objectives = self.stage.objectives
+        return {i for i, w in enumerate(objectives) if step % self.settings.log_every == 0 or not w.faded(schedule_step)}
 
     def _mine(self, micros: Sequence[Prepared]) -> list[tuple[int, bool]]:
         """Numbers of the pieces that this process takes, and whether each counts."""
@@ -110,7 +118,7 @@ class Update:
             self._ranks.add_up([p.grad for p in self._parameters if p.grad is not None])
         self._ranks.add_up([loss, *(tensor for pair in sums.values() for tensor in pair)])
 
-    def _part(self, micro: Prepared, here: Counts, totals: Counts, weights: list[float], seed: int, taken: bool) -> _Part:
+    def _part(self, micro: Prepared, here: Counts, totals: Counts, weights: list[float], seed: int, taken: bool, encodes: bool) -> _Part:
         """Forward and backward of one micro-batch. taken: False = only so that all processes run equally many; its counts are 0."""
         stage = self.stage
         if self._pool is None:
@@ -120,7 +128,7 @@ class Update:
         gradients: list[Tensor | None] | None = None
         for drop in stage.passes:
             with compute(self.device, self.settings.precision):
-                outputs = self.model(micro.batch, micro.draws, drop)
+                outputs = self.model(micro.batch, micro.draws, drop, encodes)
                 scored = score(stage.objectives, here, outputs, micro.batch, self.teachers)
                 part = share_of_step(scored, here, totals, weights, len(stage.passes))
             del outputs  # its tensors live on only as long as the backward needs them
