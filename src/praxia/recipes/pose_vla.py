@@ -99,7 +99,7 @@ def tiny() -> Recipe:
                 init_from=(from_stage("waypoints", asked),),
                 steps=20_000,
                 minutes=5.25,
-                batch=16,
+                batch=48,
                 optimiser=AdamW(lr=1.5e-3, warmup=100, muon=0.02),
                 validate_every=1000,
             ),
