@@ -186,7 +186,8 @@ def _pace_ratio(rows: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) -
     goal = common_error([row for row in rows if row["name"] in (primary["first"], primary["second"])]) if seeds else None
     if goal is None or not seeds:
         return []
-    said = ratio(*([max(1.0, updates_until(side[s], goal) or 0.0) for s in seeds] for side in (first, second)))
+    ours, theirs = ([max(1.0, updates_until(side[s], goal) or 0.0) for s in seeds] for side in (first, second))
+    said = ratio(ours, theirs)
     interval = f" ({said.low:.2f} to {said.high:.2f}, 95 %)" if len(seeds) > 1 else ""
     return [
         f"Updates to an action error of {goal:.3f}, {primary['first']} / {primary['second']}: **{said.ratio:.2f}**{interval} over {len(seeds)} seeds."
