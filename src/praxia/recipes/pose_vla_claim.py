@@ -136,6 +136,7 @@ def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
         objectives=last.objectives[:1] if way.alone else last.objectives,
         init_from=(from_stage(kept[-1].name, kept[-1].parts),),
         steps=steps,
+        batch=poses[0].batch,  # an update counts alike in all stages, also where one stands in for another ("none, longer")
         minutes=0.0,
         validate_every=steps,
     )
