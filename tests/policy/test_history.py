@@ -11,6 +11,7 @@ from tests.policy.micro_policy import CHUNK, PAST, REPLAN, history_policy, obser
 from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ObservationError
 from praxia.policy.history import History
+from praxia.policy.observation import _rows
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,10 @@ def test_rows_of_states_and_actions_must_be_equally_many(policy, tabletop_source
     width = policy.action_spec.width
     with pytest.raises(ObservationError, match="executed_states has 1 rows, executed has 2"):
         policy.session().infer(_seen(tabletop_source) | {"executed": np.zeros((2, width)), "executed_states": np.zeros((1, policy.state_spec.width))})
+
+
+def test_a_robot_without_a_state_tells_what_it_executed_all_the_same():
+    assert _rows(np.zeros((5, 0)), "executed_states", ()).shape == (5, 0)
 
 
 def test_a_window_keeps_the_latest_steps_and_marks_what_was_before_the_episode():

@@ -24,10 +24,11 @@ HORIZON = 15
 ARM_TASKS = ("reach", "press", "drawer", "pick_and_place")
 SAWYER_TASKS = ("button-press-topdown", "door-open", "drawer-close", "window-open")
 
+LEAST = 0.02  # half-width of a range, metres or radians: dims that hardly move are not blown up to noise of full size
+
 # State slots behind the published 74: what the embedded robots tell and the table has no place for.
 _TOOL_ROTATION = span(74, 6)  # first two columns of the tool's rotation
 _SIX_JOINTS = span(80, 6)  # angles of a six-joint arm
-LEAST = 0.02  # half-width of a range, metres or radians: dims that hardly move are not blown up to noise of full size
 _HANDS = span(86, 2)  # openings of a left and a right gripper
 SPACE = UnifiedSpace(
     robots=(

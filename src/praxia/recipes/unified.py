@@ -56,7 +56,7 @@ def losses(distilled: int) -> tuple[Weighted, ...]:
 
 
 def tiny_model() -> ModelSpec:
-    """3.6 M parameters at 64 px: the PaliGemma, rays and depth of Pose-VLA's `tiny`, encoder and decoder of 3 x 128 of Action Priors'."""
+    """3.1 M parameters at 64 px: the PaliGemma, rays and depth of Pose-VLA's `tiny`, encoder and decoder of 2 x 96 of Action Priors'."""
     seen, acted = pose_vla.tiny_model(), action_priors.tiny_model()
     return ModelSpec(
         backbone=seen.backbone,
