@@ -426,6 +426,8 @@ def test_a_kept_robot_s_past_is_told_as_this_run_s_recipe_has_it(recipe, tableto
     later = assemble(replace(bare, numbers=UnifiedSpace(past="start"), statistics=str(tmp_path))).robots[0]
     assert earlier.numbers.past == "now" and later.numbers == replace(earlier.numbers, past="start")
     check_numbers(InitFrom(checkpoint=str(tmp_path), parts=(("encoder", "encoder"),)), tmp_path, (later,), ())
+    with pytest.raises(CheckpointError, match="transformed otherwise there"):  # what was learnt of a past is of that past
+        check_numbers(InitFrom(checkpoint=str(tmp_path), parts=("encoder", "tokens")), tmp_path, (later,), ())
 
 
 def test_kept_statistics_stand_in_the_space_and_in_nobody_s_slots(recipe, tabletop_data, twin, tmp_path):

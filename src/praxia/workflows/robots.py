@@ -116,18 +116,20 @@ def check_numbers(init: InitFrom, folder: Path, robots: Sequence[Robot], embodim
             f"hand-off from {folder}: its soft prompts are of {', '.join(theirs)}, in this order, here they would be taken for those of "
             f"{', '.join(embodiments)}\n  fix: name the robots in that order in ModelSpec.embodiments, and give their data"
         )
-    if other := [r.embodiment for r in robots if r.embodiment in theirs and not _equal(theirs[r.embodiment], r.numbers)]:
+    remembers = not init.parts or any(ours.split(".")[0] == "tokens" for _, ours in init.parts)  # what reads a history token's past
+    if other := [r.embodiment for r in robots if r.embodiment in theirs and not _equal(theirs[r.embodiment], r.numbers, remembers)]:
         raise CheckpointError(
             f"hand-off from {folder}: the numbers of {', '.join(other)} are transformed otherwise there ({file}), so that the weights would take one "
             f"value for another\n  fix: --statistics {file}"
         )
 
 
-def _equal(one: Numbers, other: Numbers) -> bool:
-    """Whether numbers mean the same, in shared vectors that may be wider for one (of weights the hand-off compares the shapes). How a past is told
-    is another question: a prior has none."""
+def _equal(one: Numbers, other: Numbers, past: bool) -> bool:
+    """Whether numbers mean the same, in shared vectors that may be wider for one (of weights the hand-off compares the shapes). past: also how
+    a past is told, which a prior has none of."""
     action, state = map(max, zip(one.widths, other.widths, strict=True))
-    return replace(one.widened(action, state), past=other.past) == other.widened(action, state)
+    one, other = one.widened(action, state), other.widened(action, state)
+    return one == other if past else replace(one, past=other.past) == other
 
 
 def _given(group: Sequence[SampleSource]) -> dict[str, Literal["always", "sometimes"]]:
