@@ -17,6 +17,7 @@ from praxia.registry import to_json
 from praxia.stages.claim import Judged
 from praxia.train.settings import TrainSettings
 from praxia.workflows.claims import UNPERTURBED, Judges, run_claim
+from praxia.workflows.describe import describe
 from praxia.worlds.perturbations import CATEGORIES
 
 MICRO = Budget(base=2, questions=2, geometry=2, robot=2, demonstrations=1, scenes=2, tasks=("reach",), episodes=8)
@@ -80,6 +81,9 @@ def test_the_variants_spend_what_their_names_say():
         reads = bool(recipes[name].model.head.goal)
         assert reads == (TargetMask in scored[name] and name != "segmentation for the loss"), name
         assert isinstance(recipes[name].model.head, BridgeL1) == name.startswith("bridge")
+    sizes = {name: describe(recipes[name])["parameters"]["by_module"]["head"] for name in ("all three", "bridge", "bridge, as large")}
+    assert sizes["bridge, as large"] == pytest.approx(sizes["all three"], rel=0.02)
+    assert sizes["bridge"] == pytest.approx(0.55 * sizes["all three"], rel=0.02)
     assert stages["without affordance"]["embodied_vqa"].sources[0].supervision.sizes == (665.0, 694.0, 0.0, 511.0)
     assert planned.variant("none").recipe(0).stages[-1].sources[0].data.seed != planned.variant("none").recipe(1).stages[-1].sources[0].data.seed
     assert planned.judged == (Judged("tabletop-plus", Budget().tasks, 40),)

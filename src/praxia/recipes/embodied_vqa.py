@@ -68,7 +68,7 @@ def stage(parts: tuple[str, ...], minutes: float, positions: int = 0) -> Stage:
         init_from=(from_stage("base_vlm", tuple(part for part in parts if part != "tokens")),),
         steps=20_000,
         minutes=minutes,
-        batch=16,
+        batch=32,
         shared=True,
         optimiser=AdamW(lr=1.5e-3, warmup=50, muon=0.02),
         validate_every=1000,

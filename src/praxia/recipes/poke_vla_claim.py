@@ -29,17 +29,17 @@ PERTURBED = (*("",) * len(LEVELS), *(f"{category}:{level}" for category in CATEG
 
 @dataclass(frozen=True)
 class Budget:
-    """What the variants are given. base, questions, geometry, robot: updates of each stage (of 32, 16, 16 and 16 samples).
+    """What the variants are given. base, questions, geometry, robot: updates of each stage (of 32, 32, 16 and 32 samples).
 
     demonstrations: of the robot, a task. scenes: of `base_vlm` and of the questions, a task; a fifth as many demonstrations for the questions
     and for the geometry net. episodes: judged, a task.
     """
 
     base: int = 250
-    questions: int = 1000
+    questions: int = 600
     geometry: int = 600
-    robot: int = 1500
-    demonstrations: int = 20
+    robot: int = 1000
+    demonstrations: int = 40
     scenes: int = 200
     tasks: tuple[str, ...] = QUICKSTART_TASKS
     episodes: int = 40
@@ -51,8 +51,9 @@ class Way:
 
     questions: of stage 1, answered, answered by the placebo, or not put at all. left_out: a group of questions that is not asked.
     places: registers learn where things are beside the questions. segmentation: the goal token is a mask, and the head reads it or not.
-    alignment: to the geometry net. alone: the robot stage teaches no places beside. bridge: VLA-Adapter's head. perturbed: so are the
-    demonstrations of the robot, in the categories and at the levels of the benchmark, with other starts and draws than any that is judged.
+    alignment: to the geometry net. alone: the robot stage teaches no places beside. bridge: width of VLA-Adapter's head, 0 = the head of
+    `tiny`. perturbed: so are the demonstrations of the robot, in the categories and at the levels of the benchmark, with other starts and draws than
+    any that is judged.
     """
 
     questions: Literal["answered", "placebo", ""] = "answered"
@@ -61,7 +62,7 @@ class Way:
     segmentation: Literal["injected", "loss", ""] = "injected"
     alignment: bool = True
     alone: bool = False
-    bridge: bool = False
+    bridge: int = 0
     perturbed: bool = False
 
 
@@ -84,8 +85,9 @@ def claim(budget: Budget | None = None) -> Claim:
             variant("alignment alone", "the placebo, then the robot with the teacher", replace(none, alignment=True)),
             variant("none, no placebo", "the robot straight away", replace(none, questions="")),
             variant("segmentation for the loss", "all three, but nothing that acts sees the goal token", Way(segmentation="loss")),
-            variant("bridge", "all three with VLA-Adapter's head: as wide, a block for each layer, 0.55 of the parameters", Way(bridge=True)),
-            variant("bridge, none", "none of the three with that head", replace(none, bridge=True)),
+            variant("bridge", "all three with VLA-Adapter's head: as wide, a block for each layer, 0.55 of the parameters", Way(bridge=96)),
+            variant("bridge, as large", "all three with that head, so wide that it has as many parameters", Way(bridge=144)),
+            variant("bridge, none", "none of the three with that head", replace(none, bridge=96)),
             *(variant(f"without {group}", f"all three, no questions of the group {group}", Way(left_out=group)) for group in GROUPS),
             variant("questions and places", "all three, registers also learn where asked things are, as in `tiny`", Way(places=True)),
             variant("all three, actions alone", "the first without places beside the actions", Way(alone=True)),
@@ -138,8 +140,8 @@ def _model(recipe: Recipe, way: Way) -> Any:
     model = recipe.model
     if way.bridge:
         head = model.head
-        numbers = {name: getattr(head, name) for name in ("horizon", "action_width", "state_width", "width", "heads", "queries", "goal", "attention")}
-        model = replace(model, head=BridgeL1(**numbers))
+        numbers = {name: getattr(head, name) for name in ("horizon", "action_width", "state_width", "heads", "queries", "goal", "attention")}
+        model = replace(model, head=BridgeL1(width=way.bridge, **numbers))
     if way.segmentation == "loss":
         return loss_only(model)
     return model if way.segmentation else replace(model, head=replace(model.head, goal=""))
