@@ -29,7 +29,7 @@ PERTURBED = (*("",) * len(LEVELS), *(f"{category}:{level}" for category in CATEG
 
 @dataclass(frozen=True)
 class Budget:
-    """What the variants are given. base, questions, geometry, robot: updates of each stage (of 32, 32, 16 and 32 samples).
+    """What the variants are given. base, questions, geometry, robot: updates of each stage (of 32 samples).
 
     demonstrations: of the robot, a task. scenes: of `base_vlm` and of the questions, a task; a fifth as many demonstrations for the questions
     and for the geometry net. episodes: judged, a task.
@@ -37,7 +37,7 @@ class Budget:
 
     base: int = 250
     questions: int = 600
-    geometry: int = 600
+    geometry: int = 300
     robot: int = 1000
     demonstrations: int = 40
     scenes: int = 200

@@ -37,9 +37,9 @@ def stage(minutes: float = 19.0, roles: tuple[str, ...] = ROLES) -> Stage:
         parts=("geometry",),
         steps=20_000,
         minutes=minutes,
-        batch=16,
+        batch=32,
         shared=True,
-        optimiser=AdamW(lr=1e-3, warmup=100),
+        optimiser=AdamW(lr=1e-3, warmup=100, muon=0.02),
         validate_every=1000,
     )
 

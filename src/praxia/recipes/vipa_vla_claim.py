@@ -29,13 +29,13 @@ PROJECTOR = ("backbone.model.model.multi_modal_projector.*",)
 
 @dataclass(frozen=True)
 class Budget:
-    """What the variants are given. base, geometry, vqa, motion, robot: updates of each stage (of 32, 16, 16, 16 and 16 samples).
+    """What the variants are given. base, geometry, vqa, motion, robot: updates of each stage (of 32, 32, 16, 16 and 16 samples).
 
     demonstrations: of the robot, a task. scenes: of `base_vlm`, a task. clips: of hands, a task.
     """
 
     base: int = 600
-    geometry: int = 300
+    geometry: int = 200
     vqa: int = 400
     motion: int = 500
     robot: int = 700
