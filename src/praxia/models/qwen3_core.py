@@ -8,7 +8,7 @@ from transformers import Qwen3Config, Qwen3Model
 from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention, Qwen3MLP, Qwen3RMSNorm, Qwen3RotaryEmbedding
 
 from praxia.errors import ConfigError
-from praxia.models.backbones.backbone import Attention
+from praxia.models.attention import Attention, library_name
 from praxia.models.backbones.public import load_public, public_config
 from praxia.models.spec_checks import check_counts
 from praxia.registry import register
@@ -46,7 +46,7 @@ class Qwen3Size:
             intermediate_size=self.mlp,
             rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         )
-        config._attn_implementation = "eager" if attention == "plain" else attention
+        config._attn_implementation = library_name(attention)
         return config
 
     def public_weights(self) -> dict[str, Tensor]:

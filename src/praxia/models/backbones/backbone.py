@@ -16,8 +16,6 @@ from praxia.models.layout import Group, TokenLayout
 from praxia.models.states import AttentionGeometry, PrefixStates, VisualTokens, Want
 from praxia.specs import ImageSpec
 
-Attention = Literal["sdpa", "plain"]
-
 
 class VisionAdapter(Protocol):
     """Changes patch tokens between the vision tower and the projector: [B, V, P, Dv] -> [B, V, P, Dv]."""

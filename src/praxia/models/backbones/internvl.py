@@ -7,7 +7,8 @@ from torch import Tensor
 from transformers import InternVLConfig, InternVLForConditionalGeneration
 
 from praxia.errors import CheckpointError, ConfigError
-from praxia.models.backbones.backbone import Attention, check_grid
+from praxia.models.attention import Attention, library_name
+from praxia.models.backbones.backbone import check_grid
 from praxia.models.backbones.chat import END, PAD, TURN, ChatBackbone, Special
 from praxia.models.backbones.public import load_public
 from praxia.models.states import AttentionGeometry
@@ -103,7 +104,7 @@ class InternVL:
     def hf_config(self) -> InternVLConfig:
         """The same model as a Hugging Face configuration."""
         config = InternVLConfig(**self.hf_fields(), tie_word_embeddings=self.tied)
-        config._attn_implementation = "eager" if self.attention == "plain" else self.attention
+        config._attn_implementation = library_name(self.attention)
         return config
 
     def build(self) -> "InternVLBackbone":

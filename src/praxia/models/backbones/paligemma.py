@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
 from praxia.errors import CheckpointError, ConfigError
-from praxia.models.backbones.backbone import Attention, Backbone, Piece, check_grid
+from praxia.models.attention import Attention, library_name
+from praxia.models.backbones.backbone import Backbone, Piece, check_grid
 from praxia.models.backbones.public import load_public
 from praxia.models.states import AttentionGeometry
 from praxia.models.vision.conv_stem import ConvStem
@@ -94,7 +95,7 @@ class PaliGemma:
         fields["text_config"]["initializer_range"] = self.text_width**-0.5
         fields["initializer_range"] = fields["text_config"]["initializer_range"]
         config = PaliGemmaConfig(**fields)
-        config._attn_implementation = "eager" if self.attention == "plain" else self.attention
+        config._attn_implementation = library_name(self.attention)
         return config
 
     def build(self) -> "PaliGemmaBackbone":

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, Qwen2Config, Qwen2ForCausalLM, SiglipVisionConfig, SiglipVisionModel
 
 from praxia.errors import CheckpointError
-from praxia.models.backbones.backbone import Attention, Backbone, Piece, check_grid
+from praxia.models.attention import Attention, library_name
+from praxia.models.backbones.backbone import Backbone, Piece, check_grid
 from praxia.models.backbones.chat import ASK_REPLY, END, PAD, TURN, dialogue, render
 from praxia.models.backbones.prismatic_checkpoint import read_weights
 from praxia.models.checkpoint_file import fit
@@ -126,7 +127,7 @@ class Prismatic:
         )
 
     def _attending(self, config: Any) -> Any:
-        config._attn_implementation = "eager" if self.attention == "plain" else self.attention
+        config._attn_implementation = library_name(self.attention)
         return config
 
     def build(self) -> "PrismaticBackbone":

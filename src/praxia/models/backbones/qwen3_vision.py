@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
-from praxia.models.backbones.backbone import Attention
+from praxia.models.attention import Attention, plain
 
 _ROTARY_BASE = 10_000.0
 
@@ -35,8 +35,7 @@ def _attended(layer: Any, rows: Tensor, cos: Tensor, sin: Tensor, attention: Att
     query, key, value = layer.qkv(rows).unflatten(-1, (3, layer.num_heads, -1)).permute(2, 0, 3, 1, 4)  # [M, heads, P, head_dim] each
     query, key = (_rotated(x, cos, sin) for x in (query, key))
     if attention == "plain":
-        scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
-        out = scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
+        out, _ = plain(query, key, value, None, query.shape[-1] ** -0.5)
     else:
         out = F.scaled_dot_product_attention(query, key, value)
     return layer.proj(out.transpose(1, 2).flatten(2))

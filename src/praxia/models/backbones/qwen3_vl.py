@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 from praxia.errors import CheckpointError
-from praxia.models.backbones.backbone import Attention, check_grid
+from praxia.models.attention import Attention, library_name
+from praxia.models.backbones.backbone import check_grid
 from praxia.models.backbones.chat import END, PAD, TURN, ChatBackbone, Special
 from praxia.models.backbones.public import load_public
 from praxia.models.backbones.qwen3_vision import to_merge_order, to_row_order, vision_states
@@ -97,7 +98,7 @@ class Qwen3VL:
     def hf_config(self) -> Qwen3VLConfig:
         """The same model as a Hugging Face configuration."""
         config = Qwen3VLConfig(**self.hf_fields())
-        config._attn_implementation = "eager" if self.attention == "plain" else self.attention
+        config._attn_implementation = library_name(self.attention)
         return config
 
     def build(self) -> "Qwen3VLBackbone":

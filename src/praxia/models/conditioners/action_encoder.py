@@ -9,7 +9,8 @@ from transformers import Qwen3Model
 
 from praxia.data.batch import Chunk
 from praxia.errors import ConfigError
-from praxia.models.backbones.backbone import Attention, additive_mask
+from praxia.models.attention import Attention
+from praxia.models.backbones.backbone import additive_mask
 from praxia.models.layout import Group, TokenLayout
 from praxia.models.qwen3_core import Qwen3Size
 from praxia.models.spec_checks import check_counts

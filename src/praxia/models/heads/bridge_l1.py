@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from praxia.errors import ConfigError
-from praxia.models.attention import attend
-from praxia.models.backbones.backbone import Attention
+from praxia.models.attention import Attention, attend
 from praxia.models.heads.head import RegressionHead
 from praxia.models.spec_checks import check_choice, check_counts
 from praxia.models.states import AttentionGeometry, PrefixStates, Want

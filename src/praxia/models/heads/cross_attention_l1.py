@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from praxia.errors import ConfigError
-from praxia.models.attention import MultiHeadAttention
-from praxia.models.backbones.backbone import Attention
+from praxia.models.attention import Attention, MultiHeadAttention
 from praxia.models.heads.head import RegressionHead
 from praxia.models.spec_checks import check_choice, check_counts, check_shared
 from praxia.models.states import AttentionGeometry, PrefixStates

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from praxia.data.batch import Batch, Draws
 from praxia.errors import ConfigError
-from praxia.models.attention import MultiHeadAttention
-from praxia.models.backbones.backbone import Attention
+from praxia.models.attention import Attention, MultiHeadAttention
 from praxia.models.heads.flow import integrate, path
 from praxia.models.heads.head import Head, chunk_validity
 from praxia.models.heads.time_embedding import time_embedding

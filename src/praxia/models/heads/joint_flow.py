@@ -13,7 +13,8 @@ from transformers import DynamicCache, GemmaConfig, GemmaModel
 
 from praxia.data.batch import Batch, Draws
 from praxia.errors import ConfigError
-from praxia.models.backbones.backbone import Attention, additive_mask
+from praxia.models.attention import Attention, library_name
+from praxia.models.backbones.backbone import additive_mask
 from praxia.models.heads.flow import known
 from praxia.models.heads.head import Head, chunk_validity
 from praxia.models.heads.time_embedding import time_embedding
@@ -100,7 +101,7 @@ class JointFlowHead(Head):
             bos_token_id=None,
             eos_token_id=None,
         )
-        config._attn_implementation = "eager" if spec.attention == "plain" else spec.attention
+        config._attn_implementation = library_name(spec.attention)
         self.action_in_proj = nn.Linear(spec.action_width, spec.width)
         self.action_out_proj = nn.Linear(spec.width, spec.action_width)
         self._build_expert(config)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from praxia.data.batch import Batch, Draws
 from praxia.errors import ConfigError
-from praxia.models.backbones.backbone import Attention
+from praxia.models.attention import Attention
 from praxia.models.heads.flow import integrate, path, skewed_time
 from praxia.models.heads.head import Head, chunk_validity
 from praxia.models.heads.time_embedding import time_embedding

@@ -18,7 +18,8 @@ from transformers import SamConfig, SamModel
 from praxia.data.batch import Batch
 from praxia.data.pixels import view_pixels
 from praxia.errors import ConfigError
-from praxia.models.backbones.backbone import Attention, Backbone, check_grid
+from praxia.models.attention import Attention
+from praxia.models.backbones.backbone import Backbone, check_grid
 from praxia.models.backbones.public import check_public, load_public
 from praxia.models.readouts.readout import Readout
 from praxia.models.spec_checks import check_counts
@@ -152,7 +153,7 @@ class SamMask:
         config = SamConfig(**fields, initializer_range=self.width**-0.5)
         vision: Any = config.vision_config
         vision.scale = 1.0
-        config._attn_implementation = "eager" if self.attention == "plain" else self.attention
+        config._attn_implementation = "eager" if self.attention == "plain" else self.attention  # its vision tower knows these names alone
         return config
 
     def build(self, backbone: Backbone) -> "SamMaskNet":

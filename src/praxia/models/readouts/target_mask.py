@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from praxia.data.batch import Batch
 from praxia.errors import ConfigError
-from praxia.models.attention import MultiHeadAttention
-from praxia.models.backbones.backbone import Attention, Backbone
+from praxia.models.attention import Attention, MultiHeadAttention
+from praxia.models.backbones.backbone import Backbone
 from praxia.models.readouts.readout import Readout
 from praxia.models.spec_checks import check_counts, check_shared
 from praxia.models.states import Outputs

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from praxia.data.batch import Batch, Draws
 from praxia.data.pixels import view_pixels
 from praxia.errors import ConfigError
-from praxia.models.backbones.backbone import Attention, Backbone
+from praxia.models.attention import Attention, plain
+from praxia.models.backbones.backbone import Backbone
 from praxia.models.geometry_nets.geometry_net import GeometryNet, frozen
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
 from praxia.registry import register
@@ -122,8 +123,7 @@ class FusionLayer(nn.Module):
         query, key, value = (x.unflatten(-1, (self.spec.heads, -1)).transpose(1, 2) for x in mapped)
         dropped = self.spec.dropout if self.training else 0.0
         if self.spec.attention == "plain":
-            weights = F.dropout((query @ key.mT * query.shape[-1] ** -0.5).softmax(-1), dropped)
-            found = weights.to(value.dtype) @ value
+            found, _ = plain(query, key, value, None, query.shape[-1] ** -0.5, dropped)
         else:
             found = F.scaled_dot_product_attention(query, key, value, dropout_p=dropped)
         branch = self.branch_norm(self.back(self.o_proj(found.transpose(1, 2).flatten(2))))
