@@ -20,12 +20,8 @@ def twins(kind, config):
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_a_language_model_says_the_same(precision):
-    theirs, ours = twins(
-        Qwen3Model,
-        Qwen3Config(
-            vocab_size=7, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8, intermediate_size=48
-        ),
-    )
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "intermediate_size": 48}
+    theirs, ours = twins(Qwen3Model, Qwen3Config(vocab_size=7, **sizes))
     rows, seen = torch.randn(2, 5, 32), torch.ones(2, 1, 5, 5, dtype=torch.bool).tril()
     seen[1, :, :, 2] = False
     told = {"inputs_embeds": rows, "attention_mask": additive_mask(seen, torch.bfloat16), "output_attentions": True}
