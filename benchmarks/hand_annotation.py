@@ -24,7 +24,6 @@ import numpy as np
 from praxia.annotate.hands import HandRules
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
 from praxia.annotate.hands.clouds import DepthSource, GivenDepth, NetDepth, cloud
-from praxia.annotate.hands.labels import directions
 from praxia.data.demonstrations import Demonstrations
 from praxia.data.hand_clips import RecordedClips
 from praxia.data.hand_clips.clip import Clip, ClipSet
@@ -32,6 +31,7 @@ from praxia.data.hand_clips.recorded_clips import RecordedClipSet
 from praxia.data.hand_clips.tables import CLIPS, QUESTIONS
 from praxia.data.lerobot.reader import Want
 from praxia.files import write_json
+from praxia.geometry.directions import directions
 from praxia.geometry.hands import palm
 from praxia.geometry.image_transform import apply_to_view, crop
 from praxia.geometry.scene import View

@@ -1,13 +1,16 @@
 """EgoDex's documented layout, in a small file made after it: world poses, joint order, confidence, the conditioning camera."""
 
+import collections
 import shutil
 import sys
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
-from praxia.annotate.hands import HandRules, annotate_hands
+from praxia.annotate.hands import HandRules, Looks, annotate_hands
 from praxia.annotate.hands.motions import motions
 from praxia.cli.main import main
 from praxia.data.hand_clips.egodex import EgoDex, is_egodex, joint_names
@@ -15,8 +18,11 @@ from praxia.data.hand_clips.tables import CLIPS, MOTIONS
 from praxia.data.lerobot import video
 from praxia.data.lerobot.meta import read_parquet
 from praxia.errors import ConfigError, DataError
+from praxia.files import write_json
 from praxia.geometry.camera import project
 from praxia.geometry.se3 import apply, invert, pose
+from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
+from praxia.registry import to_json
 from praxia.specs.hands import JOINTS, SIDES, WRIST
 from praxia.workflows.annotate_hands import annotate, clip_spec
 from praxia.worlds.hands.motion import hand_rotation
@@ -55,6 +61,14 @@ def folder(tmp_path_factory):
         shades = np.linspace(0, 200, N).astype(np.uint8)
         video.encode(root / task / "0.mp4", (np.full((HEIGHT, WIDTH, 3), s, np.uint8) for s in shades), 30.0)
     return root
+
+
+def _saved(net, root):
+    """A geometry net with weights of its own in a folder."""
+    (root / "net").mkdir()
+    save_file(net.build().state_dict(), root / "net" / "weights.safetensors")
+    write_json(root / "net" / "geometry.json", {"net": to_json(net)})
+    return replace(net, checkpoint=str(root / "net"))
 
 
 def _about_z(angle):
@@ -131,6 +145,51 @@ def test_an_unreadable_clip_has_a_row_and_the_rest_goes_on(folder, tmp_path):
     assert "cannot be opened" in rows["0_no_video/0"]["rejected"] and "picture cannot be read" in rows["0_no_video/0"]["rejections"]
     moved = {row["name"] for row in read_parquet(tmp_path / "out" / MOTIONS).to_pylist()}
     assert moved == {"stack_cups/0", "fold_towel/0"}, "motions need no depth, but a picture"
+
+
+def test_joints_without_a_place_are_not_known_and_odd_files_have_a_row_that_says_why(folder, tmp_path):
+    root = tmp_path / "part1"
+    for name in ("holes", "scalar", "lost_camera", "small_video"):
+        shutil.copytree(folder / "stack_cups", root / name)
+    with h5py.File(root / "holes" / "0.hdf5", "a") as file:
+        for joint in ("rightHand", "rightIndexFingerTip"):
+            poses = file[f"transforms/{joint}"][...]
+            poses[10:60:2] = np.nan
+            file[f"transforms/{joint}"][...] = poses
+    with h5py.File(root / "scalar" / "0.hdf5", "a") as file:
+        file["confidences/rightHand"] = 0.5
+    with h5py.File(root / "lost_camera" / "0.hdf5", "a") as file:
+        poses = file["transforms/camera"][...]
+        poses[40] = 0
+        file["transforms/camera"][...] = poses
+    with h5py.File(root / "small_video" / "0.hdf5", "a") as file:
+        file["camera/intrinsic"][...] = 10 * K
+    clip = EgoDex(str(root)).open().clip(0)
+    assert np.isnan(clip.hands.joints[5:30, 1, WRIST]).all() and (clip.hands.confidence[5:30, 1, WRIST] == 0).all()
+    net = TabletopGeometry(image_size=32, patch_size=16, width=16, layers=1, heads=2)
+    annotate_hands(
+        EgoDex(str(root), size=96), tmp_path / "out", HandRules(held_out=0, calibrate=False, extent=0.02), Looks(_saved(net, tmp_path)), workers=1
+    )
+    rows = {row["task"]: row["rejected"] for row in read_parquet(tmp_path / "out" / CLIPS).to_pylist()}
+    assert rows["holes"] == "" and "cannot be read as EgoDex" in rows["scalar"] and "step 40" in rows["lost_camera"]
+    assert "the video has 192 x 108" in rows["small_video"]
+    assert {row["task"] for row in read_parquet(tmp_path / "out" / MOTIONS).to_pylist()} == {"holes"}
+
+
+def test_what_the_words_are_about_is_asked_about(folder, tmp_path):
+    """Objects come in the order of the words; without words there is no task to ask about and no motion to be told."""
+    for name, words in (("cup", "Lift the tall cup off the table."), ("none", "Do it."), ("silent", "")):
+        shutil.copytree(folder / "fold_towel", tmp_path / "part1" / name)
+        with h5py.File(tmp_path / "part1" / name / "0.hdf5", "a") as file:
+            file.attrs.update({"llm_description": words, "llm_objects": "['table', 'cup', 'tall cup']"})
+    clips = EgoDex(str(tmp_path / "part1")).open()
+    cup, none, silent = (clips.clip(i) for i in range(3))
+    assert cup.objects == ("tall cup", "cup", "table") and cup.named
+    assert none.objects == ("table", "cup", "tall cup") and not none.named and not silent.named
+    counts = collections.Counter()
+    assert motions(silent, partial(clips.view, 2), HandRules(), np.random.default_rng(0), counts) == [] and counts == {
+        "no instruction for motions": 1
+    }
 
 
 def test_broken_files_and_a_missing_library_say_what_to_do(folder, tmp_path, monkeypatch):

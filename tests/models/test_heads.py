@@ -11,6 +11,7 @@ from praxia.errors import ConfigError
 from praxia.models.attention import MultiHeadAttention
 from praxia.models.heads.cross_attention_l1 import CrossAttentionL1
 from praxia.models.heads.dit_flow import DiTFlow
+from praxia.models.heads.flow import path
 from praxia.models.heads.joint_flow import JointFlow
 from praxia.models.readouts import GeometryProjector, TargetMaskDecoder
 from praxia.models.readouts.sam_mask import SamMask
@@ -121,6 +122,42 @@ def test_a_latent_for_each_step_says_all_its_numbers():
 def test_the_dit_head_reads_its_queries_only():
     model, batch = robot("vipa_vla")
     assert reads(model, batch, ("prompt", "queries", "view:head")) == {"queries"}
+
+
+def test_the_dit_head_draws_uniform_times_and_learns_32_chunks_by_heart():
+    """VIPA-VLA §7.7: from fresh noise four Euler steps end at the chunk that a state was taught with, and each is one look at the velocity."""
+    torch.manual_seed(0)
+    model, batch = robot("vipa_vla", width=48, heads=4, layers=2, out_width=32)
+    head, samples = model.head, 32
+    times = head.draw(4000, torch.Generator().manual_seed(0)).time.flatten().sort().values
+    uniform = (torch.arange(len(times)) + 0.5) / len(times)
+    assert (times - uniform).abs().max() < 1.63 / len(times) ** 0.5, "Kolmogorov and Smirnov, 1 %"
+
+    with torch.no_grad():
+        prefix, _ = model.prefix(batch, micro.draws(model, batch))
+    one = replace(
+        prefix, hidden=prefix.hidden[:1].expand(samples, -1, -1), layout=replace(prefix.layout, valid=prefix.layout.valid[:1].expand(samples, -1))
+    )
+    generator = torch.Generator().manual_seed(1)
+    state = torch.randn(samples, *batch.state.shape[1:], generator=generator)
+    chunks = 0.5 * torch.randn(samples, 1, head.spec.horizon, head.spec.action_width, generator=generator)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=4e-3)
+    falling = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.01, 400)
+    for _ in range(400):
+        noise, time = torch.randn(samples, 8, *chunks.shape[2:]), torch.rand(samples, 8)
+        noisy, target = path(chunks[:, 0], noise, time)
+        loss = (head.velocity(one, state, noisy, time) - target).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        falling.step()
+    looks = []
+    velocity = head.velocity
+    head.velocity = lambda *inputs: looks.append(inputs[-1]) or velocity(*inputs)
+    with torch.no_grad():
+        found = head.sample(one, None, state, head.noise(samples, torch.Generator().manual_seed(2)), DiTFlow().steps)
+    assert [float(look.flatten()[0]) for look in looks] == [0.0, 0.25, 0.5, 0.75]
+    assert (found - chunks[:, 0]).abs().mean() < 0.15 * chunks.abs().mean()
 
 
 @pytest.mark.parametrize("name", ["pose_vla", "poke_vla", "vipa_vla"])

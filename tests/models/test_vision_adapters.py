@@ -203,6 +203,9 @@ def test_cameras_are_looked_at_alone_and_frames_of_a_clip_in_order():
     assert not torch.allclose(frames[:, 1:2], alone(clip, [1])), "a frame knows of the frames before it"
     mixed = replace(clip, views=replace(clip.views, roles=("head:0", "wrist", "head:1", "head:2")))
     torch.testing.assert_close(adapter.geometry(mixed)[:, [0, 2, 3]], alone(clip, [0, 2, 3]))
+    for together, groups in ((1, ([0], [1], [2], [3])), (3, ([0, 1, 2], [3]))):
+        adapter.spec = replace(fusion, together=together)
+        torch.testing.assert_close(adapter.geometry(clip), torch.cat([alone(clip, slots) for slots in groups], dim=1))
 
 
 def test_shuffled_geometry_is_that_of_another_sample():

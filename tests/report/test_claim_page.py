@@ -2,7 +2,7 @@
 
 import pytest
 
-from praxia.report.claim_page import budget_rows, claim_page, common_error, pace_rows, pose_rows, success_rows, verdict
+from praxia.report.claim_page import HAND_SCORES, POSE_SCORES, budget_rows, claim_page, common_error, learnt_rows, pace_rows, success_rows, verdict
 from praxia.report.curves import updates_until
 from praxia.report.tables import Table
 from praxia.report.words import value
@@ -66,10 +66,22 @@ def test_what_poses_were_learnt_stands_beside_their_trivial_answers():
     stages = [[{"name": "waypoints", "metrics": {"waypoints/outside_last_cm": cm, "waypoints/outside_still_cm": 12.0}}] for cm in (5.0, 7.0)]
     stages[0][0]["metrics"]["object_poses/ap15"] = 80.0  # the other seed said nothing
     rows = [ROWS[0] | {"seeds": {str(i): run(0.4) | {"stages": some} for i, some in enumerate(stages)}}, ROWS[2]]
-    table = pose_rows(rows)
+    table = learnt_rows(rows, POSE_SCORES)
     assert [dict(zip(table.columns, line, strict=True)) for line in table.rows] == [
         dict.fromkeys(table.columns, "–") | {"variant": "poses", "last waypoint, cm": "6", "standing still, cm": "12"}
     ]
+
+
+def test_what_hands_taught_stands_beside_the_model_before_and_answers_that_do_not_look():
+    """The paper's three rows: raw is a variant's own model without its geometry; a variant without encoder has none."""
+    hands = {"spatial_vqa/all/direction": 2.1, "spatial_vqa/all/direction/no_geometry": 2.0, "spatial_vqa/all/direction/majority": 1.7}
+    made = [
+        ROWS[0] | {"seeds": {"0": run(0.4) | {"stages": [{"name": "spatial_vqa", "metrics": hands}]}}},
+        ROWS[1] | {"seeds": {"0": run(0.4) | {"stages": [{"name": "spatial_vqa", "metrics": {"spatial_vqa/all/direction": 2.0}}]}}},
+        ROWS[2],
+    ]
+    table = learnt_rows(made, HAND_SCORES)
+    assert [line[:4] for line in table.rows] == [("poses", "2.1", "2", "1.7"), (ROWS[1]["name"], "2", "–", "–")]
 
 
 def test_markdown_of_a_table_is_read_as_a_table():

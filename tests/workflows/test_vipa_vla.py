@@ -155,14 +155,15 @@ def test_stages_of_hands_are_scored_beside_those_who_do_not_look_and_shown_in_th
 
 def test_the_paper_preset_has_the_published_sizes_and_settings():
     recipe = paper()
-    facts = describe(replace(recipe, stages=recipe.stages[:1]))
+    facts = describe(replace(recipe, stages=recipe.stages[:2]))
     parts, billion = facts["parameters"], 1e9
     assert parts["vision_language_model"] / billion == pytest.approx(2.3, abs=0.07), "as model cards count, the tied output rows apart"
     assert parts["by_module"]["backbone"] / billion == pytest.approx(2.04, abs=0.01)
     assert parts["by_adapter"]["fusion"] / 1e6 == pytest.approx(7.9, abs=0.05) and parts["by_adapter"]["encoder"] / 1e6 > 600
     assert parts["by_module"]["head"] / 1e9 == pytest.approx(0.54, abs=0.025)
     assert facts["added_tokens"]["count"] == 3075 and facts["trainable_by_stage"]["spatial_vqa"] == parts["by_adapter"]["fusion"]
-    assert facts["layout"]["spatial_vqa"].count("256 tokens") == 3
+    assert facts["layout"]["spatial_vqa"].count("256 tokens") == 4 and facts["layout"]["hand_motion"].count("256 tokens") == 1
+    assert "target       376 tokens" in facts["layout"]["hand_motion"]
     assert [(s.name, s.steps, s.batch, s.optimiser.lr) for s in recipe.stages] == [
         ("spatial_vqa", 9387, 32, 1e-5), ("hand_motion", 32215, 32, 1e-5), ("robot", 30000, 128, 5e-5)
     ]  # fmt: skip

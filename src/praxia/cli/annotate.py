@@ -68,6 +68,14 @@ class Hands:
     """Such groups of a clip in one pass of a net without memory; more are faster on a GPU, and change depth in its last digits."""
     device: str = "auto"
     """Of net and detector: auto, cpu, cuda ..."""
+    size: int = 448
+    """Longer side that EgoDex's pictures are shrunk to; 0 = as stored. A detector sees more of small things in larger ones."""
+    stride: int = 2
+    """Every so many frames of EgoDex is a step: 2 gives motions at 15 Hz."""
+    in_view: float = 1.0
+    """A hand is asked about in pictures that hold its wrist and at least this share of its known joints."""
+    contact: float = 0.02
+    """Metres between a fingertip's skin and an object that count as a touch."""
     detector: str = ""
     """GroundingDINO checkpoint (folder or public name) that finds the objects by name; instance masks if empty."""
     only: Literal["everything", "motions"] = "everything"
@@ -129,10 +137,11 @@ def _hands(options: Hands) -> None:
     rules = HandRules(
         calibrate=options.calibrate, gamma=options.gamma, questions=0 if options.only == "motions" else options.questions, motions=options.motions,
         held_out=options.held_out, held_tasks=options.held_tasks, seed=options.seed, mix=PUBLISHED_MIX if options.published_mix else HandRules.mix,
+        in_view=options.in_view, contact=options.contact,
     )  # fmt: skip
     done = annotate(
         options.clips, options.out, rules, options.net, options.checkpoint, options.together, options.detector, options.workers,
-        options.license_policy, options.shown, options.batch, resolve_device(options.device),
+        options.license_policy, options.shown, options.batch, resolve_device(options.device), options.size, options.stride,
     )  # fmt: skip
     if options.json:
         print_json(asdict(done) | {"root": str(done.root)})

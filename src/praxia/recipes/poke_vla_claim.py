@@ -39,7 +39,7 @@ class Budget:
     questions: int = 600
     geometry: int = 300
     robot: int = 1000
-    demonstrations: int = 40
+    demonstrations: int = 250
     scenes: int = 200
     tasks: tuple[str, ...] = QUICKSTART_TASKS
     episodes: int = 40

@@ -38,6 +38,7 @@ SEES, ACTS = ("backbone", "adapters"), ("backbone", "adapters", "tokens", "head"
 HANDS = (("left", "left hand", 1), ("right", "right hand", 2))  # tools of the world `hands`: arm, name, id in its masks
 ENCODER = TabletopGeometry(width=96, layers=2, heads=3)  # looks at every picture of every step
 RATE, SECONDS = 5.0, 2  # of motions in `tiny`
+HAND3D_TEST = 2000  # held-out pairs that the paper scores (§7.1)
 SEEN = hand_geometry.TASKS  # of hands; what stages of `tiny` look at
 UNSEEN = tuple(task for task in TASKS if task not in SEEN)  # whose clips are all held out: its scores are those of an unseen task
 
@@ -67,7 +68,7 @@ def tiny_model() -> ModelSpec:
             image_size=64, patch_size=16, downsample=1, stem="conv", attention="plain", vision_width=128, vision_layers=3, vision_heads=4,
             vision_mlp=384, text_width=128, text_layers=4, text_heads=4, text_kv_heads=1, text_head_dim=32, text_mlp=256, vocabulary=0,
         ),
-        adapters=(GeometryFusion(encoder=ENCODER, heads=4, dropout=0.0, attention="plain"),),
+        adapters=(GeometryFusion(encoder=ENCODER, together=1, heads=4, dropout=0.0, attention="plain"),),
         tokens=(LearnedTokens("registers", 6, block=0), LearnedTokens("queries", 8, causal=True)),
         order=("views", "prompt", "registers", "queries", "target"),
         prefix_attention="causal",
@@ -120,8 +121,8 @@ def base(minutes: float = 2.0) -> Stage:
 
 
 def geometry(minutes: float = 1.0) -> Stage:
-    """The 3-D encoder: depth and cameras of tabletop's pretrain split, also of the wrist alone, as robots show it, and of hands at work."""
-    stage = replace(tabletop_geometry.stage(minutes), name="geometry")
+    """The 3-D encoder: depth of single pictures, which is how it is shown them: of a robot's head and wrist camera, and of hands at work."""
+    stage = tabletop_geometry.stage(minutes, roles=("head",))
     clips = hand_geometry.scenes(25, seed=43)  # without the task whose labels are held out
     (scenes,) = stage.sources
     wrist, hands = (
@@ -199,9 +200,14 @@ def tiny() -> Recipe:
 def paper() -> Recipe:
     """Published shapes (InternVL3.5-2B, CUT3R, DiT of GR00T N1.5) and settings; what is not published: defaults of docs/vipa_vla.md.
 
-    Hand3D is looked for under data/hand3d (`praxia annotate hands`); actions are learnt from --data. CUT3R's weights are for research only.
+    Hand3D is looked for in data/hand3d/hands, where `praxia annotate hands data/hand3d` writes it; actions are learnt from --data. CUT3R's weights
+    are for research only.
     """
-    hands: dict[str, Any] = {"root": "data/hand3d", "size": 896, "camera": CommonCamera(448)}  # default 27; of 16:9 at 896 px, 504 rows are squashed
+    hands: dict[str, Any] = {
+        "root": "data/hand3d/hands",
+        "size": 896,
+        "camera": CommonCamera(448),
+    }  # default 27; of 16:9 at 896 px, 504 rows are squashed
     pretraining: dict[str, Any] = {"lr": 1e-5, "weight_decay": 0.01, "betas": (0.9, 0.999)}
     return Recipe(
         name="vipa_vla",
@@ -230,6 +236,7 @@ def paper() -> Recipe:
                 batch=32,
                 optimiser=AdamW(warmup=282, **pretraining),
                 validate_every=1000,
+                scored=HAND3D_TEST,
             ),
             Stage(
                 name="hand_motion",
@@ -244,6 +251,7 @@ def paper() -> Recipe:
                 batch=32,
                 optimiser=AdamW(warmup=966, **pretraining),
                 validate_every=2000,
+                scored=HAND3D_TEST,
             ),
             Stage(
                 name="robot",

@@ -32,8 +32,9 @@ def claim_page(found: Mapping[str, Any]) -> str:
     if (paces := pace_rows(found["variants"], (primary["first"], primary["second"]))).rows:
         parts += ["## How the last stage began and how fast it learnt", paces.markdown(), *_pace_ratio(found["variants"], primary)]
     parts += ["## What each variant was trained on", budget_rows(found["variants"]).markdown()]
-    if (learnt := pose_rows(found["variants"])).rows:
-        parts += ["## What the pose stages learnt, on held-out samples", learnt.markdown()]
+    for what, scores in LEARNT.items():
+        if (learnt := learnt_rows(found["variants"], scores)).rows:
+            parts += [f"## What {what} learnt, on held-out samples", learnt.markdown()]
     if found["published"]:
         parts += [
             "## What the paper reports, for other data and sizes",
@@ -124,22 +125,46 @@ POSE_SCORES = {  # metric of a pose stage -> column
 }
 
 
-def pose_rows(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One row a variant with a pose stage: the scores of what it says, means over seeds; waypoints as seen from outside.
+HAND_SCORES = {  # metric of a stage of hands -> column
+    "spatial_vqa/all/direction": "direction of 3",
+    "spatial_vqa/all/direction/no_geometry": "without geometry",
+    "spatial_vqa/all/direction/majority": "majority",
+    "spatial_vqa/all/direction/blank": "blank pictures",
+    "spatial_vqa/all/distance": "distance, m",
+    "spatial_vqa/all/distance/no_geometry": "without geometry, m",
+    "spatial_vqa/all/distance/majority": "majority, m",
+    "hand_motion/all/final_median_mm": "motion, last point, mm",
+    "hand_motion/all/final_median_mm/mean_path": "mean path, mm",
+}
+GOAL_SCORES = {  # metric of a stage of questions, or of what is taught beside actions -> column
+    "embodied_vqa/all/point_in_mask": "points in mask",
+    "embodied_vqa/all/point_in_mask/majority": "majority",
+    "embodied_vqa/all/exact_match": "words",
+    "embodied_vqa/all/exact_match/majority": "majority, words",
+    "target_mask/head/iou": "target, IoU, head",
+    "target_mask/wrist/iou": "wrist",
+    "geometry_alignment/head/centred_cosine": "aligned, head",
+    "geometry_alignment/wrist/centred_cosine": "aligned, wrist",
+}
+LEARNT = {"the pose stages": POSE_SCORES, "the stages of hands": HAND_SCORES, "questions, goal token and teacher": GOAL_SCORES}
+
+
+def learnt_rows(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Table:
+    """One row a variant whose stages have any of these scores (metric -> column), means over seeds.
 
     A dash stands where a seed has no such score (it said nothing): a mean of the others would flatter.
     """
 
     def scores(run: Mapping[str, Any]) -> dict[str, float]:
-        return {name: metric for stage in run["stages"] for name, metric in stage.get("metrics", {}).items() if name in POSE_SCORES}
+        return {name: metric for stage in run["stages"] for name, metric in stage.get("metrics", {}).items() if name in names}
 
     lines = []
     for row in rows:
         found = [scores(run) for run in row["seeds"].values()]
         if any(found):
-            of_all = ([run[name] for run in found if name in run] for name in POSE_SCORES)
+            of_all = ([run[name] for run in found if name in run] for name in names)
             lines.append((row["name"], *(value(sum(some) / len(some) if len(some) == len(found) else None) for some in of_all)))
-    return Table(("variant", *POSE_SCORES.values()), tuple(lines), frozenset(range(1, len(POSE_SCORES) + 1)))
+    return Table(("variant", *names.values()), tuple(lines), frozenset(range(1, len(names) + 1)))
 
 
 def pace_rows(rows: Sequence[Mapping[str, Any]], primary: tuple[str, str]) -> Table:

@@ -135,6 +135,7 @@ class Stage:
     cycle: steps over which the sources' samples are laid out, by supervision and views: 1 mixes every step, 10 gives a source with a tenth of the
     samples a step of its own (fewer and larger micro-batches, equal shares).
     validate_every: updates between two looks at the held-out samples (a checkpoint follows each), 0 = never.
+    scored: held-out samples of each source that the finished stage's scores are of, 0 = as many as is usual for what it says.
     minutes: optional wall-clock budget; the schedule then runs over whichever of steps or minutes ends first (steps are planned after a short
     measurement, again at each quarter of the budget where that was wrong, and the plan is kept by a resumed run; objective weights
     keep their place beside the learning rate's warm-up and fall).
@@ -162,6 +163,7 @@ class Stage:
     ema: float = 0.0
     teachers: tuple[Teacher, ...] = ()
     validate_every: int = 0
+    scored: int = 0
     validation_batches: int = 8
     minutes: float = 0.0
     new_rows: bool = False
@@ -173,7 +175,7 @@ class Stage:
         for name in ("steps", "batch", "accumulate", "cycle", "validation_batches"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"stage {self.name!r}: {name} is {getattr(self, name)}; expected at least 1")
-        for name in ("validate_every", "minutes"):
+        for name in ("validate_every", "scored", "minutes"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"stage {self.name!r}: {name} is {getattr(self, name)}; expected a positive number, or 0 for none")
         if not 0 <= self.ema < 1:

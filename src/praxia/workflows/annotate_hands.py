@@ -23,7 +23,7 @@ from praxia.specs.hands import SIDES, WRIST
 from praxia.specs.licences import LicensePolicy, check_licences
 
 SHEET = "sheet.html"
-_DETECTORS = "apache-2.0"  # GroundingDINO's own checkpoints
+_DETECTORS: dict[str, str] = dict.fromkeys(("IDEA-Research/grounding-dino-tiny", "IDEA-Research/grounding-dino-base"), "apache-2.0")
 
 
 def annotate(
@@ -39,13 +39,19 @@ def annotate(
     shown: int = 6,
     batch: int = 1,
     device: str = "cpu",
+    size: int = 448,
+    stride: int = 2,
 ) -> Annotation:
     """Annotate `clips` into `out` (`hands` in the folder of the clips if None) and write its sheet with `shown` samples of every kind.
 
-    net: public name or folder of a geometry net, "" = recorded depth. together, batch, device: as in `Looks`. Raises ConfigError for what is missing
+    net: public name or folder of a geometry net, "" = recorded depth. together, batch, device: as in `Looks`; size, stride: as in `EgoDex`. Raises
+    ConfigError for what is missing
     or refused by the licence policy.
     """
-    spec = clip_spec(clips)
+    for name, value, least in (("workers", workers, 0), ("shown", shown, 1)):
+        if value < least:
+            raise ConfigError(f"{name} is {value}; expected a whole number of at least {least}")
+    spec = clip_spec(clips, size, stride)
     source: ClipSet = spec.open()
     motions = "or take --only motions, which needs none"
     if not rules.questions and (net or detector):
@@ -57,7 +63,11 @@ def annotate(
             f"{clips} has no instance masks; name a detector with --detector, e.g. IDEA-Research/grounding-dino-tiny or a folder, {motions}"
         )
     looks = Looks(net_spec(net, checkpoint) if net else None, together, detector, batch, device)
-    licences = {source.name: source.licence} | (net_licences(looks.net) if net else {}) | ({detector: _DETECTORS} if detector else {})
+    licences = (
+        {source.name: source.licence}
+        | (net_licences(looks.net) if net else {})
+        | ({detector: _DETECTORS.get(detector, "unknown")} if detector else {})
+    )
     check_licences(licences, license_policy, {public.name: public.instead for public in PUBLIC})
     folder = out or clips / "hands"
     done = annotate_hands(spec, folder, rules, looks, workers, licences)
@@ -65,12 +75,12 @@ def annotate(
     return done
 
 
-def clip_spec(folder: Path) -> Any:
-    """The kind of clips in a folder."""
+def clip_spec(folder: Path, size: int = 448, stride: int = 2) -> Any:
+    """The kind of clips in a folder. size, stride: of recordings (`EgoDex`)."""
     if (folder / "meta" / "info.json").is_file():
         return RecordedClips(str(folder))
     if is_egodex(folder):
-        return EgoDex(str(folder))
+        return EgoDex(str(folder), size, stride)
     raise ConfigError(
         f"{folder} holds no clips of hands: expected a dataset made by `praxia data make hands --out {folder} --depth --masks` (meta/info.json), "
         "or EgoDex's pairs of .hdf5 and .mp4"

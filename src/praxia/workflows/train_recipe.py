@@ -227,12 +227,12 @@ def _scores(
         return read_json(folder.scores)
     device = torch.device(settings.device)
     with compute(device, settings.precision):
-        scores = pose_metrics(held_out, model.to(device), assembly.tokenizer, assembly.model.vocabulary, SCORED_ON)
-        scores |= vqa_metrics(training, held_out, model, assembly.tokenizer, ASKED_ABOUT)
-        scores |= hand_metrics(training, held_out, model, assembly.tokenizer, ASKED_OF_HANDS)
+        scores = pose_metrics(held_out, model.to(device), assembly.tokenizer, assembly.model.vocabulary, stage.scored or SCORED_ON)
+        scores |= vqa_metrics(training, held_out, model, assembly.tokenizer, stage.scored or ASKED_ABOUT)
+        scores |= hand_metrics(training, held_out, model, assembly.tokenizer, stage.scored or ASKED_OF_HANDS)
         if model.geometry is not None:
-            scores |= geometry_metrics(training, held_out, model.geometry, LOOKED_AT)
-        scores |= goal_metrics(training, held_out, model, stage, teachers, LOOKED_AT)
+            scores |= geometry_metrics(training, held_out, model.geometry, stage.scored or LOOKED_AT)
+        scores |= goal_metrics(training, held_out, model, stage, teachers, stage.scored or LOOKED_AT)
     scores = {name: value for name, value in scores.items() if not np.isnan(value)}
     if scores:
         write_json(folder.scores, scores)

@@ -1,5 +1,7 @@
 """GroundingDINO as the library has it, at random weights; boxes that jump are left out."""
 
+import shutil
+
 import numpy as np
 import pytest
 from transformers import (
@@ -10,9 +12,10 @@ from transformers import (
     GroundingDinoProcessor,
 )
 
-from praxia.annotate.hands import detect
+from praxia.annotate.hands import HandRules, Looks, annotate_hands, detect
 from praxia.annotate.hands.detect import GroundingDino, iou, steady
-from praxia.errors import CheckpointError
+from praxia.data.hand_clips import RecordedClips
+from praxia.errors import CheckpointError, DataError
 from praxia.geometry.scene import View
 
 
@@ -70,3 +73,18 @@ def test_a_box_that_jumps_is_left_out():
     assert [bool(f) for f in steady(moved)] == [True, False, True, True, False, True], "twice in a row: it is there now"
     assert steady([{"mug": at(0)}, {"mug": at(40)}, {}, {"mug": at(80)}]) == [{"mug": at(0)}, {}, {}, {"mug": at(80)}], "unseen in between"
     assert iou(at(0), at(5)) == pytest.approx(1 / 3) and iou(at(0), at(20)) == 0
+
+
+def test_the_engine_asks_the_detector_and_remembers_which(checkpoint, hand_clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(detect, "BOX", 0.0)
+    monkeypatch.setattr(detect, "TEXT", 0.0)
+    folder = shutil.copytree(checkpoint, tmp_path / "dino")
+    clips, rules = RecordedClips(str(hand_clips)), HandRules(questions=8, motions=0)
+    found = lambda: annotate_hands(clips, tmp_path / "out", rules, Looks(detector=str(folder)), workers=1)  # noqa: E731
+    made = found()
+    assert made.clips == 6 and sum(made.categories["hand_movement"].values()) > 0 and found() == made
+    with_masks = annotate_hands(clips, tmp_path / "masks", rules, workers=1)
+    assert made.rejections != with_masks.rejections, "boxes of random weights are elsewhere"
+    (folder / "vocab.txt").write_text((folder / "vocab.txt").read_text() + "\nmore")
+    with pytest.raises(DataError, match="other files of the detector"):
+        found()

@@ -89,6 +89,19 @@ def test_clips_beyond_the_limits_have_no_questions_and_say_why(clips, s):
         assert json.loads(clip["rejections"])[RANGE] >= 2
 
 
+@pytest.mark.parametrize(("strength", "kept"), [(0.2, 1.0), (1.2, 0.0)])
+def test_a_cloud_of_noise_gives_no_scale(clips, strength, kept):
+    """Every block of 8 pixels off by a factor of its own, up to 3.3: a few frames fit by chance, and the clip is refused; up to 1.2: it is kept."""
+    rng = np.random.default_rng(3)
+
+    def noise(views):
+        sizes = [(seen.z, (seen.z.shape[0] // 8, seen.z.shape[1] // 8)) for seen in GivenDepth()(views)]
+        return [Depth(z * np.kron(np.exp(rng.uniform(-strength, strength, size)), np.ones((8, 8)))) for z, size in sizes]
+
+    found = [look(clips, i, clips.clip(i), noise, None, HandRules()).scale is not None for i in range(len(clips)) for _ in range(3)]
+    assert abs(np.mean(found) - kept) < 0.2
+
+
 @pytest.mark.parametrize(("jump", "reason"), [(2.5, RANGE), (0.4, RANGE), (1.2, OFF)])
 def test_a_frame_of_another_scale_is_left_out_of_a_clip_that_has_one(clips, jump, reason):
     """Whether it is a little off or out of range: no label comes from it, and the others keep theirs."""

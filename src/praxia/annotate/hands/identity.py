@@ -26,7 +26,10 @@ def engine_code() -> str:
     return content_key(engine_files())
 
 
-def came_from(source: ClipSet, net: Any) -> dict[str, Any]:
-    """What is compared before annotations are used again. net: spec of a geometry net, None = recorded depth. Raises CheckpointError."""
+def came_from(source: ClipSet, net: Any, detector: str = "") -> dict[str, Any]:
+    """What is compared before annotations are used again. net: spec of a geometry net, None = recorded depth; detector: folder or public name, whose
+    files are then what the name says. Raises CheckpointError."""
     weights = "" if net is None else weights_digest(pretrained(net)).hex()
-    return {"count": len(source), "content": source.content(), "weights": weights, "code": engine_code()}
+    files = sorted(path for path in Path(detector).expanduser().rglob("*") if path.is_file()) if detector else []
+    boxes = {"detector_files": content_key(files)} if files else {}
+    return {"count": len(source), "content": source.content(), "weights": weights, "code": engine_code()} | boxes

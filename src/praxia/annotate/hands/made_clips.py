@@ -58,6 +58,11 @@ class HandClips:
             raise ConfigError(f"HandClips.stage is {self.stage!r}, but no net is named; give HandClips.net the spec of the net that it trains")
 
     @property
+    def roles(self) -> tuple[str, ...]:
+        """Views of a sample, at most."""
+        return HandMotions.roles if self.asks == "motions" else HandQuestions.roles
+
+    @property
     def recorded(self) -> Demonstrations:
         """The clips themselves."""
         look = {"size": self.side, "split": self.scenes}

@@ -8,21 +8,21 @@ import numpy as np
 from praxia.annotate.hands.clouds import Depth, DepthSource, cloud
 from praxia.annotate.hands.detect import Detector
 from praxia.annotate.hands.objects import FEW_POINTS, NO_BOX, Seen, mask_box, object_in
-from praxia.annotate.hands.scale import DISAGREE, OFF, RANGE, FrameScale, clip_scale, frame_scale
+from praxia.annotate.hands.scale import FEW_JOINTS, OFF, FrameScale, clip_scale, frame_scale
 from praxia.annotate.hands.settings import HandRules
 from praxia.annotate.hands.visible import hand_pixels, visible
 from praxia.data.hand_clips.clip import Clip, ClipSet
 from praxia.geometry import se3
 from praxia.geometry.scene import View
-from praxia.specs.hands import WRIST
+from praxia.specs.hands import KNUCKLES, WRIST
 
-NOT_IN_VIEW = "hand not wholly in the picture"
+NOT_IN_VIEW, NO_PALM = "hand not wholly in the picture", "palm not known"
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A labelled frame. step: of the clip; joints: float64 [2, 21, 3] in the camera frame; there: bool [2], hands that the picture holds
-    (`HandRules.in_view`); objects: by name, calibrated; T_base_cam [4, 4]."""
+    """A labelled frame. step: of the clip; joints: float64 [2, 21, 3] in the camera frame, NaN where they are not known; there: bool [2], hands with
+    a known palm that the picture holds (`HandRules.in_view`); objects: by name, calibrated; T_base_cam [4, 4]."""
 
     step: int
     joints: np.ndarray
@@ -61,18 +61,19 @@ def look(clips: ClipSet, number: int, clip: Clip, depth: DepthSource, detector: 
     clouds = depth(views)
     rejections: Counter[str] = Counter()
     scales = [_scale(clip, step, view, seen, rules) for step, view, seen in zip(steps, views, clouds, strict=True)]
-    rejections.update(f.reason for f in scales if f.reason)
     s, spread, reason = clip_scale(scales, rules.scale)
     if not rules.calibrate:
-        s, reason = 1.0, ""
+        scales, s, reason = [FrameScale(1.0)] * len(steps), 1.0, ""
+    # a frame that shows too few joints borrows the clip's scale, if there is one; joints of the others say that their cloud is not the clip's
+    rejections.update(f.reason for f in scales if f.reason and (s is None or f.reason != FEW_JOINTS))
     if s is None:
         return Looked([], None, spread, reason, rejections)
     boxes = detector(views, clip.objects) if detector is not None else [_boxes(clip, view) for view in views]
     moments = []
     for step, view, seen, own, found in zip(steps, views, clouds, scales, boxes, strict=True):
-        if rules.calibrate and own.reason in (RANGE, DISAGREE):
-            continue  # its joints say that its cloud is not the clip's; only a frame that shows too few of them borrows the clip's scale
-        if rules.calibrate and own.value is not None and abs(own.value / s - 1) > rules.scale.spread:
+        if own.reason and own.reason != FEW_JOINTS:
+            continue
+        if own.value is not None and abs(own.value / s - 1) > rules.scale.spread:
             rejections[OFF] += 1
         else:
             moments.append(_moment(clip, step, view, s * seen.z, found, rules, rejections))
@@ -117,6 +118,9 @@ def _moment(
     there = inside[:, WRIST] & ((inside & known).sum(1) >= rules.in_view * known.sum(1))
     if cut := int((known[:, WRIST] & ~there).sum()):
         rejections[NOT_IN_VIEW] += cut
+    palms = known[:, KNUCKLES].all(1)
+    if unknown := int((there & ~palms).sum()):
+        rejections[NO_PALM] += unknown
     points, hands = cloud(z, K), hand_pixels(joints, known[:, WRIST], K, z.shape)
     objects = {}
     for name in clip.objects:
@@ -126,4 +130,4 @@ def _moment(
             rejections[FEW_POINTS] += 1
         else:
             objects[name] = seen
-    return Moment(step, joints, there, objects, T)
+    return Moment(step, np.where(known[..., None], joints, np.nan), there & palms, objects, T)

@@ -17,6 +17,7 @@ from praxia.specs.hands import SIDES, WRIST
 from praxia.tokens.motion_vocabulary import CUBE
 
 SHORT, FAINT, OUTSIDE, UNKNOWN = "clip too short for a motion", "insignificant movement", "path leaves the cube", "wrist not known"
+NO_WORDS, NO_PAST = "no instruction for motions", "no past yet to continue"
 NO_PICTURE, NOT_SEEN = "picture cannot be read", "wrist not in the picture that a motion starts from"
 _LOW, _HIGH = np.array(CUBE).T
 
@@ -35,9 +36,11 @@ Look = Callable[[int], View]
 
 
 def motions(clip: Clip, look: Look, rules: HandRules, rng: np.random.Generator, rejections: Counter[str]) -> list[Motion]:
-    """At most `rules.motions`; the families are drawn, those that the clip is too short for are left to others. look: step -> its picture; hands
+    """At most `rules.motions`; the family is drawn among those that a moment is late enough for. look: step -> its picture; hands
     whose wrist it does not hold are left out (§3.2), and motions without a picture that can be read."""
-    shares = np.array(rules.families) / sum(rules.families)
+    if not clip.instruction.strip():
+        rejections[NO_WORDS] += 1
+        return []
     found: list[Motion] = []
     starts = [int(f) for f in clip.frames if len(clip) - 1 - f >= min(rules.seconds) * clip.rate_hz]
     if not starts:
@@ -45,7 +48,11 @@ def motions(clip: Clip, look: Look, rules: HandRules, rng: np.random.Generator, 
     for frame in rng.permutation(starts)[: 4 * rules.motions]:
         if len(found) == rules.motions:
             break
-        family = FAMILIES[int(rng.choice(len(FAMILIES), p=shares))]
+        shares = np.array([share * (_first(clip, int(frame), family, rules) >= 0) for family, share in zip(FAMILIES, rules.families, strict=True)])
+        if not shares.any():
+            rejections[NO_PAST] += 1
+            continue
+        family = FAMILIES[int(rng.choice(len(FAMILIES), p=shares / shares.sum()))]
         if (motion := _motion(clip, look, int(frame), family, rules, rng, rejections)) is not None:
             found.append(motion)
     return found
@@ -54,12 +61,10 @@ def motions(clip: Clip, look: Look, rules: HandRules, rng: np.random.Generator, 
 def _motion(clip: Clip, look: Look, frame: int, family: str, rules: HandRules, rng: np.random.Generator, rejections: Counter[str]) -> Motion | None:
     steps = lambda seconds: round(seconds * clip.rate_hz)  # noqa: E731
     fitting = [s for s in rules.seconds if frame + steps(s) <= len(clip) - 1]
-    before = steps(rules.past_s) if family == "contextual" else 0
-    if frame - before + 1 < 0:
-        rejections[SHORT] += 1
-        return None
+    first = _first(clip, frame, family, rules)
+    before = frame + 1 - first
     until = frame + steps(int(rng.choice(fitting)))
-    rows = slice(frame - before + 1, until + 1)
+    rows = slice(first, until + 1)
     known = (clip.hands.confidence[rows, :, WRIST] >= rules.joint_confidence).all(0)
     if not known.any():
         rejections[UNKNOWN] += 1
@@ -85,6 +90,11 @@ def _motion(clip: Clip, look: Look, frame: int, family: str, rules: HandRules, r
     sides = [(SIDES[side], side) for side in np.flatnonzero(known)]
     past = {name: paths[:before, side] for name, side in sides} if before else {}
     return Motion(family, frame, past, {name: future[:, side] for name, side in sides})
+
+
+def _first(clip: Clip, frame: int, family: str, rules: HandRules) -> int:
+    """First step of a motion's path, its past with it; below 0 where the clip does not go back so far."""
+    return frame + 1 - (round(rules.past_s * clip.rate_hz) if family == "contextual" else 0)
 
 
 def _seen(clip: Clip, view: View, step: int, rules: HandRules) -> np.ndarray:

@@ -20,6 +20,7 @@ from praxia.geometry.rotations import matrix_to_axis_angle
 from praxia.specs.hands import SIDES, TIPS, WRIST
 
 STILL, NO_TURN = "hand hardly moves", "camera hardly turns"
+NO_WORDS, NOT_NAMED = "no instruction", "no object is named in the instruction"  # what tasks are asked with
 _MOST = 4  # pictures of a question, one a second
 
 
@@ -79,14 +80,18 @@ def _shown(clip: Clip, moment: Moment) -> list[tuple[int, ...]]:
 
 
 def _gaps(joints: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Least distance [...] between the skin of fingertips of hands [..., 21, 3] and points [n, 3]; the tips of a skeleton are inside the fingers."""
+    """Least distance [...] between the skin of known fingertips of hands [..., 21, 3] (NaN: not known) and points [n, 3]; the tips of a skeleton are
+    inside the fingers."""
     tips = joints[..., TIPS, None, :]
-    return np.linalg.norm(tips - points, axis=-1).min((-2, -1)) - FINGER
+    return np.nan_to_num(np.linalg.norm(tips - points, axis=-1), nan=np.inf).min((-2, -1)) - FINGER
 
 
 def _tasks(clip: Clip, moments: list[Moment], rules: HandRules, rejections: Counter[str]) -> Iterator[Asked]:
     """The wrist's way from now to its first contact with the object, or closest approach (default 17); nothing is asked after that."""
     seen = [m for m in moments if clip.objects and clip.objects[0] in m.objects]
+    if missing := NO_WORDS if not clip.instruction.strip() else NOT_NAMED if clip.objects and not clip.named else "":
+        rejections[missing] += 1
+        return
     if not seen:
         return
     target = clip.objects[0]
@@ -111,8 +116,9 @@ def _tasks(clip: Clip, moments: list[Moment], rules: HandRules, rejections: Coun
 def _arrival(clip: Clip, moment: Moment, start: int, side: int, rules: HandRules) -> tuple[int, float]:
     """(step, gap in m): from `start` on, when a hand first touches the object where the moment sees it, or else is nearest."""
     joints = se3.apply(se3.invert(moment.T_base_cam), clip.hands.joints[start:, side].reshape(-1, 3)).reshape(-1, 21, 3)
-    known = clip.hands.confidence[start:, side, WRIST] >= rules.joint_confidence
-    gaps = np.where(known, _gaps(joints, moment.objects[clip.objects[0]].points), np.inf)
+    known = clip.hands.confidence[start:, side] >= rules.joint_confidence
+    gaps = _gaps(np.where(known[..., None], joints, np.nan), moment.objects[clip.objects[0]].points)
+    gaps = np.where(known[:, WRIST], gaps, np.inf)
     touched = np.flatnonzero(gaps < rules.contact)
     at = int(touched[0]) if len(touched) else int(np.argmin(gaps))
     return start + at, float(gaps[at])

@@ -31,7 +31,13 @@ from praxia.errors import DataError
 from praxia.files import read_json, write_atomic, write_json
 from praxia.registry import from_json, to_json
 
-_PARTS = {"count": "clips", "content": "clips", "weights": "weights of the net", "code": "code of the engine"}  # of a plan; the rest is settings
+_PARTS = {
+    "count": "clips",
+    "content": "clips",
+    "weights": "weights of the net",
+    "detector_files": "files of the detector",
+    "code": "code of the engine",
+}  # of a plan; the rest is settings
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def annotate_hands(
     looks = looks or Looks()
     with one_process(out):
         source: ClipSet = clips.open()
-        plan = {"clips": _portable(clips, out), "rules": to_json(rules), **looks.plan, **came_from(source, looks.net)}
+        plan = {"clips": _portable(clips, out), "rules": to_json(rules), **looks.plan, **came_from(source, looks.net, looks.detector)}
         if (out / DESCRIPTION).is_file():
             found = read_json(out / DESCRIPTION)
             if other := sorted({_PARTS.get(k, "settings") for k, v in json.loads(json.dumps(plan)).items() if found.get(k) != v}):
@@ -77,7 +83,7 @@ def annotate_hands(
         name = hashlib.blake2b(json.dumps(plan, sort_keys=True).encode(), digest_size=6).hexdigest()
         work = out / f".work-{name}"
         work.mkdir(parents=True, exist_ok=True)
-        given = (json.dumps(to_json(clips)), json.dumps(to_json(rules)), json.dumps(to_json(looks)))
+        given = (json.dumps(to_json(clips)), json.dumps(to_json(rules)), json.dumps(to_json(looks)), name)
         _run(work, places, given, workers or (1 if looks.on_gpu else 0))
         for table, schema in SCHEMAS.items():
             rows = [row for place in places for row in read_json(_shard(work, place.number))[table]]
@@ -130,7 +136,7 @@ def _shard(work: Path, number: int) -> Path:
     return work / f"{number:06d}.json"
 
 
-def _run(work: Path, places: list[Place], given: tuple[str, str, str], workers: int) -> None:
+def _run(work: Path, places: list[Place], given: tuple[str, str, str, str], workers: int) -> None:
     left = [place for place in places if not _shard(work, place.number).is_file()]
     with progress("annotating (clips)", len(places)) as advance:
         advance(len(places) - len(left))
@@ -155,10 +161,11 @@ def _run(work: Path, places: list[Place], given: tuple[str, str, str], workers: 
 
 
 @lru_cache(maxsize=1)
-def _tools(clips: str, looks: str) -> tuple[ClipSet, DepthSource, GroundingDino | None]:
+def _tools(clips: str, looks: str, plan: str) -> tuple[ClipSet, DepthSource, GroundingDino | None]:
+    """plan: name of what the files held when it was made: a folder may hold others by now."""
     return from_json(json.loads(clips)).open(), *from_json(json.loads(looks)).build()
 
 
-def _work(work: Path, place: Place, clips: str, rules: str, looks: str) -> None:
-    source, depth, detector = _tools(clips, looks)
+def _work(work: Path, place: Place, clips: str, rules: str, looks: str, plan: str) -> None:
+    source, depth, detector = _tools(clips, looks, plan)
     write_json(_shard(work, place.number), annotate_clip(source, place, depth, detector, from_json(json.loads(rules))))

@@ -8,7 +8,7 @@ import numpy as np
 from praxia.annotate.hands.settings import ScaleRules
 
 FEW_JOINTS, DISAGREE, RANGE, OFF = "few usable joints", "joints disagree", "scale out of range", "frame's scale is not the clip's"  # of frames
-NO_SCALE, UNSTABLE = "no scale", "scale differs between frames"  # of clips
+NO_SCALE, REFUSED, UNSTABLE = "no scale", "most frames do not fit", "scale differs between frames"  # of clips
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def frame_scale(joint_z: np.ndarray, cloud_z: np.ndarray, usable: np.ndarray, ru
     if len(ratios) < rules.least_joints:
         return FrameScale(None, FEW_JOINTS, len(ratios))
     kept = ratios[np.abs(ratios / np.median(ratios) - 1) <= rules.outlier]
-    if len(kept) < rules.agree * len(ratios):
+    if len(kept) < rules.agree * len(ratios) or np.median(np.abs(kept / np.median(kept) - 1)) > rules.within:
         return FrameScale(None, DISAGREE, len(kept))
     if len(kept) < rules.least_joints:
         return FrameScale(None, FEW_JOINTS, len(kept))
@@ -44,4 +44,9 @@ def clip_scale(frames: Sequence[FrameScale], rules: ScaleRules) -> tuple[float |
         return None, float("nan"), NO_SCALE
     s = float(np.median(values))
     spread = float(np.median(np.abs(values - s)) / s)
-    return (None, spread, UNSTABLE) if spread > rules.spread else (s, spread, "")
+    if spread > rules.spread:
+        return None, spread, UNSTABLE
+    fitting = sum(abs(value / s - 1) <= rules.spread for value in values)
+    if 2 * fitting <= sum(f.reason != FEW_JOINTS for f in frames):
+        return None, spread, REFUSED  # a few that fit by chance do not make a cloud one to measure in
+    return s, spread, ""

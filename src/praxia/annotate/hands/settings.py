@@ -15,9 +15,10 @@ class ScaleRules:
     """How s is taken from joint depths and cloud depths (defaults 14 and 15).
 
     outlier: joints whose ratio is farther from the frame's median than this share are dropped. least_joints: that must be left in a frame; agree:
-    least share of the frame's usable joints that must be left (ours). low, high: s of a frame must lie between. spread: most MAD / median of the
-    frames' scales; frames whose own s is farther from the clip's are not labelled, nor those that `low`, `high` or `agree` refuse (ours); those with
-    too few joints take the clip's. least_frames: that give a scale.
+    least share of the frame's usable joints that must be left; within: most MAD / median of what is left (both ours). low, high: s of a frame must
+    lie between. spread: most MAD / median of the frames' scales; frames whose own s is farther from the clip's are not labelled, nor those that
+    `low`, `high`, `agree` or `within` refuse (ours); those with too few joints take the clip's. least_frames: that give a scale; of the frames with
+    enough joints more than half must fit the clip's (ours).
     behind: a joint is visible within so many metres behind the front-most surface of the hands. quantile: of the cloud's confidence, below which
     it is not used. skin: the cloud is compared with the skin before a joint, which is what it shows (ours: a joint is about a centimetre behind it);
     off: with the joint itself, the paper's formula.
@@ -26,6 +27,7 @@ class ScaleRules:
     outlier: float = 0.30
     least_joints: int = 5
     agree: float = 0.5
+    within: float = 0.10
     low: float = 0.5
     high: float = 2.0
     spread: float = 0.15
@@ -36,7 +38,7 @@ class ScaleRules:
 
     def __post_init__(self) -> None:
         _whole(self, 1, "least_joints", "least_frames")
-        _above_zero(self, "outlier", "low", "high", "spread")
+        _above_zero(self, "outlier", "within", "low", "high", "spread")
         _shares(self, "agree", "quantile")
         _at_least_zero(self, "behind")
         if self.low > self.high:
@@ -111,6 +113,7 @@ class HandRules:
                 raise ConfigError(f"HandRules.{name} is {value}; expected {len(kinds)} shares, of {', '.join(kinds)}")
         _whole(self, 0, "questions", "motions", "seed")
         _above_zero(self, "label_hz", "contact", "past_s")
+        _refuse(self, "contact", self.contact <= 0.2, "metres, at most 0.2")
         _at_least_zero(self, "still", "least_turn", "extent")
         _shares(self, "joint_confidence", "in_view", "outside")
         if not 0 <= self.held_out < 1:

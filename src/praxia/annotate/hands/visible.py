@@ -58,7 +58,7 @@ def hand_pixels(joints: np.ndarray, there: np.ndarray, K: np.ndarray, size: tupl
 
 
 def _draw(pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, radius: float, K: np.ndarray) -> None:
-    if min(start[2], end[2]) < NEAREST_VISIBLE:
+    if not min(start[2], end[2]) >= NEAREST_VISIBLE:  # also of a joint whose place is not known
         return
     (pixels, z) = project(K, np.stack([start, end]))
     radii = radius * K[0, 0] / z

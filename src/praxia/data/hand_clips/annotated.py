@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from praxia.specs import ActionSpec, CameraSpec, StateSpec
 from praxia.specs.hands import SIDES
 
 ROLE = "head"
+FRAMES = tuple(f"{ROLE}:{i}" for i in range(4))  # views of a question, at most
 
 
 @register("data/hand_questions")
@@ -34,6 +35,7 @@ class HandQuestions:
     categories: tuple[str, ...] = ()
     camera: CommonCamera | None = None
     size: int = 0
+    roles: ClassVar = FRAMES
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -58,6 +60,7 @@ class HandMotions:
     families: tuple[str, ...] = ()
     camera: CommonCamera | None = None
     size: int = 0
+    roles: ClassVar = (ROLE,)
 
     @property
     def inputs(self) -> tuple[Path, ...]:

@@ -14,7 +14,8 @@ class Clip:
     """One recording of T steps.
 
     hands: in the base frame (the world of the recording). T_base_cam: float64 [T, 4, 4]. frames: int64 [n], steps that have a picture of their own.
-    objects: names of what the words are about first, then of what else is there. instances: their ids in the masks, 0 where there are no masks.
+    objects: names of what the words are about first, then of what else is there; named: whether the words are known to be about the first. instances:
+    their ids in the masks, 0 where there are no masks.
     task: kind of activity, for splits. rate_hz: of the steps.
     """
 
@@ -27,6 +28,7 @@ class Clip:
     rate_hz: float
     objects: tuple[str, ...] = ()
     instances: tuple[int, ...] = ()
+    named: bool = True
 
     def __len__(self) -> int:
         return len(self.T_base_cam)

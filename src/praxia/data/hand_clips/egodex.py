@@ -57,8 +57,8 @@ class EgoDex:
     licence: str = "cc-by-nc-nd-4.0"
 
     def __post_init__(self) -> None:
-        if self.stride < 1:
-            raise ConfigError(f"EgoDex.stride is {self.stride}; expected at least 1")
+        if self.stride < 1 or self.size < 0:
+            raise ConfigError(f"EgoDex has stride {self.stride} and size {self.size}; expected at least 1, and a size from 0 (as stored)")
 
     def open(self) -> "EgoDexClips":
         """Raises DataError without h5py, or if there is no pair."""
@@ -113,9 +113,20 @@ class EgoDexClips:
         clip, K = self._read(number)
         image = self._video(number).read(step * self._spec.stride)
         stored = (image.shape[0], image.shape[1])
+        _check_intrinsics(K, stored, self._files[number])
         size = shown_size(stored, self._spec.size or None)
         camera = camera_from(K, clip.T_base_cam[step], f"{self._files[number]}, step {step}")
         return View("head", resize_colour(image, size), transform_camera(stretch(stored, size), camera), size=size, sequence=clip.name)
+
+
+def _check_intrinsics(K: np.ndarray, stored: tuple[int, int], path: Path) -> None:
+    """DataError where a video was made smaller, or cropped, and K was not."""
+    height, width = stored
+    if abs(K[0, 2] - width / 2) > 0.25 * width or abs(K[1, 2] - height / 2) > 0.25 * height:
+        raise DataError(
+            f"{path}: camera/intrinsic has its middle at ({K[0, 2]:.0f}, {K[1, 2]:.0f}), as pictures of about {2 * K[0, 2]:.0f} x {2 * K[1, 2]:.0f} "
+            f"have it; the video has {width} x {height}. Use the video that belongs to the file, or scale K with it"
+        )
 
 
 def _label(path: Path) -> tuple[str, str]:
@@ -137,29 +148,41 @@ def _recording(path: Path, stride: int) -> tuple[Clip, np.ndarray]:
                         if joint in known:
                             confidence[s, j] = np.asarray(known[joint], np.float64)[::stride]
             attributes = {key: _text(value) for key, value in file.attrs.items()}
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as EgoDex ({error}); expected camera/intrinsic, transforms/camera and transforms/<joint>") from error
+    except (OSError, KeyError, ValueError, IndexError, TypeError) as error:
+        raise DataError(
+            f"{path} cannot be read as EgoDex ({error}); expected camera/intrinsic [3, 3], transforms/camera and transforms/<joint> [N, 4, 4], and "
+            "confidences/<joint> [N]"
+        ) from error
+    if K.shape != (3, 3) or T_world_cam.shape[1:] != (4, 4) or poses.shape[3:] != (4, 4):
+        raise DataError(
+            f"{path}: camera/intrinsic is {K.shape}, transforms/camera {T_world_cam.shape}, a joint {poses.shape[2:]}; expected (3, 3), (N, 4, 4)"
+        )
     if not len(T_world_cam):
         raise DataError(f"{path} has no steps; the recording was broken off, leave it out")
     if poses.shape[2] != len(T_world_cam):
         raise DataError(f"{path}: joints have {poses.shape[2]} steps, the camera {len(T_world_cam)}; the file is truncated, copy it again")
-    if fault := rigid_fault(T_world_cam[0]):
-        raise DataError(f"{path}: transforms/camera {fault}; expected camera-to-world poses in metres")
-    pair = HandPair(poses[..., :3, 3].transpose(2, 0, 1, 3), confidence.transpose(2, 0, 1), np.zeros((len(T_world_cam), 2), bool))
+    for step, pose in enumerate(T_world_cam):
+        if fault := rigid_fault(pose):
+            raise DataError(f"{path}: transforms/camera, step {step * stride}: {fault}; expected camera-to-world poses in metres")
+    joints, confidence = poses[..., :3, 3].transpose(2, 0, 1, 3), confidence.transpose(2, 0, 1)
+    confidence = np.where(np.isfinite(joints).all(-1), np.nan_to_num(confidence), 0.0)  # a joint without a place is not known
+    pair = HandPair(joints, confidence, np.zeros((len(T_world_cam), 2), bool))
     assert pair.joints.shape[2] == len(JOINTS)
-    objects = tuple(_names(attributes.get("llm_objects", "")))
+    instruction = _instruction(attributes)
+    objects, named = _by_mention(_names(attributes.get("llm_objects", "")), instruction)
     name, task = _label(path)
     return (
         Clip(
             name=name,
             task=task,
-            instruction=_instruction(attributes),
+            instruction=instruction,
             hands=pair,
             T_base_cam=T_world_cam,
             frames=np.arange(len(T_world_cam)),
             rate_hz=RATE / stride,
             objects=objects,
             instances=(0,) * len(objects),
+            named=named,
         ),
         K,
     )
@@ -180,6 +203,12 @@ def _text(value: Any) -> str:
 def _names(text: str) -> list[str]:
     """Names in a list that was written as text, in any brackets and quotes."""
     return [name for part in text.split(",") if (name := re.sub(r"[\[\](){}\"']", "", part).strip())]
+
+
+def _by_mention(names: list[str], instruction: str) -> tuple[tuple[str, ...], bool]:
+    """Names in the order in which an instruction mentions them, then the others; and whether it mentions any."""
+    said = {name: found.start() for name in names if (found := re.search(rf"\b{re.escape(name)}(e?s)?\b", instruction, re.IGNORECASE))}
+    return (*sorted(said, key=lambda name: (said[name], -len(name))), *(name for name in names if name not in said)), bool(said)
 
 
 def _h5py() -> Any:

@@ -135,6 +135,10 @@ class HandMotion:
         """The picture alone: paths are labels of the sample."""
         return Needs()
 
+    def usual_tokens(self, views: int) -> int:
+        """Of two hands over all seconds: 376 as published."""
+        return self.seconds * len(SIDES) * (3 * int(self.rate_hz) + 2)
+
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None without picture, hands or a whole second, where too much lies outside the cube, or where a translation has no words."""
         motion = self.motion(sample)

@@ -34,6 +34,10 @@ class SpatialVQA:
         """The pictures alone."""
         return Needs()
 
+    def usual_tokens(self, views: int) -> int:
+        """Of an answer such as `left and down and forward, 0.44m`."""
+        return 12
+
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None without question, answer or picture."""
         if not sample.question or not sample.answer or not sample.views:

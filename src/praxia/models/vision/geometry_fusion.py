@@ -25,13 +25,15 @@ from praxia.registry import register
 class GeometryFusion:
     """encoder: geometry net spec with `build()`, needed at inference and therefore part of the policy.
 
-    width: of the attention, 0 = the tower's. dropout: of the attention's weights, and of the branch or (`dropout_at="sum"`) of the sum; the paper's
-    words allow both, only the former keeps alpha = 0 exact in training. shuffled: every picture looks at the geometry of another sample of its
-    batch, alone at that of a grey picture (a control: as much input and compute, nothing about the picture).
+    width: of the attention, 0 = the tower's. together: frames of one role that the encoder is shown at once, 0 = all of them: for a net with memory,
+    or one that joins views; 1 for one that has learnt from single pictures. dropout: of the attention's weights, and of the branch or
+    (`dropout_at="sum"`) of the sum; the paper's words allow both, only the former keeps alpha = 0 exact in training. shuffled: every picture looks at
+    the geometry of another sample of its batch, alone at that of a grey picture (a control: as much input and compute, nothing about the picture).
     """
 
     encoder: Any = field(default_factory=ViTGeometry)
     width: int = 0
+    together: int = 0
     heads: int = 16
     alpha: float = 0.5
     dropout: float = 0.1
@@ -40,10 +42,10 @@ class GeometryFusion:
     shuffled: bool = False
 
     def __post_init__(self) -> None:
-        if self.width < 0 or self.heads < 1 or not 0 <= self.dropout < 1:
+        if self.width < 0 or self.together < 0 or self.heads < 1 or not 0 <= self.dropout < 1:
             raise ConfigError(
-                f"GeometryFusion has width {self.width}, heads {self.heads} and dropout {self.dropout}; expected a width from 0 (the tower's), "
-                "at least 1 head and a share from 0 to below 1"
+                f"GeometryFusion has width {self.width}, together {self.together}, heads {self.heads} and dropout {self.dropout}; expected a width "
+                "from 0 (the tower's), frames from 0 (all), at least 1 head and a share from 0 to below 1"
             )
 
     def build(self, backbone: Backbone) -> "GeometryFusionAdapter":
@@ -54,8 +56,8 @@ class GeometryFusion:
 class GeometryFusionAdapter(nn.Module):
     """The frozen encoder and the fusion layer; features a family carries beside the patch tokens stay as they are.
 
-    Frames of one role are shown to the encoder together, in order (a net with memory goes on from one to the next); cameras of different roles each
-    alone, so that their order does not matter (spec, open point 6).
+    Frames of one role are shown to the encoder in order, `together` at a time (a net with memory goes on from one to the next); cameras of different
+    roles each alone, so that their order does not matter (spec, open point 6).
     """
 
     def __init__(self, spec: GeometryFusion, encoder: GeometryNet, width: int):
@@ -85,12 +87,16 @@ class GeometryFusionAdapter(nn.Module):
         clips: dict[str, list[int]] = {}
         for slot, role in enumerate(batch.views.roles):
             clips.setdefault(role.partition(":")[0], []).append(slot)
-        order = [slot for slots in clips.values() for slot in slots]
-        lengths = {len(slots) for slots in clips.values()}
-        if len(lengths) == 1:  # all in one pass
-            seen = self._seen(pixels[:, order].unflatten(1, (len(clips), -1)).flatten(0, 1)).unflatten(0, (batch.size, -1)).flatten(1, 2)
+        groups = [
+            slots[i : i + (self.spec.together or len(slots))]
+            for slots in clips.values()
+            for i in range(0, len(slots), self.spec.together or len(slots))
+        ]
+        order = [slot for slots in groups for slot in slots]
+        if len({len(slots) for slots in groups}) == 1:  # all in one pass
+            seen = self._seen(pixels[:, order].unflatten(1, (len(groups), -1)).flatten(0, 1)).unflatten(0, (batch.size, -1)).flatten(1, 2)
         else:
-            seen = torch.cat([self._seen(pixels[:, slots]) for slots in clips.values()], dim=1)
+            seen = torch.cat([self._seen(pixels[:, slots]) for slots in groups], dim=1)
         return seen[:, torch.tensor(order, device=seen.device).argsort()]
 
     def _seen(self, pixels: Tensor) -> Tensor:
