@@ -5,7 +5,7 @@ stages 1 and 2 have the same pictures, prompts and steps and answer with as many
 has no fusion layer to train in stage 1; the projector moves in its place (what the paper's own such row trained is not said).
 
 `base_vlm` of all variants stands for a public model: it has answered 4,800 metric questions about hands of another split, without the encoder (a
-quarter of its samples; stage 1 has 6,400). So the contrast is of more such questions, of motions and of the encoder, not of such questions against
+quarter of its samples; stage 1 has 8,000). So the contrast is of more such questions, of motions and of the encoder, not of such questions against
 none.
 """
 
@@ -29,16 +29,16 @@ PROJECTOR = ("backbone.model.model.multi_modal_projector.*",)
 
 @dataclass(frozen=True)
 class Budget:
-    """What the variants are given. base, geometry, vqa, motion, robot: updates of each stage (of 32, 32, 16, 16 and 16 samples).
+    """What the variants are given. base, geometry, vqa, motion, robot: updates of each stage (of 32 samples).
 
     demonstrations: of the robot, a task. scenes: of `base_vlm`, a task. clips: of hands, a task.
     """
 
     base: int = 600
     geometry: int = 200
-    vqa: int = 400
-    motion: int = 500
-    robot: int = 700
+    vqa: int = 250
+    motion: int = 300
+    robot: int = 500
     demonstrations: int = 10
     scenes: int = 200
     clips: int = 60
