@@ -86,7 +86,7 @@ def test_the_variants_spend_what_their_names_say():
     assert sizes["bridge"] == pytest.approx(0.55 * sizes["all three"], rel=0.02)
     assert stages["without affordance"]["embodied_vqa"].sources[0].supervision.sizes == (665.0, 694.0, 0.0, 511.0)
     assert planned.variant("none").recipe(0).stages[-1].sources[0].data.seed != planned.variant("none").recipe(1).stages[-1].sources[0].data.seed
-    assert planned.judged == (Judged("tabletop-plus", Budget().tasks, 40),)
+    assert planned.judged == (Judged("tabletop-plus", Budget().tasks, 100),) and planned.seeds == 3
 
 
 @pytest.mark.slow  # half a minute; the runner itself is tested with Pose-VLA's claim

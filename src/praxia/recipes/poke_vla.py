@@ -126,6 +126,15 @@ PUBLISHED: dict[int, tuple[tuple[str, Coordinates], ...]] = {
     553: (("hova_ego4d", "picture"), ("hova_epic100", "picture"), ("molmoact", "picture")),
     511: (("refspatial_2d_reasoning", "picture"), ("cosmos_agibot", "picture"), ("cosmos_holoassist", "picture")),
 }
+TERMS = {  # of the sources, as their cards say; the others have terms of their own that nobody has looked up
+    "llava_v1_5_mix665k": "mixed, per component",
+    "refspatial_simulator": "apache-2.0",
+    "refspatial_2d_reasoning": "apache-2.0",
+    "robopoint": "apache-2.0",
+    "hova_ego4d": "Ego4D licence agreement",
+    "cosmos_agibot": "NVIDIA's terms",
+    "cosmos_holoassist": "NVIDIA's terms",
+}
 TOWERS = ("backbone.dino.*", "backbone.siglip.*")
 LINEAR = ("backbone.dino.*", "backbone.siglip.*", "backbone.llm.model.layers.*")
 BESIDE_LORA = ("backbone.*norm*", "backbone.*lambda1", "backbone.*.embeddings.*", "backbone.*.embed_tokens.*")  # <SEG>: `tokens.special`
@@ -138,7 +147,9 @@ def paper() -> Recipe:
     """
 
     def asked(name: str, coordinates: Coordinates, share: float) -> Source:
-        return Source(Llava((f"data/poke_vlm/{name}.json",), f"data/poke_vlm/{name}", coordinates=coordinates), QuestionAnswer(), weight=share)
+        files = (f"data/poke_vlm/{name}.json",)
+        data = Llava(files, f"data/poke_vlm/{name}", coordinates=coordinates, licence=TERMS.get(name, "unknown"))
+        return Source(data, QuestionAnswer(), weight=share)
 
     return Recipe(
         name="poke_vla",

@@ -48,6 +48,12 @@ def unseen_cameras(source: Source, opened: SampleSource) -> str:
     return f"{opened.name}: no slot for {', '.join(left)}, so not seen; black: {', '.join(black)} (Slots.roles; a dataset's card names its views)"
 
 
+def left_out(opened: SampleSource) -> str:
+    """A sentence on records that a source of conversations does not show, "" where there are none."""
+    count = getattr(opened, "left_out", 0)
+    return f"{opened.name}: {count} records without a picture are left out" if count else ""
+
+
 def _asks(source: Source) -> Any:
     """The supervision that asks: of a placebo the one whose place it takes."""
     return getattr(source.supervision, "of", source.supervision)

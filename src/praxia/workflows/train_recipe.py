@@ -13,6 +13,7 @@ import torch
 from praxia.annotate.feature_cache import CachedFeatures
 from praxia.data.cache import file_digest
 from praxia.data.mixture import Mixture
+from praxia.data.readers import Llava
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import CentreCrop, Slots, without_chance
 from praxia.data.source import SampleSource
@@ -43,7 +44,7 @@ from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.goal_scores import goal_metrics
 from praxia.workflows.hand_answers import hand_metrics
 from praxia.workflows.pose_answers import pose_metrics
-from praxia.workflows.recipe_checks import unseen_cameras
+from praxia.workflows.recipe_checks import left_out, unseen_cameras
 from praxia.workflows.robots import check_numbers
 from praxia.workflows.taught import taught
 from praxia.workflows.teachers import build_teachers, check_checkpoints, check_frozen_nets, labelled, trained_net
@@ -192,9 +193,10 @@ def _train_stage(
     if folder.result() is None and not settings.quiet:
         for source, samples, share in training.table():
             say(f"{share:.0%} from {source}, {samples} samples")
-        for note in dict.fromkeys(unseen_cameras(s, assembly.sources[s.data]) for s in stage.sources if s.data in assembly.sources):
-            if note:
-                say(note)
+        opened = [(source, assembly.sources[source.data]) for source in stage.sources if source.data in assembly.sources]
+        notes = [note for source, data in opened for note in (unseen_cameras(source, data), left_out(data))]
+        for note in dict.fromkeys(filter(None, notes)):
+            say(note)
     teachers = {} if folder.result() is not None and folder.scores.is_file() else build_teachers(stage, run, settings)
     result = train(model, stage, HeldOut(training, held_out, stage.validation_batches), folder, settings, teachers)
     for name, teacher in teachers.items():
@@ -324,11 +326,13 @@ def _learnt_from(assembly: Assembly) -> list[SampleSource]:
 
 
 def declared_licences(recipe: Recipe) -> dict[str, str]:
-    """What a recipe says of licences before any data is opened: checkpoints, frozen nets, and weights that readouts start from."""
+    """What a recipe says of licences before any data is opened: checkpoints, frozen nets, weights that readouts start from, conversations."""
     nets = [user.net for stage in recipe.stages for user in (*stage.teachers, *labelled(stage)) if not user.stage]
     nets += [adapter.encoder for adapter in recipe.model.adapters if hasattr(adapter, "encoder")]
     read = {spec.checkpoint: spec.licence for spec in recipe.model.readouts.values() if getattr(spec, "checkpoint", "")}
-    return dict(recipe.licences) | read | {name: licence for net in nets for name, licence in net_licences(net).items()}
+    data = [source.data for stage in recipe.stages for source in stage.sources]
+    conversations = {one.name: one.licence for one in data if isinstance(one, Llava)}
+    return dict(recipe.licences) | read | conversations | {name: licence for net in nets for name, licence in net_licences(net).items()}
 
 
 def _licences(sources: Sequence[SampleSource]) -> dict[str, str]:

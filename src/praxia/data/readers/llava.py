@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from PIL import Image
@@ -45,16 +45,26 @@ class Llava:
     coordinates: Literal["picture", "square"] = "picture"
     whole: bool = True
     licence: str = "unknown"
+    roles: ClassVar = (ROLE,)
 
     def __post_init__(self) -> None:
         if not self.annotations:
             raise ConfigError("Llava.annotations is empty; name at least one JSON file, e.g. ('llava_v1_5_mix665k.json',)")
+        if isinstance(self.annotations, str):
+            raise ConfigError(f"Llava.annotations is {self.annotations!r}; expected a tuple of files, ({self.annotations!r},)")
+        if self.side < 1:
+            raise ConfigError(f"Llava.side is {self.side}; expected at least 1 pixel")
         if self.coordinates not in ("picture", "square"):
             raise ConfigError(f"Llava.coordinates is {self.coordinates!r}; expected 'picture' or 'square'")
 
     def open(self) -> "Conversations":
         """All conversations about pictures. Raises DataError for files that are no list of records, or hold no picture at all."""
         return Conversations(self)
+
+    @property
+    def name(self) -> str:
+        """Of the data set, after its files."""
+        return "+".join(Path(file).stem for file in self.annotations)
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -84,7 +94,7 @@ class Conversations:
     given: frozenset[str] = frozenset()
 
     def __init__(self, spec: Llava):
-        self._spec, self.name, self.licence = spec, "+".join(Path(a).stem for a in spec.annotations), spec.licence
+        self._spec, self.name, self.licence = spec, spec.name, spec.licence
         self.cameras = (CameraSpec(ROLE, spec.side, spec.side, calibrated=False),)
         self._talks: list[Talk] = []
         self.left_out = number = 0
@@ -113,7 +123,7 @@ class Conversations:
             with Image.open(path) as file:
                 shape = (file.height, file.width)
                 image = np.asarray(file.convert("RGB").resize((self._spec.side, self._spec.side), Image.Resampling.BICUBIC))
-        except OSError as error:
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(f"cannot read {path}: {error}; the file is missing or damaged") from error
         texts = [text for text in (self._over_picture(text, shape) for text in talk.texts) if text is not None]
         origin = Provenance(self.name, talk.record, index, self.licence)
@@ -143,7 +153,12 @@ def _talks(record: Any, number: int, where: str, whole: bool) -> Iterator[Talk]:
     try:
         if not isinstance(record["image"], str):
             raise ValueError(f"`image` is {record['image']!r}, expected one path")
-        said = [(turn["from"], turn["value"].replace(_MARK, "").strip()) for turn in record["conversations"]]
+        turns = record["conversations"]
+        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+            raise ValueError("`conversations` is no list of turns, each with `from` and `value`")
+        if odd := [turn for turn in turns if not isinstance(turn["value"], str)]:
+            raise ValueError(f"`value` is {odd[0]['value']!r}, expected a text")
+        said = [(turn["from"], turn["value"].replace(_MARK, "").strip()) for turn in turns]
         if said and said[0][0] == "system":
             said = said[1:]
         if not said or len(said) % 2:

@@ -14,6 +14,9 @@ from praxia.errors import ConfigError
 from praxia.geometry.scene import Contact
 from praxia.registry import register
 
+_TOLD = ("colour", "presence")  # kinds whose answers stand in other questions: a name says both
+_DRAWS = 3  # of a question, on average, before a conversation stays shorter
+
 
 @register("supervision/embodied_vqa")
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class EmbodiedVQA:
     least_area: share of the picture that a thing must show to be asked about (12 pixels of 64 x 64).
     positions: views in whose frames register tokens also learn where tool and asked things are (`supervision.places`), 0 = none, as published.
     turns: questions of a conversation about the picture, of which every answer is learnt (fewer where it offers no more); scores ask one at a time.
+    No answer stands in what was said before: whether something is there, or its colour, is asked at most once and first, a place once.
     beside: supervision that asks nothing (`SceneGrounding`), whose dense targets are taught on the same pictures in the same forward.
 
     Things are told apart by names. Target and goal must be those of now (recorded row by row, or of tasks of one step).
@@ -67,16 +71,28 @@ class EmbodiedVQA:
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
         """None if the view is missing, uncalibrated or without a mask, or nothing can be asked about it or taught beside."""
         seen = self.look(sample)
-        drawn = [self._one_of(seen, rng, self._groups(rng)) for _ in range(self.turns)]
-        asked = {question.text: question for question in drawn if question is not None}
+        asked = self.conversation(seen, rng)
         if not asked:
             return None
-        first, *further = asked.values()
+        first, *further = asked
         example = replace(self.example(sample, first), later=tuple(text for one in further for text in (one.text, one.answer)))
         if self.beside is None:
             return example
         taught: Example | None = self.beside(example.sample, rng)
         return replace(example, dense=example.dense | taught.dense, phrases=taught.phrases) if taught is not None else None
+
+    def conversation(self, seen: Look | None, rng: np.random.Generator) -> list[Question]:
+        """Up to `turns` questions, none of whose answers another gives away."""
+        asked: list[Question] = []
+        for _ in range(_DRAWS * self.turns if self.turns > 1 else 1):
+            question = self._one_of(seen, rng, self._groups(rng))
+            if question is None or len(asked) == self.turns:
+                break
+            told = question.kind in _TOLD
+            again = any(q.text == question.text or (q.form != "words" and q.answer == question.answer) for q in asked)
+            if not again and not (told and any(q.kind in _TOLD for q in asked)):
+                asked.insert(0 if told else len(asked), question)
+        return asked
 
     def question(self, sample: Sample, rng: np.random.Generator, groups: tuple[str, ...] = GROUPS) -> Question | None:
         """A question of the first of the groups that has one; None if none has."""

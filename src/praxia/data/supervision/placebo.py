@@ -1,6 +1,7 @@
 """placebo: what a spatial supervision asks and shows, answered with words in place of numbers: the control of the claims about pretraining."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 
@@ -30,7 +31,8 @@ class Placebo:
     The words are the names of the objects that the views show, in alphabetical order, over and over (where nothing is in sight or no objects are
     known, the target's name, or else `THINGS` from a random one on): what there is, and nothing of where it is. An instruction's words are never
     said: they are the true answer where a motion is described. Answers in plain text (`EmbodiedVQA`, `SpatialVQA`, a motion's description) are
-    replaced as a whole. An embodied question may have a name or a colour for an answer (what is nearer): none is said that shares a word with it.
+    replaced as a whole, in a conversation every one. An embodied question may have a name or a colour for an answer (what is nearer): none is said
+    that shares a word with any answer of its conversation.
     dense: whether the dense targets and phrases of `of` stay, so that nothing but what is said differs; otherwise they are left out.
     """
 
@@ -56,15 +58,18 @@ class Placebo:
         if example is None or example.target is None:
             return None
         words = cycle(self._words(example, rng))
+        later = tuple(_instead(text, words) if i % 2 else text for i, text in enumerate(example.later))  # question, answer, question, answer ...
         if isinstance(true := example.target, str):
-            said: str | tuple[str, ...] = " ".join(islice(words, len(_PIECE.findall(true))))
+            said: str | tuple[str, ...] = _instead(true, words)
         else:
             said = tuple(part if isinstance(part, str) else "".join(f" {word}" for word in islice(words, _length(part))) for part in true)
-        return replace(example, target=said) if self.dense else replace(example, target=said, dense={}, phrases=())
+        example = replace(example, target=said, later=later)
+        return example if self.dense else replace(example, dense={}, phrases=())
 
     def _words(self, example: Example, rng: np.random.Generator) -> list[str]:
         """What is said over and over."""
-        answer = set(re.findall(r"[a-z]+", str(example.target).lower())) if isinstance(self.of, EmbodiedVQA) else set()
+        true = " ".join((str(example.target), *example.later[1::2])).lower()
+        answer = set(re.findall(r"[a-z]+", true)) if isinstance(self.of, EmbodiedVQA) else set()
         names = [name.split() for name in self._names(example)]
         words = [word for name in names if not answer & {w.lower() for w in name} for word in name]
         return words or [thing for thing in np.roll(THINGS, -int(rng.integers(len(THINGS)))).tolist() if thing not in answer]
@@ -74,6 +79,11 @@ class Placebo:
         sample, shown = example.sample, ObjectPoses(negatives=0.0)
         names = {v.truth.name for view in sample.views for v in shown.visible(sample.objects, view)} if sample.objects else set()
         return sorted(names) or [sample.target]
+
+
+def _instead(true: str, words: Iterator[str]) -> str:
+    """As many words as a text has pieces."""
+    return " ".join(islice(words, len(_PIECE.findall(true))))
 
 
 def _length(quantity: Quantity) -> int:

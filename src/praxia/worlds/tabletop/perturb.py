@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from praxia.errors import EvaluationError
 from praxia.worlds.perturbations import Perturbation
 from praxia.worlds.perturbations.light import change_light
 from praxia.worlds.perturbations.viewpoint import move_camera
@@ -18,6 +19,7 @@ WIDER = ("background", "layout")  # categories that need a scene with more in it
 _LOOKED_AT = 0.033  # m above the table: middle of what the head camera looks at
 _START_X, _START_Z = (0.27, 0.68), (0.125, 0.36)  # m, where a perturbed start may leave the tool: above everything, within reach
 _START_Y, _START_Y_OF_TWO = 0.25, 0.11  # m, to either side of where it starts otherwise
+_TRIES = 10_000  # directions that are drawn for a start
 
 
 def perturb_look(scene: Scene, found: Perturbation) -> None:
@@ -43,13 +45,14 @@ def perturb_start(arms: Sequence[ArmControl], starts: Sequence[np.ndarray], foun
 
 def _off(arm: ArmControl, start: np.ndarray, norm: float, aside: float, rng: np.random.Generator) -> np.ndarray:
     limits, middle = arm.hand.mount.arm.limits, arm.hand.mount.start_y
-    while True:
+    for _ in range(_TRIES):
         direction = rng.normal(size=start.shape)
         q = start + norm * direction / np.linalg.norm(direction)
         x, y, z = arm.kinematics.forward(q)[0]
         inside = _START_X[0] < x < _START_X[1] and _START_Z[0] < z < _START_Z[1] and abs(y - middle) < aside
         if inside and (q > limits[:, 0]).all() and (q < limits[:, 1]).all():
             return q
+    raise EvaluationError(f"no start {norm:.2f} rad from {np.round(start, 2).tolist()} keeps the tool over the table; take a lower level of `robot`")
 
 
 def perturb_words(plan: Plan, scene: Scene, found: Perturbation) -> str:
