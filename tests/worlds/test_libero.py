@@ -3,15 +3,18 @@
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from praxia.data.making import make_dataset
 from praxia.errors import ConfigError, EvaluationError
 from praxia.geometry import se3
 from praxia.geometry.camera import project, unproject
+from praxia.workflows.diagnose import libero_checks
 from praxia.worlds.libero import LIMITS, STARTS, SUITES, Libero, installed, tasks_of
 from praxia.worlds.libero.environment import DECIDING, check_versions, pins, python
 from praxia.worlds.libero.scene import Scene, Thing, _axis_angle, _upright
@@ -57,6 +60,32 @@ def test_other_versions_are_refused():
         with pytest.raises(ConfigError, match=f"{name} is 9.9, expected {pins()[name]}"):
             check_versions(pins() | {name: "9.9"})
     check_versions(pins() | {"numpy": "2.4.6"})  # recorded in the fingerprint: the same states and pictures were seen
+
+
+def test_what_is_absent_is_said_with_what_mends_it():
+    with pytest.raises(ConfigError, match="robosuite is missing, expected"):
+        check_versions(pins() | {"robosuite": ""})
+
+
+def test_an_environment_that_cannot_start_says_how_to_mend_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PRAXIA_ORACLES", str(tmp_path))
+    monkeypatch.delenv("PRAXIA_LIBERO_PYTHON", raising=False)
+    (tmp_path / "libero").mkdir()
+    (tmp_path / "libero" / ".ready").write_text("")
+    with pytest.raises(ConfigError, match="has no bin/python; fix: scripts/oracles libero"):
+        python()
+    (tmp_path / "no_program").write_text("no program")
+    monkeypatch.setenv("PRAXIA_LIBERO_PYTHON", str(tmp_path / "no_program"))
+    with pytest.raises(ConfigError, match="cannot be started"):
+        Libero().reset(Episode(Libero().tasks()[0], 0))
+    monkeypatch.setenv("PRAXIA_LIBERO_PYTHON", sys.executable)
+    missing = next(check for check in libero_checks() if check.status == "missing")
+    assert "apt-get" not in missing.fix and "scripts/oracles libero" in missing.fix
+
+
+def test_demonstrations_do_not_begin_where_policies_are_judged(tmp_path):
+    with pytest.raises(ConfigError, match="seeds 0 to 2 of Libero are the starts that policies are judged on"):
+        make_dataset("praxia.worlds.libero.world:Libero", {}, root=tmp_path / "data", seeds=range(3))
 
 
 def test_objects_of_interest_are_things_also_where_the_task_file_names_a_region():

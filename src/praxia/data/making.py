@@ -109,6 +109,12 @@ def make_dataset(
             f"perturbations {tuple(perturbations)} with seeds {tuple(seeds)}: a perturbed episode of a given seed may be one that policies are "
             "judged on; leave out seeds, they are drawn from `seed`"
         )
+    judged = set(getattr(resolve(world), "judged_seeds", ()))
+    if found := sorted(judged & set(seeds or ())):
+        raise ConfigError(
+            f"seeds {found[0]} to {found[-1]} of {world.rpartition(':')[2]} are the starts that policies are judged on; leave out seeds (--seeds): "
+            "starts are drawn from `seed`, and are none of these"
+        )
     plan = {
         "world": world,
         "world_kwargs": json.loads(kwargs),

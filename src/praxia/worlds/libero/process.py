@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from praxia.errors import EvaluationError, PraxiaError
-from praxia.worlds.libero.environment import check_versions, python
+from praxia.errors import ConfigError, EvaluationError, PraxiaError
+from praxia.worlds.libero.environment import MAKE, check_versions, python
 from praxia.worlds.libero.server.messages import receive, send
 
 _SERVER = Path(__file__).with_name("server")  # a folder with a __main__
@@ -26,10 +26,14 @@ class Process:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | {"PYTHONNOUSERSITE": "1"}
         environment.setdefault("MUJOCO_GL", "egl")
         with theirs:
-            self._child = subprocess.Popen(
-                [python(), _SERVER, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=environment,
-            )  # fmt: skip
+            interpreter = python()
+            try:
+                self._child = subprocess.Popen(
+                    [interpreter, _SERVER, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=environment,
+                )  # fmt: skip
+            except OSError as error:
+                raise ConfigError(f"LIBERO's Python {interpreter} cannot be started ({error}); fix: {MAKE}") from error
         ours.settimeout(_PATIENCE)
         try:
             self.about: dict[str, Any] = self.call("hello")
@@ -48,13 +52,16 @@ class Process:
             self.close()
             raise EvaluationError(f"{doing}, gave no answer in {_PATIENCE:.0f} s; fix: run again; finished episodes are kept") from None
         except (EOFError, OSError):
-            code = self._child.wait()
+            code = self._ended()
             said = self._said()
             self.close()
             raise EvaluationError(
                 f"{doing}, died with exit code {code} (-9: killed, often for memory; -11: a library crashed): {said}; "
                 "finished episodes are kept: run the same command again, with fewer workers if memory was short"
             ) from None
+        except BaseException:  # interrupted: its answer would be taken for that of the next question
+            self.close()
+            raise
         if "error" in answer:
             raise EvaluationError(f"{doing}, failed: {answer['error']}\n{answer['trace']}")
         return answer["ok"]
@@ -63,12 +70,16 @@ class Process:
         """End the process."""
         self.ended = True
         self._connection.close()  # it ends when it sees that
+        self._ended()
+        self._log.close()
+
+    def _ended(self) -> int:
+        """Its exit code; one that does not end is killed."""
         try:
-            self._child.wait(10)
+            return self._child.wait(10)
         except subprocess.TimeoutExpired:
             self._child.kill()
-            self._child.wait()
-        self._log.close()
+            return self._child.wait()
 
     def _said(self) -> str:
         self._log.seek(0)

