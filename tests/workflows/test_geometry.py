@@ -59,6 +59,14 @@ def trained(tabletop_data, tmp_path_factory):
     return train_recipe(recipe, tmp_path_factory.mktemp("runs") / "seeing", QUIET)
 
 
+def test_pictures_of_several_robots_stand_in_one_batch(tabletop_data, hand_clips, tmp_path):
+    """A net is shown them alike, though one robot has 17 numbers and hands have 170."""
+    sources = tuple(Source(Recorded(str(data)), SceneGeometry(("head",)), weight=0.5) for data in (tabletop_data, hand_clips))
+    stage = replace(seeing(tabletop_data, 2), sources=sources, validate_every=0)
+    train_recipe(Recipe("both", ModelSpec(geometry=NET), stages=(stage,)), tmp_path / "run", QUIET)
+    assert read_json(tmp_path / "run" / "summary.json")["stages"][-1]["steps"] == 2
+
+
 def test_it_learns_depth_better_than_a_predictor_that_does_not_look(trained):
     scores = trained.results[0].metrics
     # the wrist's depth changes with the arm: its mean is no answer

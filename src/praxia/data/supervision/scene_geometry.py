@@ -38,4 +38,4 @@ class SceneGeometry:
             lacks = "picture" if not view.valid else "depth" if view.depth is None else "calibration" if i not in posed else ""
             if lacks:
                 raise DataError(f"view {view.role!r} has no {lacks}, which a geometry net learns from; record it, or name other SceneGeometry.roles")
-        return Example(replace(sample, views=views), None)
+        return Example(replace(sample, views=views, state=None), None)  # pictures of several robots stand in one batch
