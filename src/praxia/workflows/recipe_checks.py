@@ -23,6 +23,7 @@ def check_recipe(recipe: Recipe) -> None:
     _check_windows(recipe)
     _check_episodes(recipe)
     _check_cubes(recipe)
+    _check_readouts(recipe)
 
 
 def check_roles(recipe: Recipe, sources: Mapping[Any, SampleSource]) -> None:
@@ -52,6 +53,25 @@ def left_out(opened: SampleSource) -> str:
     """A sentence on records that a source of conversations does not show, "" where there are none."""
     count = getattr(opened, "left_out", 0)
     return f"{opened.name}: {count} records without a picture are left out" if count else ""
+
+
+def _check_readouts(recipe: Recipe) -> None:
+    """Readouts that objectives score must be in the model and built in their stage, and read token groups that the model has: a stage that comes
+    after days of others must not begin with finding out."""
+    groups = {tokens.name for tokens in recipe.model.tokens}
+    for name, spec in recipe.model.readouts.items():
+        for field in ("goal", "tokens"):
+            if (group := getattr(spec, field, None)) is not None and group not in groups:
+                raise ConfigError(f"readout {name!r}: {type(spec).__name__}.{field}: {unknown('token group', group, groups)}")
+    for stage in recipe.stages:
+        for objective in (weighted.objective for weighted in stage.objectives):
+            scored = {field.name: getattr(objective, field.name) for field in dataclasses.fields(objective) if field.name.endswith("readout")}
+            for field, name in scored.items():
+                if name not in recipe.model.readouts:
+                    known = unknown("readout", name, recipe.model.readouts)
+                    raise ConfigError(f"stage {stage.name!r}: {type(objective).__name__}.{field}: {known}; add it to ModelSpec.readouts")
+                if stage.parts and not any(part.split(".")[0] == "readouts" for part in stage.parts):
+                    raise ConfigError(f"stage {stage.name!r}: {type(objective).__name__} scores readout {name!r}; build part 'readouts' in it")
 
 
 def _asks(source: Source) -> Any:
