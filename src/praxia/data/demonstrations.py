@@ -34,7 +34,8 @@ def _world_code(world: str) -> str:
 
 @cache
 def _perturbation_code() -> str:
-    return code_digest(Path(str(perturbations.__file__)).parent)
+    """Of the strengths and what they change, tabletop's textures and words among it, which other worlds use."""
+    return code_digest(Path(str(perturbations.__file__)).parent) + _world_code("tabletop")
 
 
 @register("data/demonstrations")
