@@ -10,7 +10,7 @@ from torch import Tensor
 
 from praxia.errors import CheckpointError, ConfigError
 from praxia.models.attention import library_name
-from praxia.models.states import Want
+from praxia.models.states import AttentionGeometry, Want
 from praxia.registry import from_json, to_json
 from praxia.tokens.local_tokenizer import local_tokenizer
 
@@ -293,3 +293,8 @@ def test_a_public_checkpoint_is_read_and_checked(family, tmp_path):
         spec.build().load_checkpoint()
     with pytest.raises(CheckpointError, match="cannot be read"):
         dataclasses.replace(spec, checkpoint=str(tmp_path / "nowhere")).build().load_checkpoint()
+
+
+def test_key_heads_that_do_not_divide_the_heads_are_refused():
+    with pytest.raises(ConfigError, match="text_kv_heads is 4; expected a divisor of text_heads, which is 2"):
+        AttentionGeometry(layers=2, heads=2, kv_heads=4, head_dim=8, rotary="qwen2")

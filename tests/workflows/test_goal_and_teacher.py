@@ -33,7 +33,7 @@ def micro(data):
     model = recipe.model
     backbone = replace(
         model.backbone, dino_width=16, dino_layers=2, dino_heads=2, siglip_width=16, siglip_layers=2, siglip_heads=2, siglip_mlp=32, text_width=32,
-        text_layers=2, text_heads=2, text_mlp=32,
+        text_layers=2, text_heads=2, text_kv_heads=1, text_mlp=32,
     )  # fmt: skip
     readouts = model.readouts | {"target_mask": TargetMaskDecoder(width=16, layers=1, heads=2), "geometry": GeometryProjector(width=NET.width)}
     head = replace(model.head, width=16, layers=1, heads=2)

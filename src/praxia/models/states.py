@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from praxia.errors import ConfigError
 from praxia.models.geometry_nets.geometry_net import Reconstruction
 from praxia.models.layout import TokenLayout
 from praxia.specs import ImageSpec
@@ -20,6 +21,10 @@ class AttentionGeometry:
     kv_heads: int
     head_dim: int
     rotary: str
+
+    def __post_init__(self) -> None:
+        if self.heads % self.kv_heads:
+            raise ConfigError(f"text_kv_heads is {self.kv_heads}; expected a divisor of text_heads, which is {self.heads}")
 
 
 @dataclass(frozen=True)
