@@ -23,3 +23,5 @@ def test_what_a_benchmark_imports_is_there(path, monkeypatch):
         if missing.name.partition(".")[0] not in ("lerobot", "openpi_client"):
             raise
         pytest.skip(f"needs {missing.name}, an oracle of its own")
+    assert module.__doc__, "says what it measures"
+    assert hasattr(module, "main") == ("__main__" in path.read_text()), "what is run as a script has a main"

@@ -126,7 +126,7 @@ PUBLISHED: dict[int, tuple[tuple[str, Coordinates], ...]] = {
     553: (("hova_ego4d", "picture"), ("hova_epic100", "picture"), ("molmoact", "picture")),
     511: (("refspatial_2d_reasoning", "picture"), ("cosmos_agibot", "picture"), ("cosmos_holoassist", "picture")),
 }
-TERMS = {  # of the sources, as their cards say; the others have terms of their own that nobody has looked up
+TERMS = {  # of the sources, as docs/poke_vla.md lists them: no card was at hand; those of the others nobody has looked up
     "llava_v1_5_mix665k": "mixed, per component",
     "refspatial_simulator": "apache-2.0",
     "refspatial_2d_reasoning": "apache-2.0",

@@ -203,11 +203,8 @@ def paper() -> Recipe:
     Hand3D is looked for in data/hand3d/hands, where `praxia annotate hands data/hand3d` writes it; actions are learnt from --data. CUT3R's weights
     are for research only.
     """
-    hands: dict[str, Any] = {
-        "root": "data/hand3d/hands",
-        "size": 896,
-        "camera": CommonCamera(448),
-    }  # default 27; of 16:9 at 896 px, 504 rows are squashed
+    # default 27; of 16:9 at 896 px, 504 rows are squashed
+    hands: dict[str, Any] = {"root": "data/hand3d/hands", "size": 896, "camera": CommonCamera(448)}
     pretraining: dict[str, Any] = {"lr": 1e-5, "weight_decay": 0.01, "betas": (0.9, 0.999)}
     return Recipe(
         name="vipa_vla",

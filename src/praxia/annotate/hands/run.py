@@ -31,13 +31,13 @@ from praxia.errors import DataError
 from praxia.files import read_json, write_atomic, write_json
 from praxia.registry import from_json, to_json
 
-_PARTS = {
+_PARTS = {  # of a plan; the rest is settings
     "count": "clips",
     "content": "clips",
     "weights": "weights of the net",
     "detector_files": "files of the detector",
     "code": "code of the engine",
-}  # of a plan; the rest is settings
+}
 
 
 @dataclass(frozen=True)

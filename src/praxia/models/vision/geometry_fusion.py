@@ -87,11 +87,8 @@ class GeometryFusionAdapter(nn.Module):
         clips: dict[str, list[int]] = {}
         for slot, role in enumerate(batch.views.roles):
             clips.setdefault(role.partition(":")[0], []).append(slot)
-        groups = [
-            slots[i : i + (self.spec.together or len(slots))]
-            for slots in clips.values()
-            for i in range(0, len(slots), self.spec.together or len(slots))
-        ]
+        at_once = self.spec.together or len(batch.views.roles)
+        groups = [slots[i : i + at_once] for slots in clips.values() for i in range(0, len(slots), at_once)]
         order = [slot for slots in groups for slot in slots]
         if len({len(slots) for slots in groups}) == 1:  # all in one pass
             seen = self._seen(pixels[:, order].unflatten(1, (len(groups), -1)).flatten(0, 1)).unflatten(0, (batch.size, -1)).flatten(1, 2)

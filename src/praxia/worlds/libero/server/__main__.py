@@ -17,9 +17,16 @@ from files import place_files
 from messages import receive, send
 
 
+class Nowhere(logging.NullHandler):
+    """Stands for a log file, whatever it is called."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__()
+
+
 def import_without_log() -> None:
     """robosuite, which opens /tmp/robosuite.log as it is imported: on a shared machine that is somebody else's file."""
-    kept, logging.FileHandler = logging.FileHandler, lambda *_, **__: logging.NullHandler()  # type: ignore[assignment,misc]
+    kept, logging.FileHandler = logging.FileHandler, Nowhere  # type: ignore[assignment,misc]
     try:
         import robosuite  # noqa: F401
     finally:
