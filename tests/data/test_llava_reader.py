@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tests.models import compositions as micro
 
@@ -11,11 +12,14 @@ from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture
 from praxia.data.readers import Llava
 from praxia.data.sample_transforms import RandomCrop
-from praxia.data.supervision import QuestionAnswer
+from praxia.data.supervision import QuestionAnswer, SceneGrounding
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError, DataError
+from praxia.evaluate.vqa import Answered
 from praxia.geometry.image_transform import realise
+from praxia.objectives import NextToken
 from praxia.tokens.coordinates import box_in, points_in
+from praxia.workflows.vqa_answers import ask, asks
 
 WIDTH, HEIGHT, SIDE = 120, 60, 64
 SPOT = (90, 15)  # (u, v) of a white square's middle in the file
@@ -46,15 +50,16 @@ def written(tmp_path):
 
 
 def test_every_pair_is_a_sample_about_its_picture(written):
-    """Without the turns before it."""
+    """Without the turns before it; of no picture, if its record has none."""
     source = written(
         record("<image>\nWhat is there?", "A white square.", "What colour?\n<image>", "White."),
         record("Who are you?", "A model.", image=None),
         record("<image>\nWhere?", "[(0.750, 0.250)]", conversations=[{"from": "system", "value": "be brief"}, *talk("Where?", "[(0.750, 0.250)]")]),
         whole=False,
     ).open()
-    assert len(source) == 3 and source.episodes.tolist() == [0, 0, 1] and source.left_out == 1
-    first, second, third = (source.sample(i, Needs()) for i in range(3))
+    assert len(source) == 4 and source.episodes.tolist() == [0, 0, 1, 2]
+    first, second, bare, third = (source.sample(i, Needs()) for i in range(4))
+    assert bare.views == () and (bare.question, bare.answer) == ("Who are you?", "A model.")
     assert (first.question, first.answer) == ("What is there?", "A white square.") and second.question == "What colour?"
     assert first.views[0].image.shape == (SIDE, SIDE, 3) and first.views[0].camera is None and first.provenance.episode == 0
     u, v = (points_in(third.answer)[0] * SIDE).astype(int)
@@ -78,6 +83,43 @@ def test_a_conversation_is_one_sample_of_which_every_answer_is_learnt(written):
     assert alone.said is None and alone.ids[alone.scored].tolist() == target.ids[1][target.scored[1]].tolist()
     with pytest.raises(ConfigError, match="whole=False"):
         micro.build(micro.composition("pose_vla"), micro.composition("pose_vla").stages[0]).backbone.dialogue_ids(tokenizer, ("a", "b", "c"))
+
+
+def test_talk_of_no_picture_is_learnt_beside_the_others(written):
+    recipe = micro.composition("poke_vla")
+    model, tokenizer = micro.build(recipe, recipe.stages[0]), micro.tokenizer("poke_vla")
+    source = written(record("Where?", "The red box."), record("Push it?", "Stop.", "And then?", "Left.", image=None)).open()
+    mixture = Mixture([Entry(source, np.arange(2), QuestionAnswer(), (RandomCrop(),), 1.0)], Collate({}, model.backbone, tokenizer), 4, 0)
+    seen = {some.batch.views is None: some.batch for some in mixture.step(0)}
+    assert seen[True].size == seen[False].size == 2 and seen[True].target.said is not None
+    for blind, batch in seen.items():
+        model.zero_grad()
+        loss, rows = NextToken()(model(batch, model.draw(batch, torch.Generator())), batch, {})["next_token"]
+        loss.backward()
+        assert rows == batch.target.scored.sum() and model.backbone.language.embed_tokens.weight.grad.abs().sum() > 0
+        assert all((weights.grad is None) == blind for weights in model.backbone.projector.parameters())
+
+
+def test_of_recorded_talk_short_answers_points_and_boxes_are_scored(written):
+    """The first question of each conversation, in the group of its file; a said point counts near a recorded one."""
+    source = written(
+        record("What is it?", "A square.", "And?", "Nothing."),
+        record("Describe the picture.", "There is a small white square on a black ground."),
+        record("Where?", "[(0.750, 0.250)]"),
+        record("Box?", "[0.700, 0.150, 0.800, 0.350]"),
+        record("Who are you?", "A model.", image=None),
+    ).open()
+    asked = ask(Entry(source, np.arange(len(source)), QuestionAnswer(), (), 1.0), 10)
+    assert [(one.question.text, one.question.form, one.question.group) for one in asked] == [
+        ("What is it?", "words", "mix"),
+        ("Where?", "point", "mix"),
+        ("Box?", "box", "mix"),
+    ]
+    words, point, box = (one.question for one in asked)
+    assert Answered(words, "a square.").score == 1 and Answered(words, "white").score == 0
+    assert [Answered(point, said).score for said in ("[(0.78, 0.27)]", "[(0.75, 0.32)]", "[(0.75, 0.25), (0.1, 0.1)]")] == [1, 0, 0.5]
+    assert Answered(box, "[0.7, 0.15, 0.8, 0.3]").iou == pytest.approx(0.75, abs=0.01)
+    assert asks(QuestionAnswer()) and not asks(SceneGrounding())
 
 
 def test_places_in_the_texts_follow_crops_or_the_sample_is_left_out(written):

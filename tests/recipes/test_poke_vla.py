@@ -1,5 +1,6 @@
 """PokeVLA as a recipe: what its presets are made of, and the published numbers among them."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -26,7 +27,7 @@ def weights(stage):
 def test_paper_has_the_published_shapes_losses_and_schedules(facts):
     recipe = paper()
     assert 1.205e9 < facts["parameters"]["by_module"]["backbone"] < 1.24e9  # 1,209 M without the last block of each tower, which is never used
-    assert facts["added_tokens"]["tokens"] == ["<SEG>"] and "queries             64 tokens" in facts["layout"]["robot"]
+    assert facts["added_tokens"]["tokens"] == ["<SEG>"] and re.search(r"queries +64 tokens", facts["layout"]["robot"])
     asked, robot = recipe.stages
     published = [(s.steps, s.batch, s.optimiser.lr, s.optimiser.warmup) for s in recipe.stages]
     assert published == [(37_860, 128, 2e-5, 1136), (150_000, 64, 1e-4, 15_000)]
@@ -50,9 +51,9 @@ def test_beside_low_rank_updates_the_towers_and_the_language_model_stand_still(f
 
 
 def test_the_mask_decoder_of_paper_is_sam_s_smallest_and_counted_where_masks_are_learnt(facts):
-    """A picture of 1024 px takes 0.98 TFLOP forward, a policy of two views 1.26; `info` shows three views and counts three forwards a sample."""
+    """A picture of 1024 px takes 0.98 TFLOP forward, a policy of two views 1.26; `info` counts three forwards a sample."""
     assert facts["parameters"]["by_module"]["readouts"] / 1e6 == pytest.approx(93.7 + 4.06 + 1.03 + 6.03, abs=0.1)
-    assert 3 * (3 * 0.98 + 1.26) < facts["flops_per_sample"]["robot"] / 1e12 < 3 * (3 * 0.98 + 2 * 1.26)
+    assert facts["flops_per_sample"]["robot"] / 1e12 == pytest.approx(3 * (2 * 0.98 + 1.26), rel=0.05)
     assert "facebook/sam-vit-base" not in dict(paper().licences), "its spec says it"
     assert facts["licences"]["facebook/sam-vit-base"] == "Apache-2.0"
     backbone = paper().model.backbone

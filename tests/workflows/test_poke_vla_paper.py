@@ -1,15 +1,17 @@
 """PokeVLA's `paper` robot stage, micro-sized: SAM and teacher from files, low-rank updates, a hand-off, two rates; what is missing is said first."""
 
+import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import SamModel
 
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import CentreCrop
-from praxia.data.supervision import SceneQuestions
 from praxia.errors import CheckpointError, ConfigError, DataError
 from praxia.models.geometry_nets.tabletop_geometry import TabletopGeometry
 from praxia.models.readouts import GeometryProjector
@@ -18,7 +20,7 @@ from praxia.policy import Policy
 from praxia.policy.net_folder import save_net
 from praxia.recipes.embodied_vqa import vqa_words
 from praxia.recipes.poke_vla import CHAT_WORDS, PROMPT, paper
-from praxia.stages.recipe import Source, Teacher
+from praxia.stages.recipe import Teacher
 from praxia.stages.weights import read_weights
 from praxia.tokens.local_tokenizer import LocalTokenizer
 from praxia.train.settings import TrainSettings
@@ -34,8 +36,18 @@ SAM = SamMask(
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Of SAM and of the teacher."""
+    """Of SAM, of the teacher and of conversations: about pictures of a red square, one about none."""
     root = tmp_path_factory.mktemp("public")
+    records = []
+    for number in range(10):
+        picture, x = np.zeros((30, 60, 3), np.uint8), 5 * number
+        picture[10:20, x : x + 10, 0] = 255
+        Image.fromarray(picture).save(root / f"{number}.png")
+        where, there = ("Point to the red box.", f"[({(x + 5) / 60:.3f}, 0.500)]"), ("Is there a red box?", "yes")
+        talk = (*where, *there) if number % 2 else (*there, *where)
+        turns = [{"from": ("human", "gpt")[i % 2], "value": said} for i, said in enumerate(talk)]
+        records.append({"id": number, "conversations": turns} | ({"image": f"{number}.png"} if number else {}))
+    (root / "talk.json").write_text(json.dumps(records))
     torch.manual_seed(0)
     SamModel(SAM.hf_config()).save_pretrained(root / "sam")
     save_net(root / "teacher", NET, NET.build(), {"licences": ()})
@@ -43,7 +55,7 @@ def folders(tmp_path_factory):
 
 
 def micro(data, folders):
-    """`paper` with other sizes and weights; its first stage asks about the same data."""
+    """`paper` with other sizes, weights and data."""
     recipe, recorded = paper(), Recorded(str(data))
     model = recipe.model
     backbone = replace(
@@ -51,7 +63,8 @@ def micro(data, folders):
         text_width=32, text_layers=2, text_heads=2, text_kv_heads=1, text_mlp=32, vocabulary=0, checkpoint="",
     )  # fmt: skip
     asked, robot = recipe.stages
-    asked = replace(asked, sources=(Source(recorded, SceneQuestions()),), steps=1, batch=2, validate_every=0)
+    talk = replace(asked.sources[0].data, annotations=(str(folders / "talk.json"),), root=str(folders), side=56)
+    asked = replace(asked, sources=(replace(asked.sources[0], data=talk),), steps=2, batch=4, validate_every=0)
     robot = replace(
         robot,
         sources=(replace(robot.sources[0], data=recorded),),
@@ -96,6 +109,8 @@ def test_what_stands_still_stands_still_to_the_bit_and_what_is_to_learn_moves(ta
     weight = "mask_decoder.transformer.layers.0.mlp.lin1.weight"
     coarse, fine = (robot[f"readouts.target_mask.{place}.{weight}"] - public[weight] for place in ("sam", "fine"))
     assert 0 < coarse.abs().max() < 0.2 * fine.abs().max(), "a tenth of the rate"
+    said = trained.results[0].metrics
+    assert said["question_answer/talk/asked"] > 0 and "question_answer/talk/score/blank" in said
     metrics = trained.results[-1].metrics
     assert metrics["action_chunk/target_focal"] > 0 and metrics["action_chunk/geometry_alignment"] > 0
     policy = Policy.load(trained.policy)

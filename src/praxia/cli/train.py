@@ -16,7 +16,7 @@ from praxia.registry import to_json
 from praxia.specs.licences import LicensePolicy
 from praxia.train.parallel import Spread, process_group, ranks
 from praxia.train.settings import TrainSettings
-from praxia.workflows.describe import stage_table
+from praxia.workflows.describe import source_table, stage_table
 from praxia.workflows.own_data import with_data
 from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import Trained, train_recipe
@@ -79,7 +79,7 @@ def _train(options: Train, rest: Sequence[str], device: str) -> None:
     recipe = replace(recipe, preset=options.preset)
     if options.dry_run:
         if group.main:
-            Console().print(stage_table(recipe).rich(f"{recipe.name} ({recipe.preset})"))
+            Console().print(stage_table(recipe).rich(f"{recipe.name} ({recipe.preset})"), source_table(recipe).rich("reads"))
         return
     settings = TrainSettings(device=device, threads=options.threads, loaders=options.loaders, spread=options.spread, quiet=options.quiet)
     root = options.runs / (options.name or recipe.name)

@@ -2,7 +2,6 @@
 
 import torch
 
-from praxia.data.supervision.embodied_vqa import EmbodiedVQA
 from praxia.data.supervision.scene_questions import SceneQuestions
 from praxia.data.supervision.spatial_vqa import SpatialVQA
 from praxia.data.supervision.supervision import Example, posed_view
@@ -10,6 +9,7 @@ from praxia.report.content import Answer
 from praxia.tokens.locations import points_in
 from praxia.workflows.hand_pictures import hand_answers
 from praxia.workflows.train_recipe import Trained, stage_model
+from praxia.workflows.vqa_answers import asks
 from praxia.workflows.vqa_pictures import vqa_pictures
 
 _LIMIT = 64  # tokens of an answer
@@ -19,7 +19,7 @@ def answers(trained: Trained, count: int = 12) -> tuple[Answer, ...]:
     """`count` questions from held-out episodes of the last stage that asks any, put to that stage's own last checkpoint (later stages may forget
     how to answer); () if no stage asks."""
     for stage in reversed(trained.assembly.recipe.stages):
-        if any(isinstance(source.supervision, EmbodiedVQA) for source in stage.sources):
+        if any(asks(source.supervision) for source in stage.sources):
             return vqa_pictures(trained, stage, count)
         if any(isinstance(source.supervision, SpatialVQA) for source in stage.sources):
             return hand_answers(trained, stage, count)

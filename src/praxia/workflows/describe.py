@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from praxia.data.batch import Batch, Chunk, Tokens, ViewBatch
+from praxia.data.demonstrations import Demonstrations
+from praxia.data.sample_transforms import Slots
 from praxia.data.unified_space import UnifiedSpace
 from praxia.models.lora import inject
 from praxia.models.spec import HistoryToken, ModelSpec, SpecialToken
@@ -35,7 +37,8 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     spec, tokens = _filled(recipe)
     with torch.device("meta"):
         model = VLA(spec, PARTS, dict.fromkeys([t.token for t in spec.tokens if isinstance(t, SpecialToken)], 0))
-    stages = [_stage(stage, spec) for stage in recipe.stages]
+    usual = next(filter(None, (_slots_of(source) for stage in recipe.stages for source in stage.sources)), ("head", "wrist"))
+    stages = [_stage(stage, spec, usual) for stage in recipe.stages]
     return {
         "recipe": recipe.name,
         "preset": recipe.preset,
@@ -125,7 +128,7 @@ def _ranges(tokens: Sequence[str]) -> list[str]:
     return [run[0] if len(run) == 1 else f"{run[0]}..{run[-1]} ({len(run)})" for run in runs]
 
 
-def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
+def _stage(stage: Stage, spec: ModelSpec, usual: tuple[str, ...]) -> dict[str, Any]:
     with torch.device("meta"):
         model = VLA(spec, stage.parts or PARTS, dict.fromkeys([t.token for t in spec.tokens if isinstance(t, SpecialToken)], 0))
     if model.backbone is not None:
@@ -138,7 +141,8 @@ def _stage(stage: Stage, spec: ModelSpec) -> dict[str, Any]:
     total = _size(model.parameters())
     state = (8 + 2 * optimiser.bits / 8) * trainable - 4 * by_muon + 4 * (total - trainable)  # Muon has one moment
     kinds = _kinds(stage, acts=model.head is not None)
-    shapes = {kind: (_roles(stage, spec, kind), _answer_tokens(stage, len(_roles(stage, spec, kind)))) for kind in kinds}
+    views = {kind: _roles(stage, kind) or usual for kind in kinds}
+    shapes = {kind: (roles, _answer_tokens(stage, len(roles))) for kind, roles in views.items()}
     looks = {kind: _look(model, _batch(spec, kind, *shapes[kind])) for kind in kinds}
     flops = len(stage.passes) * sum(share * looks[kind][0] for kind, share in kinds.items())
     activations = max(looks[kind][1] for kind in kinds)
@@ -182,12 +186,15 @@ def _kind(source: Source) -> str:
     return "action" if source.supervision.needs.horizon else "answer" if getattr(source.supervision, "asks", True) else "look"
 
 
-def _roles(stage: Stage, spec: ModelSpec, kind: str) -> tuple[str, ...]:
-    """Views of a kind of samples: those that supervision or data name, or else two for small pictures and three for the others."""
-    looks = spec.backbone or spec.geometry
-    usual = ("head", "wrist") if looks is None or looks.image_size <= 64 else ("head", "wrist_left", "wrist_right")
-    named = [getattr(s.supervision, "roles", ()) or getattr(s.data, "roles", ()) for s in stage.sources if _kind(s) == kind]
-    return max(named, key=len) if named and all(named) else usual
+def _roles(stage: Stage, kind: str) -> tuple[str, ...]:
+    """Views of a kind of samples: those that slots, supervision or data name; () where they do not."""
+    of_kind = [source for source in stage.sources if _kind(source) == kind]
+    named = [_slots_of(source) or getattr(source.supervision, "roles", ()) or getattr(source.data, "roles", ()) for source in of_kind]
+    return max(named, key=len) if named and all(named) else ()
+
+
+def _slots_of(source: Source) -> tuple[str, ...]:
+    return next((transform.roles for transform in source.transforms if isinstance(transform, Slots)), ())
 
 
 def _answer_tokens(stage: Stage, views: int) -> int:
@@ -297,3 +304,24 @@ def stage_table(recipe: Recipe) -> Table:
         long = [f"{count(stage.steps)} x {stage.batch}"] + [f"{stage.minutes:g} min"] * (stage.minutes > 0)
         rows.append(tuple("\n".join(cell) for cell in ([stage.name, *starts], says, _scored(stage), [*(stage.parts or ("all",)), *moves], long)))
     return Table(("stage", "says", "scored by", "trains", "steps x batch"), tuple(rows))
+
+
+def source_table(recipe: Recipe) -> Table:
+    """What each stage reads, and its share of the stage's samples."""
+    rows = []
+    for stage in recipe.stages:
+        total = sum(source.weight for source in stage.sources)
+        for source in stage.sources:
+            share = f"{source.weight / total:.0%}" if total else "by size"
+            rows.append((stage.name, share, source.supervision.name, _whence(source.data)))
+    return Table(("stage", "share", "says", "from"), tuple(rows))
+
+
+def _whence(data: Any) -> str:
+    """Where a data spec reads, or what it makes."""
+    if data is None:
+        return "(give --data)"
+    if isinstance(data, Demonstrations):
+        return f"{data.world}, {data.episodes} episodes a task"
+    root = getattr(data, "root", "")
+    return ", ".join(getattr(data, "annotations", ())) or (root if isinstance(root, str) and root else type(data).__name__)

@@ -49,12 +49,6 @@ def unseen_cameras(source: Source, opened: SampleSource) -> str:
     return f"{opened.name}: no slot for {', '.join(left)}, so not seen; black: {', '.join(black)} (Slots.roles; a dataset's card names its views)"
 
 
-def left_out(opened: SampleSource) -> str:
-    """A sentence on records that a source of conversations does not show, "" where there are none."""
-    count = getattr(opened, "left_out", 0)
-    return f"{opened.name}: {count} records without a picture are left out" if count else ""
-
-
 def _check_readouts(recipe: Recipe) -> None:
     """Readouts that objectives score must be in the model and built in their stage, and read token groups that the model has: a stage that comes
     after days of others must not begin with finding out."""

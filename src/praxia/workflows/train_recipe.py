@@ -44,7 +44,7 @@ from praxia.workflows.geometry_scores import geometry_metrics
 from praxia.workflows.goal_scores import goal_metrics
 from praxia.workflows.hand_answers import hand_metrics
 from praxia.workflows.pose_answers import pose_metrics
-from praxia.workflows.recipe_checks import left_out, unseen_cameras
+from praxia.workflows.recipe_checks import unseen_cameras
 from praxia.workflows.robots import check_numbers
 from praxia.workflows.taught import taught
 from praxia.workflows.teachers import build_teachers, check_checkpoints, check_frozen_nets, labelled, trained_net
@@ -194,7 +194,7 @@ def _train_stage(
         for source, samples, share in training.table():
             say(f"{share:.0%} from {source}, {samples} samples")
         opened = [(source, assembly.sources[source.data]) for source in stage.sources if source.data in assembly.sources]
-        notes = [note for source, data in opened for note in (unseen_cameras(source, data), left_out(data))]
+        notes = [unseen_cameras(source, data) for source, data in opened]
         for note in dict.fromkeys(filter(None, notes)):
             say(note)
     teachers = {} if folder.result() is not None and folder.scores.is_file() else build_teachers(stage, run, settings)

@@ -9,6 +9,7 @@ import numpy as np
 from praxia.data.collate import Collate
 from praxia.data.mixture import Entry, Mixture
 from praxia.data.supervision.embodied_vqa import EmbodiedVQA
+from praxia.data.supervision.question_answer import QuestionAnswer
 from praxia.data.supervision.questions.look import GROUPS, Question
 from praxia.data.supervision.supervision import Example
 from praxia.evaluate.vqa import Answered, kind_scores, majority, vqa_scores
@@ -71,31 +72,48 @@ class Speaker:
 
 
 def vqa_metrics(training: Mixture, held_out: Mixture, model: VLA, tokenizer: Any, samples: int) -> dict[str, float]:
-    """Scores of what the model says to a question of every group about `samples` held-out samples of every source of questions.
+    """Scores of what the model says to questions about `samples` held-out samples of every source of questions.
 
-    `embodied_vqa/GROUP/SCORE` (`evaluate.vqa.vqa_scores`) and `embodied_vqa/kind/KIND`, the same with `/majority` and `/blank` behind; {} without
+    `SUPERVISION/GROUP/SCORE` (`evaluate.vqa.vqa_scores`) and `SUPERVISION/kind/KIND`, the same with `/majority` and `/blank` behind; {} without
     any source of questions.
     """
-    taught = [entry for entry in training.entries if isinstance(entry.supervision, EmbodiedVQA)]
-    asked = [one for entry in held_out.entries for one in ask(entry, samples)]
-    if not asked or not taught:
-        return {}
     speaker = Speaker(model.eval(), held_out.collate, tokenizer)
+    found: dict[str, float] = {}
+    for name in dict.fromkeys(entry.supervision.name for entry in training.entries if asks(entry.supervision)):
+        taught, tested = ([e for e in mixture.entries if e.supervision.name == name] for mixture in (training, held_out))
+        found |= {f"{name}/{key}": value for key, value in _scores(speaker, taught, tested, samples).items()}
+    return found
+
+
+def asks(supervision: Any) -> bool:
+    """Whether it puts questions that are scored here: made ones, or those that were recorded."""
+    return isinstance(supervision, EmbodiedVQA | QuestionAnswer)
+
+
+def _scores(speaker: Speaker, taught: Sequence[Entry], tested: Sequence[Entry], samples: int) -> dict[str, float]:
+    """Of the sources of one supervision."""
+    asked = [one for entry in tested for one in ask(entry, samples)]
+    if not asked:
+        return {}
     usual = majority([one.question for entry in taught for one in ask(entry, LEARNT_FROM // len(taught))])
     told = {
         "": speaker.says(asked),
         "/majority": [usual(one.question) for one in asked],
         "/blank": speaker.says([Asked(one.question, blanked(one.example)) for one in asked]),
     }
-    name, said = taught[0].supervision.name, {control: vqa_scores(answers) for control, answers in told.items()}
-    found = {f"{name}/{g}/{score}{control}": v for control, groups in said.items() for g, scores in groups.items() for score, v in scores.items()}
+    said = {control: vqa_scores(answers) for control, answers in told.items()}
+    found = {f"{g}/{score}{control}": v for control, groups in said.items() for g, scores in groups.items() for score, v in scores.items()}
     found = {key: value for key, value in found.items() if not key.endswith(("asked/majority", "asked/blank"))}
-    return found | {f"{name}/kind/{kind}{c}": value for c, answers in told.items() for kind, value in kind_scores(answers).items()}
+    return found | {f"kind/{kind}{c}": value for c, answers in told.items() for kind, value in kind_scores(answers).items()}
 
 
 def ask(entry: Entry, samples: int) -> list[Asked]:
-    """A question of every group about up to `samples` samples of a source of questions, as the entry shows them; [] of another source."""
+    """A question of every group about up to `samples` samples of a source of questions, as the entry shows them; of recorded conversations the first
+    question of each, if its answer can be scored, in the group of their source; [] of another source."""
     supervision = entry.supervision
+    if isinstance(supervision, QuestionAnswer):
+        group = entry.source.name
+        return [Asked(q, example) for example in entry.examples(samples) if (q := supervision.question(example, group)) is not None]
     if not isinstance(supervision, EmbodiedVQA):
         return []
     found = []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from praxia.data.supervision.supervision import picture_size
+from praxia.data.supervision.supervision import picture_size, posed_view
 from praxia.evaluate.vqa import Answered
 from praxia.geometry.image_transform import realise
 from praxia.report.content import Answer, AnswerScores
@@ -65,7 +65,7 @@ def _different(asked: Sequence[Asked], count: int) -> list[Asked]:
 
 def _answer(asked: Asked, answered: Answered) -> Answer:
     question, sample = asked.question, asked.example.sample
-    view = next(v for v in sample.views if v.camera is not None and v.camera.T_base_cam is not None)  # what was asked about
+    view = posed_view(sample, "") or sample.views[0]  # what was asked about; recorded questions have one picture, without a camera
     size = picture_size(view)
 
     def pixel(text: str) -> tuple[float, float] | None:

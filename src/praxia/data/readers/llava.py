@@ -1,7 +1,7 @@
-"""LLaVA-style JSON (arXiv 2304.08485): conversations about single pictures. Unverified on real files.
+"""LLaVA-style JSON (arXiv 2304.08485): conversations about single pictures, some about none. Unverified on real files.
 
-A file is a list of records with `id`, `image` (a path) and `conversations`: a list of `from` ("human" or "gpt", in turn) and `value` (a text;
-`<image>` stands in the first one).
+A file is a list of records with `id`, `image` (a path; absent where the talk is of no picture) and `conversations`: a list of `from` ("human" or
+"gpt", in turn) and `value` (a text; `<image>` stands in the first one).
 """
 
 import json
@@ -32,7 +32,7 @@ class Llava:
     """annotations: JSON file(s). root: folder that their picture paths start from.
 
     A sample is a whole conversation, of which every answer is learnt; whole off: every pair of question and answer, without the turns before it.
-    Records without a picture are left out.
+    Records without a picture are samples without views: the language model learns their answers as it learns the others.
     side: pictures are stretched to this square, as Prismatic shows them; shares of a picture do not change by that.
     coordinates: what points and boxes in the texts are shares of: the `picture`, or the `square` that it is padded to on both sides (said of the
     boxes in LLaVA-1.5's own mix; look at a few pictures before trusting either). Numbers above 1 are left as they are.
@@ -58,7 +58,7 @@ class Llava:
             raise ConfigError(f"Llava.coordinates is {self.coordinates!r}; expected 'picture' or 'square'")
 
     def open(self) -> "Conversations":
-        """All conversations about pictures. Raises DataError for files that are no list of records, or hold no picture at all."""
+        """All conversations. Raises DataError for files that are no list of records, or hold no picture at all."""
         return Conversations(self)
 
     @property
@@ -83,9 +83,9 @@ class Talk:
 
 
 class Conversations:
-    """A SampleSource without a robot: one picture without a camera, questions and answers; no state and no actions.
+    """A SampleSource without a robot: one picture without a camera, or none, questions and answers; no state and no actions.
 
-    left_out: records without a picture. A bad record stands for one sample that raises its DataError, so that training counts and names it.
+    A bad record stands for one sample that raises its DataError, so that training counts and names it.
     """
 
     embodiment = ""
@@ -97,16 +97,13 @@ class Conversations:
         self._spec, self.name, self.licence = spec, spec.name, spec.licence
         self.cameras = (CameraSpec(ROLE, spec.side, spec.side, calibrated=False),)
         self._talks: list[Talk] = []
-        self.left_out = number = 0
+        number = 0
         for path in map(Path, spec.annotations):
             for place, record in enumerate(_read(path)):
-                if isinstance(record, dict) and not record.get("image") and record.get("conversations"):
-                    self.left_out += 1
-                    continue
                 self._talks += _talks(record, number, f"{path}, record {place}", spec.whole)
                 number += 1
-        if not any(not talk.fault for talk in self._talks):
-            first = next((talk.fault for talk in self._talks), f"{self.left_out} records have no picture")
+        if not any(talk.picture for talk in self._talks):
+            first = next((talk.fault for talk in self._talks if talk.fault), "no record has an `image`")
             raise DataError(f"dataset {self.name!r} has no question about a picture; {first}")
         self.episodes = np.array([talk.record for talk in self._talks])
 
@@ -114,10 +111,13 @@ class Conversations:
         return len(self._talks)
 
     def sample(self, index: int, needs: Needs) -> Sample:
-        """The picture with question and answer. Raises DataError for a bad record or a picture that cannot be read."""
+        """The picture, if there is one, with question and answer. Raises DataError for a bad record or a picture that cannot be read."""
         talk = self._talks[index]
         if talk.fault:
             raise DataError(talk.fault)
+        origin = Provenance(self.name, talk.record, index, self.licence)
+        if not talk.picture:
+            return Sample(views=(), question=talk.texts[0], answer=talk.texts[1], later=talk.texts[2:], provenance=origin)
         path = Path(self._spec.root, talk.picture)
         try:
             with Image.open(path) as file:
@@ -126,7 +126,6 @@ class Conversations:
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(f"cannot read {path}: {error}; the file is missing or damaged") from error
         texts = [text for text in (self._over_picture(text, shape) for text in talk.texts) if text is not None]
-        origin = Provenance(self.name, talk.record, index, self.licence)
         if len(texts) < len(talk.texts):  # a place on the bars: a sample with nothing to say, as one whose place a crop has cut off
             texts = ["", ""]
         return Sample(views=(View(ROLE, image),), question=texts[0], answer=texts[1], later=tuple(texts[2:]), provenance=origin)
@@ -151,8 +150,9 @@ class Conversations:
 def _talks(record: Any, number: int, where: str, whole: bool) -> Iterator[Talk]:
     """The conversation of a record, or its pairs; a faulty one for a record that is not what the format says."""
     try:
-        if not isinstance(record["image"], str):
-            raise ValueError(f"`image` is {record['image']!r}, expected one path")
+        picture = record.get("image") or ""
+        if not isinstance(picture, str):
+            raise ValueError(f"`image` is {picture!r}, expected one path")
         turns = record["conversations"]
         if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
             raise ValueError("`conversations` is no list of turns, each with `from` and `value`")
@@ -170,7 +170,7 @@ def _talks(record: Any, number: int, where: str, whole: bool) -> Iterator[Talk]:
             if not question or not answer:
                 raise ValueError("a question or an answer is empty")
             texts += (question, answer)
-        yield from (Talk(number, record["image"], tuple(some)) for some in ([texts] if whole else zip(texts[::2], texts[1::2], strict=True)))
+        yield from (Talk(number, picture, tuple(some)) for some in ([texts] if whole else zip(texts[::2], texts[1::2], strict=True)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         name = record.get("id", "") if isinstance(record, dict) else ""
         said_of = f"lacks {error}" if isinstance(error, KeyError) else str(error)

@@ -5,16 +5,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from praxia.data.sample import Sample
+from praxia.data.supervision.questions.look import Question
 from praxia.data.supervision.supervision import Example, Needs, picture_size
 from praxia.registry import register
-from praxia.tokens.coordinates import Moved, rewritten
+from praxia.tokens.coordinates import Moved, box_in, points_in, rewritten
+
+NEAR = 0.05  # of a picture's sides: how far a said point may be from a recorded one
+SHORT = 3  # words of an answer that can be asked for literally
+_GRID = 64  # cells a side of the region that counts as near
 
 
 @register("supervision/question_answer")
 @dataclass(frozen=True)
 class QuestionAnswer:
-    """Texts as recorded, a whole conversation, but for points and boxes (shares of the first view's stored picture): they follow crops and shifts,
-    with three decimals."""
+    """Texts as recorded, a whole conversation, but for points and boxes (shares of the stored picture): they follow crops and shifts, with three
+    decimals."""
 
     name: str = "question_answer"
 
@@ -24,10 +29,31 @@ class QuestionAnswer:
         return Needs()
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Example | None:
-        """None without question, answer or picture, or where a place that the texts speak of is not in the shown picture."""
-        if not sample.question or not sample.answer or not sample.views:
+        """None without question or answer, or where a place that the texts speak of is not in the shown picture."""
+        if not sample.question or not sample.answer:
             return None
+        if not sample.views:
+            return Example(sample, sample.question, sample.answer, later=sample.later)
         view = sample.views[0]
         moved = Moved(view.affine, (view.image.shape[0], view.image.shape[1]), picture_size(view))
         texts = [text for text in (rewritten(text, moved) for text in (sample.question, sample.answer, *sample.later)) if text is not None]
         return Example(sample, texts[0], texts[1], later=tuple(texts[2:])) if len(texts) == 2 + len(sample.later) else None
+
+    def question(self, example: Example, group: str) -> Question | None:
+        """The first question of a conversation, for scoring: a box, points, or an answer of up to three words. None of longer answers, which
+        no two people give alike, and without a picture."""
+        text, answer = example.prompt, example.target
+        if not isinstance(text, str) or not isinstance(answer, str) or not example.sample.views:
+            return None
+        if (box := box_in(answer)) is not None:
+            return Question(group, "box", text, answer, "box", box=box)
+        if len(points := points_in(answer)):
+            return Question(group, "point", text, answer, "point", region=_near(points))
+        return Question(group, "words", text, answer) if len(answer.split()) <= SHORT else None
+
+
+def _near(points: np.ndarray) -> np.ndarray:
+    """Cells bool [64, 64] of a picture within NEAR of one of the points (shares [n, 2])."""
+    at = (np.arange(_GRID) + 0.5) / _GRID
+    cells = np.stack(np.meshgrid(at, at), axis=-1)
+    return np.linalg.norm(cells[:, :, None] - points, axis=-1).min(-1) <= NEAR
