@@ -199,7 +199,7 @@ def test_cameras_are_looked_at_alone_and_frames_of_a_clip_in_order():
     torch.testing.assert_close(seen[:, [1, 0]], alone(cameras, [1, 0]))
     frames = adapter.geometry(clip)
     assert clip.views.roles == ("head:0", "head:1", "head:2", "head:3") and frames.shape[1] == 4
-    torch.testing.assert_close(frames, adapter._seen(view_pixels(clip.views, adapter.encoder.image_spec)))
+    torch.testing.assert_close(frames, adapter._seen(view_pixels(clip.views, adapter.encoder.image_spec), clip.views.valid))
     assert not torch.allclose(frames[:, 1:2], alone(clip, [1])), "a frame knows of the frames before it"
     mixed = replace(clip, views=replace(clip.views, roles=("head:0", "wrist", "head:1", "head:2")))
     torch.testing.assert_close(adapter.geometry(mixed)[:, [0, 2, 3]], alone(clip, [0, 2, 3]))

@@ -71,7 +71,7 @@ class CachedFeatures:
         return GeometryFeatures(patches, special, _from_shown(views, self.net), self.net.image_spec.size)
 
     def _compute(self, views: ViewBatch, rows: list[int]) -> list[dict[str, Tensor]]:
-        patches, special = self.net(view_pixels(_whole(views, rows), self.net.image_spec))
+        patches, special = self.net.seen(view_pixels(_whole(views, rows), self.net.image_spec), views.valid[rows])
         return [{"patches": p.contiguous().cpu(), "special": s.contiguous().cpu()} for p, s in zip(patches, special, strict=True)]
 
     def _read(self, name: str) -> dict[str, Tensor] | None:

@@ -40,6 +40,27 @@ def test_a_net_as_the_frozen_encoder_of_a_policy(name):
 
 
 @pytest.mark.parametrize("name", SPECS)
+def test_a_view_that_is_not_there_says_nothing_to_the_others(name):
+    torch.manual_seed(0)
+    net = SPECS[name].build().eval()
+    batch = make_batch(pictures(28, 3), padded([[1], [1], [1]]))
+    valid = torch.tensor([[True, True], [True, False], [False, False]])
+    found = net.features(replace(batch, views=replace(batch.views, valid=valid)))
+    whole = net.features(batch)
+    alone = net.features(replace(batch, views=replace(batch.views, images=batch.views.images[:1], **_first(batch.views))))
+    for part in ("patches", "special"):
+        some, both, single = (getattr(one, part) for one in (found, whole, alone))
+        torch.testing.assert_close(some[0], both[0])
+        torch.testing.assert_close(some[1, 0], single[1, 0])
+        assert not some[1, 1].any() and not some[2].any()
+
+
+def _first(views):
+    """What a ViewBatch says of its first slot."""
+    return {"roles": views.roles[:1]} | {k: getattr(views, k)[:, :1] for k in ("affine", "size", "valid", "K", "T_base_cam", "time")}
+
+
+@pytest.mark.parametrize("name", SPECS)
 def test_nets_without_heads_say_so(name):
     net = SPECS[name].build()
     with pytest.raises(ConfigError, match="features only"):

@@ -63,6 +63,21 @@ class GeometryNet(nn.Module, ABC):
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised pixels [B, V, 3, H, W] -> patch features [B, V, h, w, C] and special tokens [B, V, s, C]; no dense heads run."""
 
+    def seen(self, pixels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, but a view that is not there (valid bool [B, V]) is not looked at, so that its black says nothing to the others; its own
+        features are 0."""
+        if bool(valid.all()) or not bool(valid.any()):
+            return self(pixels)
+        found: list[tuple[Tensor, tuple[Tensor, Tensor]]] = []
+        for pattern in torch.unique(valid, dim=0):
+            if bool(pattern.any()):
+                rows = (valid == pattern).all(1)
+                found.append((rows[:, None] & pattern, self(pixels[rows][:, pattern])))
+        patches, special = (made.new_zeros(*valid.shape, *made.shape[2:]) for made in found[0][1])
+        for where, (some_patches, some_special) in found:
+            patches[where], special[where] = some_patches.flatten(0, 1), some_special.flatten(0, 1)
+        return patches, special
+
     @abstractmethod
     def reconstruct(self, pixels: Tensor, state: Any = None) -> Reconstruction:
         """Normalised pixels [B, V, 3, H, W] -> depth, points and cameras. state: of an earlier call, for nets that go on from it."""
@@ -78,7 +93,7 @@ class GeometryNet(nn.Module, ABC):
         Colour jitter is left out: what a teacher says of a place must not depend on it (PokeVLA: the student's augmentation of geometry alone).
         """
         assert batch.views is not None
-        patches, special = self(view_pixels(replace(batch.views, colour=None), self.image_spec))
+        patches, special = self.seen(view_pixels(replace(batch.views, colour=None), self.image_spec), batch.views.valid)
         size = batch.views.size
         transform = canvas_transform(size.flatten(0, 1), self.image_spec).unflatten(0, size.shape[:2])
         return GeometryFeatures(patches, special, transform, self.image_spec.size)

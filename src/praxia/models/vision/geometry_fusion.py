@@ -81,9 +81,9 @@ class GeometryFusionAdapter(nn.Module):
     def geometry(self, batch: Batch) -> Tensor:
         """What the encoder sees of every view: its special tokens, then its patches row by row, [B, V, N, C]."""
         assert batch.views is not None
-        pixels = view_pixels(batch.views, self.encoder.image_spec)
+        pixels, valid = view_pixels(batch.views, self.encoder.image_spec), batch.views.valid
         if self.spec.shuffled:
-            pixels = pixels.roll(1, 0) if len(pixels) > 1 else torch.zeros_like(pixels)
+            pixels, valid = (pixels.roll(1, 0), valid.roll(1, 0)) if len(pixels) > 1 else (torch.zeros_like(pixels), torch.ones_like(valid))
         clips: dict[str, list[int]] = {}
         for slot, role in enumerate(batch.views.roles):
             clips.setdefault(role.partition(":")[0], []).append(slot)
@@ -91,13 +91,14 @@ class GeometryFusionAdapter(nn.Module):
         groups = [slots[i : i + at_once] for slots in clips.values() for i in range(0, len(slots), at_once)]
         order = [slot for slots in groups for slot in slots]
         if len({len(slots) for slots in groups}) == 1:  # all in one pass
-            seen = self._seen(pixels[:, order].unflatten(1, (len(groups), -1)).flatten(0, 1)).unflatten(0, (batch.size, -1)).flatten(1, 2)
+            one_by_one = (x[:, order].unflatten(1, (len(groups), -1)).flatten(0, 1) for x in (pixels, valid))
+            seen = self._seen(*one_by_one).unflatten(0, (batch.size, -1)).flatten(1, 2)
         else:
-            seen = torch.cat([self._seen(pixels[:, slots]) for slots in groups], dim=1)
+            seen = torch.cat([self._seen(pixels[:, slots], valid[:, slots]) for slots in groups], dim=1)
         return seen[:, torch.tensor(order, device=seen.device).argsort()]
 
-    def _seen(self, pixels: Tensor) -> Tensor:
-        patches, special = self.encoder(pixels)
+    def _seen(self, pixels: Tensor, valid: Tensor) -> Tensor:
+        patches, special = self.encoder.seen(pixels, valid)
         return torch.cat([special, patches.flatten(2, 3)], dim=2)
 
 
