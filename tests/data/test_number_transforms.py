@@ -85,6 +85,17 @@ def test_a_dim_that_never_moves_stays_finite_and_comes_back_exactly(mode):
     assert np.allclose(fitted.action_forward(moved, None)[:, 2], 0.1, atol=1e-5)
 
 
+def test_a_number_far_outside_training_is_held_at_the_clip():
+    values = np.random.default_rng(0).uniform(-0.001, 0.001, (100, 2)).astype(np.float32)
+    held = Numbers((Normalise(clip=1.2),)).fitted(values, values)
+    far = np.array([[0.3, 0.0]], np.float32)
+    assert Numbers((Normalise(),)).fitted(values, values).action_forward(far, None)[0, 0] > 100
+    assert held.action_forward(far, None)[0, 0] == np.float32(1.2) and abs(held.action_forward(far, None)[0, 1]) < 0.2
+    assert held.action_inverse(np.array([[3.0, 0.0]], np.float32), None)[0, 0] == pytest.approx(0.003, rel=0.1), "what a model says is not clipped"
+    with pytest.raises(ConfigError, match="clip is -1"):
+        Normalise(clip=-1)
+
+
 def test_a_dim_that_moves_once_in_a_thousand_rows_is_not_blown_up():
     values = np.zeros((5000, 1), np.float32)
     values[:5] = 1.0

@@ -32,16 +32,21 @@ class Normalise:
     fewer than a hundredth of the rows has no width between its quantiles and is mapped by its range.
     least: smallest scale of a dim that moves, in its own unit, so that the jitter of a hardly used dim (a tilt that is only ever corrected) is
     not blown up to weigh as much as what the robot does.
+    clip: largest normalised number that `forward` gives, 0 = any. For states: a joint that hardly moves in training reads 30 where a robot starts
+    elsewhere, and a network that has never seen such a number does anything.
     """
 
     mode: Literal["quantile", "min_max", "mean_std"] = "quantile"
     least: float = 0.0
+    clip: float = 0.0
     centre: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.least < 0:
             raise ConfigError(f"Normalise.least is {self.least}; expected a scale in the unit of the dims, or 0 for none")
+        if self.clip < 0:
+            raise ConfigError(f"Normalise.clip is {self.clip}; expected the largest normalised number, such as 1.2, or 0 for none")
         if len(self.centre) != len(self.scale) or not all(self.scale):
             raise ConfigError(f"Normalise needs one centre and one scale other than 0 for each dim, got centre {self.centre} and scale {self.scale}")
 
@@ -62,7 +67,8 @@ class Normalise:
     def forward(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """Robot units -> about [-1, 1]."""
         centre, scale = self._arrays(values)
-        return ((values - centre) / scale).astype(np.float32)
+        normalised = ((values - centre) / scale).astype(np.float32)
+        return np.clip(normalised, -self.clip, self.clip) if self.clip else normalised
 
     def inverse(self, values: np.ndarray, state: np.ndarray | None) -> np.ndarray:
         """About [-1, 1] -> robot units."""

@@ -90,7 +90,7 @@ def tiny() -> Recipe:
         name="poke_vla",
         model=tiny_model(),
         tokenizer=LocalTokenizer((*vqa_words(), *CHAT_WORDS)),
-        numbers=Numbers(action=(Normalise("quantile", least=0.02),), state=(Normalise("quantile", least=0.02),)),
+        numbers=Numbers(action=(Normalise("quantile", least=0.02),), state=(Normalise("quantile", least=0.02, clip=1.2),)),
         replan=4,
         stages=(
             base_vlm(SEES),

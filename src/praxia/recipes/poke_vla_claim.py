@@ -36,10 +36,10 @@ class Budget:
     1,400 of the whole benchmark would take longer than the training.
     """
 
-    base: int = 250
+    base: int = 1000
     questions: int = 600
     geometry: int = 300
-    robot: int = 1000
+    robot: int = 2000
     demonstrations: int = 250
     scenes: int = 200
     tasks: tuple[str, ...] = QUICKSTART_TASKS
@@ -97,7 +97,7 @@ def claim(budget: Budget | None = None) -> Claim:
             variant("none, trained on perturbed data", "the second, likewise", replace(none, perturbed=True)),
         ),
         judged=(Judged("tabletop-plus", budget.tasks, budget.episodes),),
-        seeds=3,  # of half an hour a pair on one core
+        seeds=3,  # of 50 minutes a pair on one core
         published=(  # LIBERO-Plus subset of 2,240 episodes; probably trained on its training set
             ("none of the three", "78.2 %"),
             ("+ pretraining", "82.9 %"),

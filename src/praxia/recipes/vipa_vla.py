@@ -142,7 +142,7 @@ def tiny() -> Recipe:
         name="vipa_vla",
         model=tiny_model(),
         tokenizer=LocalTokenizer(hand_words()),
-        numbers=Numbers(action=(Normalise("quantile", least=0.02),), state=(Normalise("quantile", least=0.02),)),
+        numbers=Numbers(action=(Normalise("quantile", least=0.02),), state=(Normalise("quantile", least=0.02, clip=1.2),)),
         replan=4,
         stages=(
             base(),
