@@ -78,6 +78,8 @@ class Hands:
     """Metres between a fingertip's skin and an object that count as a touch."""
     detector: str = ""
     """GroundingDINO checkpoint (folder or public name) that finds the objects by name; instance masks if empty."""
+    boxes: str = ""
+    """Boxes that are found already: a Parquet table with columns clip, step, object, x1, y1, x2, y2 (shares of the picture)."""
     only: Literal["everything", "motions"] = "everything"
     """motions: no questions; clips need no depth, masks, net and detector for them."""
     calibrate: bool = True
@@ -140,8 +142,9 @@ def _hands(options: Hands) -> None:
         in_view=options.in_view, contact=options.contact,
     )  # fmt: skip
     done = annotate(
-        options.clips, options.out, rules, options.net, options.checkpoint, options.together, options.detector, options.workers,
-        options.license_policy, options.shown, options.batch, resolve_device(options.device), options.size, options.stride,
+        options.clips, options.out, rules, options.net, options.checkpoint, options.together, options.detector,
+        options.boxes, options.workers, options.license_policy, options.shown, options.batch, resolve_device(options.device), options.size,
+        options.stride,
     )  # fmt: skip
     if options.json:
         print_json(asdict(done) | {"root": str(done.root)})

@@ -24,13 +24,14 @@ _NEAR = 0.05  # metres before the lens
 @dataclass(frozen=True)
 class Drawn:
     """One frame with geometry, all in its camera frame (metres). joints: side -> [21, 3]; arrow: (from [3], to [3]); thing: [3], where an object is;
-    paths: side -> (past [n, 3], future [m, 3])."""
+    paths: side -> (past [n, 3], future [m, 3]). box: (u0, v0, u1, v1) of an object, in pixels."""
 
     view: View
     joints: dict[str, np.ndarray]
     arrow: tuple[np.ndarray, np.ndarray] | None = None
     thing: np.ndarray | None = None
     paths: dict[str, tuple[np.ndarray, np.ndarray]] | None = None
+    box: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ def drawn(frame: Drawn, words: str) -> Markup:
                 lines += [tag("path", d=path, fill="none", stroke=colour, stroke_width=1.3 * unit, stroke_dasharray=dash)]
         for u, v in _pixels(frame.view, future[-1:]):
             lines.append(tag("circle", cx=u, cy=v, r=2.2 * unit, fill=_ARROW, stroke="#000", stroke_width=0.4 * unit))
+    if frame.box:
+        u0, v0, u1, v1 = frame.box
+        lines.append(tag("rect", x=u0, y=v0, width=u1 - u0, height=v1 - v0, fill="none", stroke=_THING, stroke_width=0.9 * unit))
     if frame.thing is not None:
         for u, v in _pixels(frame.view, frame.thing[None]):
             lines.append(tag("circle", cx=u, cy=v, r=4 * unit, fill="none", stroke=_THING, stroke_width=1.4 * unit))
@@ -122,6 +126,7 @@ def _arrow(view: View, start: np.ndarray, end: np.ndarray, unit: float) -> list[
 
 
 def _legend() -> Markup:
-    entries = [(f" {side} hand", _HANDS[side]) for side in SIDES] + [(" the answer, or where a path ends", _ARROW), (" the object's point", _THING)]
+    others = [(" the answer, or where a path ends", _ARROW), (" the object's box and point", _THING)]
+    entries = [(f" {side} hand", _HANDS[side]) for side in SIDES] + others
     square = lambda colour: tag("svg", tag("rect", width=12, height=12, fill=colour), viewBox="0 0 12 12", width=12, height=12, aria_hidden="true")  # noqa: E731
     return tag("p", [tag("span", square(colour), words) for words, colour in entries], class_="legend")

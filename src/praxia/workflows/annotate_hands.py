@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from praxia.annotate.hands import Annotation, HandRules, Looks, annotate_hands
+from praxia.annotate.hands.given_boxes import GivenBoxes
 from praxia.annotate.hands.moments import in_camera
 from praxia.annotate.hands.run import summary
 from praxia.data.hand_clips import RecordedClips
@@ -34,6 +35,7 @@ def annotate(
     checkpoint: str = "",
     together: int = 1,
     detector: str = "",
+    boxes: str = "",
     workers: int = 0,
     license_policy: LicensePolicy = "any",
     shown: int = 6,
@@ -44,9 +46,8 @@ def annotate(
 ) -> Annotation:
     """Annotate `clips` into `out` (`hands` in the folder of the clips if None) and write its sheet with `shown` samples of every kind.
 
-    net: public name or folder of a geometry net, "" = recorded depth. together, batch, device: as in `Looks`; size, stride: as in `EgoDex`. Raises
-    ConfigError for what is missing
-    or refused by the licence policy.
+    net: public name or folder of a geometry net, "" = recorded depth. together, detector, boxes, batch, device: as in `Looks`; size, stride: as in
+    `EgoDex`. Raises ConfigError for what is missing or refused by the licence policy, DataError for what cannot be read.
     """
     for name, value, least in (("workers", workers, 0), ("shown", shown, 1)):
         if value < least:
@@ -54,15 +55,18 @@ def annotate(
     spec = clip_spec(clips, size, stride)
     source: ClipSet = spec.open()
     motions = "or take --only motions, which needs none"
-    if not rules.questions and (net or detector):
-        raise ConfigError("motions alone need no clouds and no boxes; leave out --net and --detector, or ask questions")
+    if not rules.questions and (net or detector or boxes):
+        raise ConfigError("motions alone need no clouds and no boxes; leave out --net, --detector and --boxes, or ask questions")
     if rules.questions and not net and not source.depth:
         raise ConfigError(f"{clips} has no recorded depth; name a geometry net with --net (the folder of a trained one, cut3r, vggt ...), {motions}")
-    if rules.questions and not detector and not source.masks:
+    if rules.questions and not detector and not boxes and not source.masks:
         raise ConfigError(
-            f"{clips} has no instance masks; name a detector with --detector, e.g. IDEA-Research/grounding-dino-tiny or a folder, {motions}"
+            f"{clips} has no instance masks; name a detector with --detector, e.g. IDEA-Research/grounding-dino-tiny or a folder, "
+            f"give boxes of your own with --boxes, {motions}"
         )
-    looks = Looks(net_spec(net, checkpoint) if net else None, together, detector, batch, device)
+    looks = Looks(net_spec(net, checkpoint) if net else None, together, detector, boxes, batch, device)
+    if boxes:
+        GivenBoxes(boxes)  # says now what is wrong with it, not in a worker
     licences = (
         {source.name: source.licence}
         | (net_licences(looks.net) if net else {})
@@ -142,6 +146,8 @@ def _frame(source: ClipSet, clip: Clip, number: int, step: int) -> Drawn:
 def _question(source: ClipSet, row: dict[str, Any]) -> Card:
     clip = source.clip(row["clip"])
     frames = [_frame(source, clip, row["clip"], step) for step in row["frames"]]
+    if row["box"]:
+        frames[-1] = replace(frames[-1], box=tuple(row["box"]))
     last, vector = frames[-1], np.array(row["vector"])
     if row["hand"] in last.joints:
         joints = last.joints[row["hand"]]

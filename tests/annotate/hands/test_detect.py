@@ -3,6 +3,8 @@
 import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from transformers import (
     BertTokenizerFast,
@@ -15,8 +17,13 @@ from transformers import (
 from praxia.annotate.hands import HandRules, Looks, annotate_hands, detect
 from praxia.annotate.hands.detect import GroundingDino, iou, steady
 from praxia.data.hand_clips import RecordedClips
-from praxia.errors import CheckpointError, DataError
+from praxia.data.hand_clips.clip import Clip
+from praxia.data.hand_clips.tables import CLIPS, QUESTIONS
+from praxia.data.lerobot.meta import read_parquet
+from praxia.errors import CheckpointError, ConfigError, DataError
+from praxia.geometry.hands import HandPair
 from praxia.geometry.scene import View
+from praxia.workflows.annotate_hands import annotate
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +54,18 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
+def about(*objects):
+    """A clip of these objects, of which nothing else is known."""
+    nobody = HandPair(np.zeros((1, 2, 21, 3)), np.zeros((1, 2, 21)), np.zeros((1, 2), bool))
+    return Clip("clip", "reach", "", nobody, np.eye(4)[None], np.zeros(1, int), 15.0, objects)
+
+
 def test_boxes_of_names_lie_in_the_picture(checkpoint, monkeypatch):
     monkeypatch.setattr(detect, "BOX", 0.0)  # random weights are sure of nothing
     monkeypatch.setattr(detect, "TEXT", 0.0)
     rng = np.random.default_rng(0)
     views = [View("head", rng.integers(0, 255, (48, 64, 3), np.uint8))] * 2
-    found = GroundingDino(str(checkpoint))(views, ("red mug", "blue can"))
+    found = GroundingDino(str(checkpoint))(about("red mug", "blue can"), (0, 1), views)
     assert [set(f) for f in found] == [{"red mug", "blue can"}] * 2 and found[0] == found[1]
     for u0, v0, u1, v1 in found[0].values():
         assert -32.5 <= u0 < u1 <= 96 and -24.5 <= v0 < v1 <= 72
@@ -60,7 +73,7 @@ def test_boxes_of_names_lie_in_the_picture(checkpoint, monkeypatch):
 
 def test_what_is_not_sure_is_not_found(checkpoint, monkeypatch):
     monkeypatch.setattr(detect, "BOX", 1.1)
-    assert GroundingDino(str(checkpoint))([View("head", np.zeros((48, 64, 3), np.uint8))], ("red mug",)) == [{}]
+    assert GroundingDino(str(checkpoint))(about("red mug"), (0,), [View("head", np.zeros((48, 64, 3), np.uint8))]) == [{}]
     with pytest.raises(CheckpointError, match="grounding-dino-tiny"):
         GroundingDino(str(checkpoint / "nowhere"))
 
@@ -88,3 +101,57 @@ def test_the_engine_asks_the_detector_and_remembers_which(checkpoint, hand_clips
     (folder / "vocab.txt").write_text((folder / "vocab.txt").read_text() + "\nmore")
     with pytest.raises(DataError, match="other files of the detector"):
         found()
+
+
+def test_given_boxes_do_what_masks_do(hand_clips, tmp_path):
+    """The boxes that masks gave, written as a table, give the same answers; the sheet draws them; the table belongs to what was made."""
+    rules = HandRules(questions=40, motions=0, mix=(0.5, 0.5, 0.0, 0.0))
+    with_masks = annotate(hand_clips, tmp_path / "masks", rules, workers=1)
+    rows = read_parquet(tmp_path / "masks" / QUESTIONS).to_pylist()
+    side = max(RecordedClips(str(hand_clips)).open().size)
+    assert rows and all(len(row["box"]) == 4 and min(row["box"]) >= -0.5 and max(row["box"]) <= side - 0.5 for row in rows)
+    assert '<rect x="' in (tmp_path / "masks/sheet.html").read_text()
+    source = RecordedClips(str(hand_clips)).open()
+    boxes = []
+    for number in range(len(source)):
+        clip = source.clip(number)
+        for step in map(int, clip.frames):
+            mask = source.view(number, step, masks=True).mask
+            for name, instance in zip(clip.objects, clip.instances, strict=True):
+                if (mask == instance).any():
+                    (top, bottom), (left, right) = ((i.min(), i.max() + 1) for i in np.nonzero(mask == instance))
+                    corners = (left / mask.shape[1], top / mask.shape[0], right / mask.shape[1], bottom / mask.shape[0])
+                    boxes.append((clip.name, step, name, *map(float, corners)))
+    columns = ("clip", "step", "object", "x1", "y1", "x2", "y2")
+    table = pa.table({name: [row[i] for row in boxes] for i, name in enumerate(columns)})
+    pq.write_table(table, tmp_path / "boxes.parquet")
+    given = annotate(hand_clips, tmp_path / "given", rules, boxes=str(tmp_path / "boxes.parquet"), workers=1)
+    assert given.categories == with_masks.categories
+    assert [(r["answer"], r["object"]) for r in read_parquet(tmp_path / "given" / QUESTIONS).to_pylist()] == [
+        (r["answer"], r["object"]) for r in rows
+    ]
+    pq.write_table(table.slice(0, len(boxes) // 2), tmp_path / "boxes.parquet")
+    with pytest.raises(DataError, match="other boxes"):
+        annotate(hand_clips, tmp_path / "given", rules, boxes=str(tmp_path / "boxes.parquet"), workers=1)
+    half = annotate(hand_clips, tmp_path / "half", rules, boxes=str(tmp_path / "boxes.parquet"), workers=1)
+    assert sum(half.categories["spatial_relationship"].values()) < sum(given.categories["spatial_relationship"].values())
+    assert len(read_parquet(tmp_path / "half" / CLIPS)) == 6
+
+
+def test_boxes_that_are_none_are_refused_before_anything_is_looked_at(hand_clips, tmp_path):
+    good = {"clip": ["a"], "step": [0], "object": ["mug"], "x1": [0.1], "y1": [0.1], "x2": [0.3], "y2": [0.4]}
+    path = tmp_path / "boxes.parquet"
+
+    def refused(match, error=DataError, **options):
+        with pytest.raises(error, match=match):
+            annotate(hand_clips, tmp_path / "out", HandRules(), boxes=str(path), **options)
+
+    refused("cannot read boxes")
+    for change, match in (({"x2": [0.05]}, "row 0"), ({"y2": [40.0]}, "shares of the picture"), ({"x1": [float("nan")]}, "row 0")):
+        pq.write_table(pa.table(good | change), path)
+        refused(match)
+    pq.write_table(pa.table({k: v for k, v in good.items() if k != "step"}), path)
+    refused("lack column 'step'")
+    pq.write_table(pa.table(good), path)
+    refused("leave one out", ConfigError, detector="IDEA-Research/grounding-dino-tiny")
+    assert not (tmp_path / "out").exists()

@@ -41,6 +41,8 @@ def annotate_clip(
     head = {"clip": place.number, "name": name, "task": task, "split": place.split, "unseen_task": place.unseen_task}
     try:
         clip = clips.clip(place.number)
+        if detector is not None:
+            clip = detector.told(clip)
     except DataError as error:
         nothing = {"steps": 0, "frames": 0, "scale": None, "spread": None, "rejected": f"{UNREADABLE}: {error}", "rejections": "{}"}
         return {CLIPS: [head | nothing], QUESTIONS: [], MOTIONS: []}
@@ -74,6 +76,7 @@ def annotate_clip(
                 "hand": a.hand,
                 "object": a.object,
                 "vector": a.vector.tolist(),
+                "box": list(a.box),
             }
             for a, text in asked
         ],

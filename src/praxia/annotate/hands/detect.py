@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from praxia.data.hand_clips.clip import Clip
 from praxia.errors import CheckpointError
 from praxia.geometry.scene import View
 
@@ -15,9 +16,10 @@ BOX, TEXT, OVERLAP = 0.35, 0.25, 0.3  # default 20: thresholds of a box and of i
 
 
 class Detector(Protocol):
-    """Boxes by name in every frame of a clip."""
+    """Finds the objects of a clip. told: the clip with the objects that are looked for; call: boxes by name in every of its labelled frames."""
 
-    def __call__(self, views: Sequence[View], names: Sequence[str]) -> list[dict[str, Box]]: ...
+    def told(self, clip: Clip) -> Clip: ...
+    def __call__(self, clip: Clip, steps: Sequence[int], views: Sequence[View]) -> list[dict[str, Box]]: ...
 
 
 class GroundingDino:
@@ -34,10 +36,14 @@ class GroundingDino:
                 f"no GroundingDINO in {checkpoint!r} ({error}); give a folder, or a public name such as IDEA-Research/grounding-dino-tiny"
             ) from error
 
+    def told(self, clip: Clip) -> Clip:
+        """As it is: names are those of the recording."""
+        return clip
+
     @torch.no_grad()
-    def __call__(self, views: Sequence[View], names: Sequence[str]) -> list[dict[str, Box]]:
+    def __call__(self, clip: Clip, steps: Sequence[int], views: Sequence[View]) -> list[dict[str, Box]]:
         """The best box of every name in every frame; one that jumps is left out (`steady`)."""
-        found = [{name: box for name in names if (box := self._best(view, name)) is not None} for view in views]
+        found = [{name: box for name in clip.objects if (box := self._best(view, name)) is not None} for view in views]
         return steady(found)
 
     def _best(self, view: View, name: str) -> Box | None:

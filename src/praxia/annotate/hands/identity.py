@@ -26,10 +26,11 @@ def engine_code() -> str:
     return content_key(engine_files())
 
 
-def came_from(source: ClipSet, net: Any, detector: str = "") -> dict[str, Any]:
+def came_from(source: ClipSet, net: Any, detector: str = "", boxes: str = "") -> dict[str, Any]:
     """What is compared before annotations are used again. net: spec of a geometry net, None = recorded depth; detector: folder or public name, whose
-    files are then what the name says. Raises CheckpointError."""
+    files are then what the name says; boxes: a table of given ones. Raises CheckpointError."""
     weights = "" if net is None else weights_digest(pretrained(net)).hex()
     files = sorted(path for path in Path(detector).expanduser().rglob("*") if path.is_file()) if detector else []
-    boxes = {"detector_files": content_key(files)} if files else {}
-    return {"count": len(source), "content": source.content(), "weights": weights, "code": engine_code()} | boxes
+    found = {"detector_files": content_key(files)} if files else {}
+    found |= {"box_table": content_key([Path(boxes)])} if boxes else {}
+    return {"count": len(source), "content": source.content(), "weights": weights, "code": engine_code()} | found

@@ -68,7 +68,7 @@ def look(clips: ClipSet, number: int, clip: Clip, depth: DepthSource, detector: 
     rejections.update(f.reason for f in scales if f.reason and (s is None or f.reason != FEW_JOINTS))
     if s is None:
         return Looked([], None, spread, reason, rejections)
-    boxes = detector(views, clip.objects) if detector is not None else [_boxes(clip, view) for view in views]
+    boxes = detector(clip, steps, views) if detector is not None else [_boxes(clip, view) for view in views]
     moments = []
     for step, view, seen, own, found in zip(steps, views, clouds, scales, boxes, strict=True):
         if own.reason and own.reason != FEW_JOINTS:

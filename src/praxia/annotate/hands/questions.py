@@ -26,7 +26,10 @@ _MOST = 4  # pictures of a question, one a second
 
 @dataclass(frozen=True)
 class Asked:
-    """What can be asked at a moment. vector [3]: metres in the camera frame of the last frame; of rotations radians in that of the first."""
+    """What can be asked at a moment. vector [3]: metres in the camera frame of the last frame; of rotations radians in that of the first.
+
+    box: of the object in the last frame (u0, v0, u1, v1), () without one.
+    """
 
     category: str
     kind: str
@@ -35,6 +38,7 @@ class Asked:
     vector: np.ndarray
     hand: str = ""
     object: str = ""
+    box: tuple[float, ...] = ()
 
     @property
     def label(self) -> tuple[Any, ...]:
@@ -110,7 +114,7 @@ def _tasks(clip: Clip, moments: list[Moment], rules: HandRules, rejections: Coun
                 rejections[STILL] += 1
                 continue
             for frames in _shown(clip, moment):
-                yield Asked("task_completion", "task", frames, displacement_text(vector, rules.gamma), vector, SIDES[side], target)
+                yield Asked("task_completion", "task", frames, displacement_text(vector, rules.gamma), vector, SIDES[side], target, thing.box)
 
 
 def _arrival(clip: Clip, moment: Moment, start: int, side: int, rules: HandRules) -> tuple[int, float]:
@@ -138,7 +142,7 @@ def _relations(clip: Clip, moments: list[Moment], rules: HandRules, rejections: 
                 }
                 for i, frames in enumerate(_shown(clip, moment)):
                     kind = ("position", "position", "distance", "contact")[(i + moment.step) % 4]
-                    yield Asked("spatial_relationship", kind, frames, answers[kind], vector, SIDES[side], name)
+                    yield Asked("spatial_relationship", kind, frames, answers[kind], vector, SIDES[side], name, seen.box)
 
 
 def _movements(clip: Clip, moments: list[Moment], rules: HandRules, rejections: Counter[str]) -> Iterator[Asked]:

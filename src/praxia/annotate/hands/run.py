@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
 from praxia.annotate.hands.clouds import DepthSource
-from praxia.annotate.hands.detect import GroundingDino
+from praxia.annotate.hands.detect import Detector
 from praxia.annotate.hands.identity import came_from
 from praxia.annotate.hands.looks import Looks
 from praxia.annotate.hands.settings import HandRules
@@ -36,6 +36,7 @@ _PARTS = {  # of a plan; the rest is settings
     "content": "clips",
     "weights": "weights of the net",
     "detector_files": "files of the detector",
+    "box_table": "boxes",
     "code": "code of the engine",
 }
 
@@ -71,7 +72,7 @@ def annotate_hands(
     looks = looks or Looks()
     with one_process(out):
         source: ClipSet = clips.open()
-        plan = {"clips": _portable(clips, out), "rules": to_json(rules), **looks.plan, **came_from(source, looks.net, looks.detector)}
+        plan = {"clips": _portable(clips, out), "rules": to_json(rules), **looks.plan, **came_from(source, looks.net, looks.detector, looks.boxes)}
         if (out / DESCRIPTION).is_file():
             found = read_json(out / DESCRIPTION)
             if other := sorted({_PARTS.get(k, "settings") for k, v in json.loads(json.dumps(plan)).items() if found.get(k) != v}):
@@ -161,7 +162,7 @@ def _run(work: Path, places: list[Place], given: tuple[str, str, str, str], work
 
 
 @lru_cache(maxsize=1)
-def _tools(clips: str, looks: str, plan: str) -> tuple[ClipSet, DepthSource, GroundingDino | None]:
+def _tools(clips: str, looks: str, plan: str) -> tuple[ClipSet, DepthSource, Detector | None]:
     """plan: name of what the files held when it was made: a folder may hold others by now."""
     return from_json(json.loads(clips)).open(), *from_json(json.loads(looks)).build()
 

@@ -48,6 +48,7 @@ SCHEMAS = {
             ("hand", pa.string()),
             ("object", pa.string()),
             ("vector", pa.list_(pa.float64(), 3)),  # metres; of camera questions: rotation vector in radians
+            ("box", pa.list_(pa.float64())),  # of the object in the last frame: u0, v0, u1, v1 in pixels; empty without one
         ]
     ),
     MOTIONS: pa.schema(
