@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from benchmarks import hand3d
 
 from praxia.annotate.hands import HandClips, HandRules, annotate_hands
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
@@ -17,6 +18,7 @@ from praxia.data.recorded import Recorded
 from praxia.data.supervision import HandMotion, SceneGeometry, SceneGrounding, SpatialVQA
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError
+from praxia.files import read_json
 from praxia.policy import Policy
 from praxia.recipes.vipa_vla import ENCODER, FUSION, LANGUAGE, paper, tiny
 from praxia.specs.licences import check_licences
@@ -169,3 +171,36 @@ def test_the_paper_preset_has_the_published_sizes_and_settings():
     ]  # fmt: skip
     with pytest.raises(ConfigError, match="cut3r"):
         check_licences(declared_licences(recipe), "commercial")
+
+
+def test_a_stage_is_put_to_the_test_with_clips_of_a_folder(trained, annotated_hands, tmp_path, capsys, monkeypatch):
+    """`benchmarks/hand3d.py`: the same scores as after training on the same clips; questions may name the form that is wanted."""
+    run = [
+        "hand3d.py",
+        str(annotated_hands),
+        "--run",
+        str(trained.run.root),
+        "--samples",
+        "16",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path / "found.json"),
+    ]
+    monkeypatch.setattr("sys.argv", run)
+    hand3d.main()
+    found, after = read_json(tmp_path / "found.json")["scores"], trained.results[2].metrics
+    same = [key for key in found if not key.endswith("/majority")]
+    assert len(same) > 10 and all(found[key] == pytest.approx(after[key]) for key in same), "the majority answer is fitted on the folder's own clips"
+    said = capsys.readouterr().out
+    assert all(row in said for row in ("without geometry", "blank pictures", "majority answer"))
+    monkeypatch.setattr("sys.argv", [*run, "--example"])
+    hand3d.main()
+    assert read_json(tmp_path / "found.json")["scores"]["spatial_vqa/all/asked"] == found["spatial_vqa/all/asked"]
+    sample = HandQuestions(str(annotated_hands), "held_out").open().sample(0, Needs())
+    assert SpatialVQA(example=True)(sample, None).prompt == f"{sample.question} Answer like this: left and down, 0.44m"
+    for options, message in ((["--stage", "robot"], "unknown stage that answers"), (["--run", str(tmp_path)], "no run is there")):
+        monkeypatch.setattr("sys.argv", [*run, *options])
+        with pytest.raises(SystemExit):
+            hand3d.main()
+        assert message in capsys.readouterr().err

@@ -10,6 +10,8 @@ from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ConfigError
 from praxia.registry import register
 
+_EXAMPLES = {"": "left and down, 0.44m", "camera_movement": "left, 12.384 degrees"}  # by category
+
 
 @register("supervision/spatial_vqa")
 @dataclass(frozen=True)
@@ -17,11 +19,13 @@ class SpatialVQA:
     """Question and answer as they are, about at most `frames` pictures, the last ones (published: 1 to 4 at one a second; at least the
     2 that questions about movement compare).
 
+    example: the question also names an answer of the form that is wanted, for a model that was not taught it (the paper's raw InternVL).
     Answers are words and numbers, `left and down, 0.44m`: what is said is in the last picture's camera frame, so no transform may move a picture
     (`as_taken`).
     """
 
     frames: int = 4
+    example: bool = False
     name: str = "spatial_vqa"
     as_taken: ClassVar[bool] = True
 
@@ -42,4 +46,6 @@ class SpatialVQA:
         """None without question, answer or picture."""
         if not sample.question or not sample.answer or not sample.views:
             return None
-        return Example(replace(sample, views=sample.views[-self.frames :]), sample.question, sample.answer)
+        shown = _EXAMPLES.get(sample.category, _EXAMPLES[""])
+        question = f"{sample.question} Answer like this: {shown}" if self.example else sample.question
+        return Example(replace(sample, views=sample.views[-self.frames :]), question, sample.answer)

@@ -66,7 +66,7 @@ class GeometryNet(nn.Module, ABC):
     def seen(self, pixels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, but a view that is not there (valid bool [B, V]) is not looked at, so that its black says nothing to the others; its own
         features are 0."""
-        if bool(valid.all()) or not bool(valid.any()):
+        if valid.is_meta or bool(valid.all()) or not bool(valid.any()):  # on shapes alone nothing is missing
             return self(pixels)
         found: list[tuple[Tensor, tuple[Tensor, Tensor]]] = []
         for pattern in torch.unique(valid, dim=0):
