@@ -82,7 +82,9 @@ def test_eval_writes_results_and_does_not_run_again_what_is_there(run, praxia, t
     assert set(results["success"]) == {"rate", "low", "high", "episodes"} and results["success"]["episodes"] == 2
     assert set(results["per_task"]) == {"reach", "push"} and set(results["controls"]) == {"instruction_shuffled", "images_blanked"}
     records = (tmp_path / "eval/normal.jsonl").read_bytes()
-    again = praxia(*arguments, "--out", tmp_path / "eval")
+    again = praxia(*arguments, "--films", "--out", tmp_path / "eval")
+    page = (tmp_path / "eval/films.html").read_text()
+    assert page.count("<video") == 2 and f"{run.name} on" in page, "an outcome of each task"
     assert again.status == 0 and "reach" in again.out and (tmp_path / "eval/normal.jsonl").read_bytes() == records
 
 

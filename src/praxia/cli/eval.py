@@ -25,6 +25,7 @@ from praxia.report.tables import paired_table, success_table
 from praxia.serve.client import Remote
 from praxia.specs import CameraSpec
 from praxia.workflows import summary
+from praxia.workflows.films import write_films
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Eval:
     """LIBERO only: the pictures as they are, or mirrored left to right as most public policies were trained (without calibration)."""
     size: int | None = None
     """Side of the world's pictures in pixels; the world's own if left out, in LIBERO that of the pictures the policy was trained on."""
+    films: bool = False
+    """Run a success and a failure of each task again with a camera, into films.html beside the results."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -102,6 +105,7 @@ def main(arguments: Sequence[str]) -> None:
         other = out.with_name(out.name + "-against")
         evaluate(chosen, policies[1], other, (), None, options.workers, not options.json)
         results = {"first": results, "paired": compare_folders(out, other)}
+    page = write_films(chosen, policies[0], out, options.policy if is_served(options.policy) else run.resolve().name) if options.films else None
     if options.json:
         print_json(results)
         return
@@ -112,6 +116,8 @@ def main(arguments: Sequence[str]) -> None:
     if options.against:
         Console().print(paired_table(results["paired"]).rich(f"first: {options.policy}, second: {options.against}"))
     print(f"records and results.json: {out}")
+    if page is not None:
+        print(f"films: {page}")
 
 
 def _cameras(options: Eval) -> tuple[CameraSpec, ...]:

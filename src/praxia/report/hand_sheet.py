@@ -10,9 +10,9 @@ import numpy as np
 from praxia.files import write_text
 from praxia.geometry.camera import project
 from praxia.geometry.scene import View
+from praxia.report.document import document
 from praxia.report.html import Markup, section, tag
 from praxia.report.pictures import picture
-from praxia.report.style import STYLE
 from praxia.report.tables import Table
 from praxia.specs.hands import BONES, SIDES
 
@@ -50,17 +50,10 @@ def write_sheet(path: Path, name: str, tables: Sequence[tuple[str, Table]], part
     links = tag("nav", tag("div", [tag("a", words[key], href=f"#{key}") for key in parts]), aria_label="Parts of this page")
     counted = [tag("div", tag("h3", heading), table.html()) for heading, table in tables]
     sections = [section(key, words[key], tag("div", [_card(card) for card in cards], class_="strips")) for key, cards in parts.items()]
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{name} · annotated hands"),
-        tag("style", Markup(STYLE + ".strips .overlaid { flex: 1 1 0; min-width: 0; } .strips figcaption b { display: block; }")),
-    )
     top = tag("header", tag("p", "Annotated hands", class_="kicker"), tag("h1", name), tag("p", f"Licence of the clips: {licence}.", class_="note"))
     body = tag("main", tag("section", _legend(), counted), sections)
-    write_text(path, "<!doctype html>\n" + tag("html", head, tag("body", top, links, body), lang="en") + "\n")
+    style = ".strips .overlaid { flex: 1 1 0; min-width: 0; } .strips figcaption b { display: block; }"
+    write_text(path, document(f"{name} · annotated hands", top, links, body, style=style))
     return path
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from praxia import __version__
 from praxia.files import write_text
 from praxia.report.content import ReportContent
-from praxia.report.html import Markup, tag
+from praxia.report.document import document
+from praxia.report.html import tag
 from praxia.report.sections.answers import answers
 from praxia.report.sections.data import data
 from praxia.report.sections.geometry import geometry
@@ -17,11 +18,8 @@ from praxia.report.sections.provenance import provenance
 from praxia.report.sections.result import result
 from praxia.report.sections.rollouts import rollouts
 from praxia.report.sections.stages import stages
-from praxia.report.style import STYLE
 from praxia.report.words import title
 
-# The browser itself refuses scripts and anything from elsewhere, whatever the texts inside say.
-_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 _PARTS = {
     "result": "Result",
     "rollouts": "Episodes",
@@ -55,13 +53,5 @@ def page(run: Path, content: ReportContent) -> str:
     body = tag("main", *judged, *learnt, data(content), provenance(content))
     parts = {anchor: words for anchor, words in _PARTS.items() if not absent.get(anchor)}
     links = tag("nav", tag("div", [tag("a", words, href=f"#{anchor}") for anchor, words in parts.items()]), aria_label="Parts of this page")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{title(name)} · praxia report"),
-        tag("style", Markup(STYLE)),
-    )
     footer = tag("footer", f"Written by praxia {__version__}. Everything on this page is inside this one file.")
-    return "<!doctype html>\n" + tag("html", head, tag("body", header(name, content), links, body, footer), lang="en") + "\n"
+    return document(f"{title(name)} · praxia report", header(name, content), links, body, footer)

@@ -1,20 +1,16 @@
 """The whole story on one machine: make demonstrations, train in stages, judge beside controls, write the report."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from praxia.evaluate.benchmarks import Benchmark, benchmark
-from praxia.evaluate.evaluate import evaluate, record_path
+from praxia.evaluate.benchmarks import benchmark
+from praxia.evaluate.evaluate import evaluate
 from praxia.evaluate.factory import policy_folder
-from praxia.evaluate.records import RecordFile
-from praxia.policy import Policy
 from praxia.recipes.base_vlm import QUICKSTART_TASKS
 from praxia.recipes.load import load_recipe, override
-from praxia.report.content import Clip
-from praxia.report.film import film, worth_watching
 from praxia.train.settings import TrainSettings
 from praxia.workflows import summary
+from praxia.workflows.films import filmed
 from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import train_recipe
 
@@ -41,13 +37,4 @@ def quickstart(
         results = evaluate(judged, policy_folder(trained.policy), root / "eval", control_episodes=min(episodes, CONTROL_EPISODES), show=show)
     values = summary.judged(results) | {"wall_s": watch.seconds + trained.earlier_seconds, "peak_rss_gb": watch.peak_rss_gb}
     summary.add(root, values)
-    return run_report(trained, results, _clips(judged, Policy.load(trained.policy), root))
-
-
-def _clips(judged: Benchmark, policy: Policy, root: Path) -> tuple[Clip, ...]:
-    records = [RecordFile(record_path(root / "eval", "normal")).records[i] for i in range(len(judged.plan.episodes))]
-    world = replace(judged.world).build()
-    try:
-        return film(world, policy, judged.plan, worth_watching(records), judged.rules)
-    finally:
-        world.close()
+    return run_report(trained, results, filmed(judged, policy_folder(trained.policy), root / "eval"))

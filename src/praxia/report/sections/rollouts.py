@@ -15,19 +15,24 @@ _HOLD = 0.8  # seconds the last picture stays, so that the outcome is seen befor
 
 
 def rollouts(content: ReportContent, limit: int = _LIMIT) -> Markup:
-    """A success and a failure of each task; what does not fit into `limit` bytes is left out and said so."""
-    if not content.clips:
+    """A success and a failure of each task."""
+    return films(content.clips, limit)
+
+
+def films(clips: Sequence[Clip], limit: int = _LIMIT) -> Markup:
+    """Episodes side by side; what does not fit into `limit` bytes is left out and said so."""
+    if not clips:
         return section("rollouts", "Episodes to watch", tag("p", "No episodes were filmed.", class_="empty"))
-    speed, words = _speed(content.clips)
+    speed, words = _speed(clips)
     figures, used, left_out = [], 0, 0
-    for clip in content.clips:
+    for clip in clips:
         film = encode_mp4(_frames(clip, speed), clip.rate_hz * speed)
         if used + len(film) > limit:
             left_out += 1
             continue
         used += len(film)
         figures.append(_figure(clip, film))
-    views = content.clips[0].views
+    views = clips[0].views
     lead = f"Up to one success and one failure of each task, {words}, as the policy saw them."
     if len(views) > 1:
         lead += f" From left to right: {', '.join(views)}."

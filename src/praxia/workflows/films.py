@@ -1,0 +1,35 @@
+"""Episodes of a finished evaluation, run again with a camera."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from praxia.evaluate.benchmarks import Benchmark
+from praxia.evaluate.evaluate import record_path
+from praxia.evaluate.factory import Factory
+from praxia.evaluate.records import RecordFile
+from praxia.files import write_text
+from praxia.report.content import Clip
+from praxia.report.document import document
+from praxia.report.film import film, worth_watching
+from praxia.report.html import tag
+from praxia.report.sections.rollouts import films
+
+PAGE = "films.html"
+_LIMIT = 20_000_000  # bytes of all films
+
+
+def filmed(judged: Benchmark, policy: Factory, folder: Path) -> tuple[Clip, ...]:
+    """The first success and the first failure of every task, as far as there are any. folder: of the evaluation."""
+    records = [RecordFile(record_path(folder, "normal")).records[i] for i in range(len(judged.plan.episodes))]
+    world = replace(judged.world).build()
+    try:
+        return film(world, policy.build(), judged.plan, worth_watching(records), judged.rules)
+    finally:
+        world.close()
+
+
+def write_films(judged: Benchmark, policy: Factory, folder: Path, name: str) -> Path:
+    """films.html beside the results; name: of the policy."""
+    heading = tag("header", tag("p", "Films", class_="kicker"), tag("h1", f"{name} on {judged.plan.name}"))
+    write_text(folder / PAGE, document(f"{name} · films", heading, tag("main", films(filmed(judged, policy, folder), _LIMIT))))
+    return folder / PAGE
