@@ -1,10 +1,11 @@
 """LeRobot's ACT and diffusion policy beside recipes of ours: the same demonstrations of the robot, the same minutes, the same episodes.
 
     python -m benchmarks.peers DATASET --minutes 5 15 [--tasks reach push ...] [--episodes 20] [--out runs/peers]
-    python -m benchmarks.peers data/libero_object --benchmark libero_object --policies act pose_vla poke_vla vipa_vla action_priors unified
+    python -m benchmarks.peers data/libero --benchmark libero_object libero_spatial libero-plus-like --policies act pose_vla poke_vla vipa_vla
 
 Every policy trains from scratch for as many minutes (ours: all stages of the recipe together); nothing else should run. Writes
-peers.json and peers.png (success against minutes); what is finished is not done again. Ours sees depth and calibration, theirs cannot; its stages
+peers.json and peers.png (success against minutes); what is finished is not done again. Several benchmarks judge every policy; one with
+perturbed episodes also has a drop by category, from its own unperturbed episodes to the perturbed, with an interval. Ours sees depth and calibration, theirs cannot; its stages
 before the robot's also learn from scenes of their own, with exact truth. `pose_vla:robot` is its last stage alone, from nothing: DATASET and no more.
 --threads 1 with `taskset -c 0` and `-c 1` trains two at a time; give each its own --out.
 """
@@ -24,8 +25,10 @@ import matplotlib.pyplot as plt
 from praxia.evaluate.benchmarks import benchmark
 from praxia.evaluate.evaluate import evaluate
 from praxia.evaluate.factory import Factory, driver
+from praxia.evaluate.intervals import Rate, difference
 from praxia.evaluate.rollout import Rules
 from praxia.files import read_json, write_json
+from praxia.recipes.base_vlm import QUICKSTART_TASKS
 from praxia.recipes.load import load_recipe
 from praxia.train.settings import TrainSettings
 from praxia.workflows.own_data import with_data
@@ -35,7 +38,7 @@ from praxia.workflows.train_recipe import train_recipe
 HERE = Path(__file__).parent
 PEERS = {"act": "ACT (LeRobot)", "diffusion": "diffusion policy (LeRobot)"}
 OURS = ("pose_vla", "pose_vla:robot", "action_priors", "poke_vla", "vipa_vla", "unified")
-TASKS = {"tabletop": ("reach", "push", "press", "drawer", "pick_and_place")}  # of a benchmark whose other tasks are not in the usual data
+TASKS = dict.fromkeys(("tabletop", "tabletop-plus"), QUICKSTART_TASKS)  # of benchmarks whose other tasks are not in the usual data
 REPLAN = 4
 
 
@@ -65,6 +68,15 @@ def train_ours(name: str, dataset: Path, minutes: float, out: Path, threads: int
     return {"samples": trained.results[-1].samples, "seconds": sum(r.seconds for r in trained.results), "parameters": parameters}
 
 
+def drops(perturbed: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Category -> unperturbed minus perturbed success, with an interval; {} where nothing was unperturbed."""
+    if perturbed["unperturbed"] is None:
+        return {}
+    plain = Rate(**perturbed["unperturbed"])
+    gaps = {category: difference(plain, Rate(**rate)) for category, rate in perturbed["per_category"].items()}
+    return {category: dict(zip(("difference", "low", "high"), gap, strict=True)) for category, gap in gaps.items()}
+
+
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(6, 4))
     for name in dict.fromkeys(row["policy"] for row in rows):
@@ -85,32 +97,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--minutes", type=float, nargs="+", default=[5.0])
-    parser.add_argument("--benchmark", default="tabletop")
-    parser.add_argument("--tasks", nargs="+", help="of the benchmark; all if left out (tabletop: the five of the quickstart)")
+    parser.add_argument("--benchmark", nargs="+", default=["tabletop"])
+    parser.add_argument("--tasks", nargs="+", help="of the benchmarks; all if left out (tabletop and tabletop-plus: the five of the quickstart)")
     parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0, help="of the held-out episodes")
+    parser.add_argument("--workers", type=int, help="that judge; one a core if left out, 0 = this process")
     parser.add_argument("--policies", nargs="+", choices=[*PEERS, *OURS], default=[*PEERS, OURS[0]])
     parser.add_argument("--threads", type=int, default=0, help="0 = all cores")
     parser.add_argument("--out", type=Path, default=Path("runs/peers"))
     options = parser.parse_args()
     shapes = [f["shape"] for key, f in read_json(options.dataset / "meta/info.json")["features"].items() if key.startswith("observation.images.")]
     # pictures as they were trained on: the peers do not resize
-    tasks = options.tasks or TASKS.get(options.benchmark)
-    judged = benchmark(options.benchmark, tasks, options.episodes, world={"size": shapes[0][0]}, rules=Rules(replan=REPLAN))
-    python, rows = oracle_python(), []
+    judges = {
+        name: benchmark(name, options.tasks or TASKS.get(name), options.episodes, options.seed, {"size": shapes[0][0]}, Rules(replan=REPLAN))
+        for name in options.benchmark
+    }
+    python, rows = oracle_python() if set(options.policies) & set(PEERS) else "", []
     for minutes in options.minutes:
         for name in options.policies:
             out = (options.out / f"{name}-{minutes:g}min").resolve()
             if name in OURS:
-                found, policy = train_ours(name, options.dataset, minutes, out, options.threads), driver(out / "policy", judged.embodiment)
+                found = train_ours(name, options.dataset, minutes, out, options.threads)
+                policy = driver(out / "policy", next(iter(judges.values())).embodiment)
             else:
                 found = train_peer(name, options.dataset, minutes, out, python, options.threads)
                 policy = Factory("benchmarks.peers.peer_policy:PeerPolicy", {"folder": str(out), "python": python, "replan": REPLAN})
-            results = evaluate(judged, policy, out / "eval", controls=())
-            row = {"policy": PEERS.get(name, name), "minutes": minutes, **found}
-            rows.append(row | {"success": results["success"], "per_task": results["per_task"], "effort": results["effort"]})
-            write_json(options.out / "peers.json", {"rows": rows, "dataset": options.dataset.name, "plan": judged.plan.hash, "machine": machine()})
-    plot(rows, options.out / "peers.png")
-    print(json.dumps([{k: row[k] for k in ("policy", "minutes", "samples")} | {"success": row["success"]["rate"]} for row in rows], indent=1))
+            for kind, judged in judges.items():
+                results = evaluate(judged, policy, out / "eval" / kind, controls=(), workers=options.workers)
+                row = {"policy": PEERS.get(name, name), "minutes": minutes, **found, "benchmark": kind, "plan": judged.plan.hash}
+                row |= {key: results[key] for key in ("success", "per_task", "effort")}
+                rows.append(row | ({"perturbed": results["perturbed"], "drop": drops(results["perturbed"])} if "perturbed" in results else {}))
+                write_json(options.out / "peers.json", {"rows": rows, "dataset": options.dataset.name, "machine": machine()})
+    plot([row for row in rows if row["benchmark"] == options.benchmark[0]], options.out / "peers.png")
+    shown = ("policy", "minutes", "samples", "benchmark")
+    print(json.dumps([{key: row[key] for key in shown} | {"success": row["success"]["rate"]} for row in rows], indent=1))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from pytest import approx
 
 from praxia.errors import ConfigError
-from praxia.evaluate.intervals import paired, stratified, wilson
+from praxia.evaluate.intervals import difference, paired, stratified, wilson
 
 
 def test_wilson_gives_the_textbook_values():
@@ -63,3 +63,9 @@ def test_paired_beats_unpaired_where_episodes_are_hard_alike():
 def test_impossible_counts_are_refused(call):
     with pytest.raises(ConfigError, match="expected"):
         call()
+
+
+def test_the_difference_of_two_rates_is_newcombe_s():
+    """56 of 70 against 48 of 80: his own example, 0.0524 to 0.3339."""
+    gap, low, high = difference(wilson(56, 70), wilson(48, 80))
+    assert (gap, low, high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)

@@ -39,8 +39,8 @@ class Make:
     """What the episode seeds are drawn from."""
     robot: str = "arm7"
     """tabletop: arm7, arm6 or bimanual."""
-    suite: str = "libero_object"
-    """libero: libero_spatial, libero_object, libero_goal, libero_10 or libero_90; tasks without an expert are left out."""
+    suite: tuple[str, ...] = ("libero_object",)
+    """libero: one or more of libero_spatial, libero_object, libero_goal, libero_10 and libero_90; tasks without an expert are left out."""
     split: str = "benchmark"
     """tabletop and hands: base, pretrain or benchmark."""
     size: int | None = None
@@ -122,7 +122,7 @@ def _make(options: Make) -> None:
     if options.world not in WORLDS:
         raise ConfigError(unknown("world", options.world, WORLDS))
     of_world = {"tabletop": {"split": options.split, "robot": options.robot}, "hands": {"split": options.split}}
-    of_world |= {"libero": {"suite": options.suite, "orientation": options.orientation}}
+    of_world |= {"libero": {"suite": options.suite[0] if len(options.suite) == 1 else list(options.suite), "orientation": options.orientation}}
     if options.orientation != "true" and options.world != "libero":
         raise ConfigError(f"--orientation {options.orientation} in world {options.world}: only libero has two; leave it out")
     kwargs = {"size": options.size or (128 if options.world == "libero" else 96)} | of_world.get(options.world, {})

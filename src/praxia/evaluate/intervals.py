@@ -46,6 +46,14 @@ def stratified(successes: Sequence[int], episodes: Sequence[int], weights: Seque
     return Rate(float(np.dot(w, p)), low, high, int(n.sum()))
 
 
+def difference(first: Rate, second: Rate) -> tuple[float, float, float]:
+    """(first - second, low, high) of two rates of different episodes, from their own intervals (Newcombe 1998, method 10)."""
+    gap = first.rate - second.rate
+    low = gap - np.hypot(first.rate - first.low, second.high - second.rate)
+    high = gap + np.hypot(first.high - first.rate, second.rate - second.low)
+    return gap, float(low), float(high)
+
+
 @dataclass(frozen=True)
 class Paired:
     """Two policies on the same episodes: `difference` is the first's rate minus the second's."""
