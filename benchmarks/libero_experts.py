@@ -2,7 +2,7 @@
 
     python benchmarks/libero_experts.py --suites libero_object libero_spatial [--tasks 0 3] [--starts 50] [--out runs/libero_experts.jsonl]
 
-One line an episode; at the end, and with --summary alone, a table with Wilson intervals. No pictures are drawn: 2 to 5 s of one core an episode.
+One line an episode, with the code of the experts that ran it: lines of other code are run again. At the end, and with --summary alone, a table with Wilson intervals. No pictures are drawn: 2 to 5 s of one core an episode.
 Starts are interleaved over tasks, so that a part of a run says something about each.
 """
 
@@ -12,11 +12,15 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import praxia.worlds.libero.experts
+from praxia.data.cache import code_digest
 from praxia.errors import ConfigError, EvaluationError
 from praxia.evaluate.intervals import wilson
 from praxia.worlds.libero import STARTS, SUITES, Libero
 from praxia.worlds.libero.experts import can
 from praxia.worlds.world import Episode
+
+CODE = code_digest(Path(str(praxia.worlds.libero.experts.__file__)).parent)
 
 
 def attempt(world: Libero, task: str, start: int) -> dict[str, object]:
@@ -32,9 +36,9 @@ def attempt(world: Libero, task: str, start: int) -> dict[str, object]:
 
 
 def read(path: Path) -> dict[tuple[str, str, int], dict[str, object]]:
-    """What was run so far."""
+    """What was run so far by these experts."""
     lines = path.read_text().splitlines() if path.is_file() else []
-    return {(row["suite"], row["task"], row["start"]): row for row in map(json.loads, lines)}
+    return {(row["suite"], row["task"], row["start"]): row for row in map(json.loads, lines) if row.get("code") == CODE}
 
 
 def table(rows: dict[tuple[str, str, int], dict[str, object]]) -> None:
@@ -70,7 +74,7 @@ def main() -> None:
                     except (ConfigError, EvaluationError) as error:
                         row = {"suite": suite, "task": task, "start": start, "success": False, "error": str(error)}
                         world.close()
-                    rows[suite, task, start] = row
+                    rows[suite, task, start] = row = row | {"code": CODE}
                     with options.out.open("a") as file:
                         file.write(json.dumps(row) + "\n")
             finally:

@@ -94,6 +94,13 @@ def test_two_policies_are_compared_on_one_plan(run, praxia, tmp_path):
     assert said.status == 0 and "second" in said.out and "McNemar p = 1" in said.out, said.err
 
 
+def test_policies_that_see_other_pictures_of_libero_are_not_compared(run, refused, monkeypatch):
+    seen = iter((({"size": 48}, ""), ({"size": 128, "orientation": "mirrored"}, "")))
+    monkeypatch.setattr("praxia.cli.eval.libero_pictures", lambda *_: next(seen))
+    said = refused("eval", run / "policy", "--against", run / "policy", "--benchmark", "libero_object")
+    assert "--against" in said and "'size': 128" in said and "judge them apart" in said
+
+
 def test_a_served_policy_has_the_results_of_its_folder(run, praxia, refused, tmp_path):
     judged = ("--tasks", "reach", "--episodes", 2, "--no-controls", "--workers", 0, "--size", 48, "--json")
     with in_background(Policy.load(run / "policy"), ServeOptions(port=0)) as server:

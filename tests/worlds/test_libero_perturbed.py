@@ -256,6 +256,7 @@ def test_the_arm_starts_off_by_the_norm_the_table_says_and_holds_still(world):
             for _ in range(10):
                 world.step(np.array((0, 0, 0, 0, 0, 0, -1), np.float32))
             assert np.abs(world.now.tool[:3, 3] - tool[:3, 3]).max() < 0.01
+    assert world.fingerprint()["renderer"], "what draws decides pixels too"
 
 
 @real

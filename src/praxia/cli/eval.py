@@ -88,9 +88,16 @@ def main(arguments: Sequence[str]) -> None:
         raise ConfigError(f"the policy at {options.policy} has no folder that results could lie beside; give one with --out")
     world = {"size": options.size} if options.size else {}
     if options.benchmark in LIBERO:
-        world, note = libero_pictures(options.policy, _cameras(options), options.size, options.orientation)
+        world, note = libero_pictures(options.policy, _cameras(options.policy, options.embodiment), options.size, options.orientation)
         if note:
             print(note, file=sys.stderr)
+        if options.against:
+            other, _ = libero_pictures(options.against, _cameras(options.against, options.embodiment), options.size, options.orientation)
+            if other != world:
+                raise ConfigError(
+                    f"--against: {options.policy} is judged on pictures of {world}, {options.against} on {other}; "
+                    "fix: name what both shall see with --size and --orientation, or judge them apart"
+                )
     rules = Rules(options.replan, options.max_steps)
     chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules, options.categories, options.levels)
     controls = CONTROLS if options.controls and not options.against else ()
@@ -120,9 +127,9 @@ def main(arguments: Sequence[str]) -> None:
         print(f"films: {page}")
 
 
-def _cameras(options: Eval) -> tuple[CameraSpec, ...]:
-    """What the policy looks at as the robot that it is to drive; the first it knows where that is none of LIBERO's."""
-    if is_served(options.policy):
-        return Remote(options.policy).cameras
-    robots = read_config(options.policy).robots
-    return next((r for r in robots if r.embodiment == (options.embodiment or "panda")), robots[0]).cameras
+def _cameras(policy: str, embodiment: str) -> tuple[CameraSpec, ...]:
+    """What a policy looks at as the robot that it is to drive; the first it knows where that is none of LIBERO's."""
+    if is_served(policy):
+        return Remote(policy).cameras
+    robots = read_config(policy).robots
+    return next((r for r in robots if r.embodiment == (embodiment or "panda")), robots[0]).cameras

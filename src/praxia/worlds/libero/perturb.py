@@ -114,11 +114,13 @@ def _mixed(own: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
 
 
 def _start(process: Process, found: Perturbation, now: Now, joints: np.ndarray) -> np.ndarray:
-    """Joint angles [7], off by the strength, in the first drawn direction in which the arm is free at every level."""
+    """Joint angles [7], off by the strength, in the first drawn direction in which the arm is free at every level, or, in a scene so full that there is
+    none, at this one."""
     ways = found.rng().normal(size=(_TRIES, len(joints)))
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     tried = joints + np.array(found.kind.strengths)[:, None, None] * ways
-    free = process.call("free", joints=tried.reshape(-1, len(joints)), lowest=float(now.tool[2, 3]) - _LOWER).reshape(tried.shape[:2]).all(0)
-    if not free.any():
-        raise EvaluationError(f"no start of the arm off by {found.kind.strengths[-1]} rad is free in this scene; fix: leave the episode out")
-    return tried[found.level - 1, int(np.argmax(free))]
+    free = process.call("free", joints=tried.reshape(-1, len(joints)), lowest=float(now.tool[2, 3]) - _LOWER).reshape(tried.shape[:2])
+    way = free.all(0) if free.all(0).any() else free[found.level - 1]
+    if not way.any():
+        raise EvaluationError(f"no start of the arm off by {found.strength} rad is free in this scene; fix: leave the level out (--levels)")
+    return tried[found.level - 1, int(np.argmax(way))]

@@ -200,12 +200,19 @@ class Libero:
         return self._expert(self.now)
 
     def fingerprint(self) -> dict[str, str]:
-        """Package versions, GL backend and the settings that decide physics and pictures."""
+        """Package versions, what draws, and the settings that decide physics and pictures."""
         about = self._running().about
         settings = {"orientation": self._orientation, "fixtures": self._fixtures, "size": self._size, "settling": SETTLING}
         views = ",".join(camera.role for camera in self.cameras)
         settings["perturbations"] = table_hash(TABLE)
-        return {"world": self.name, **about["versions"], "gl": about["gl"], "views": views, **{k: str(v) for k, v in settings.items()}}
+        return {
+            "world": self.name,
+            **about["versions"],
+            "gl": about["gl"],
+            "renderer": about["renderer"],
+            "views": views,
+            **{k: str(v) for k, v in settings.items()},
+        }
 
     def close(self) -> None:
         """End the process."""

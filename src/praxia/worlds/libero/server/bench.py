@@ -26,6 +26,21 @@ _DRAWN = (
 )  # fmt: skip
 
 
+def _renderer() -> str:
+    """The driver's own words for what draws, which decides pixels as versions do; "" where nothing can."""
+    try:
+        import mujoco
+        from OpenGL import GL
+
+        context = mujoco.GLContext(16, 16)
+        context.make_current()
+        name = GL.glGetString(GL.GL_RENDERER)
+        context.free()
+    except Exception:  # packages or libraries that are not there are said by the first reset, with their fix
+        return ""
+    return name.decode() if name else ""
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
@@ -49,9 +64,9 @@ class Bench:
         self._geom_owner = np.zeros(0, np.int32)
 
     def hello(self) -> dict[str, Any]:
-        """Versions ("" = absent) and GL of this process."""
+        """Versions ("" = absent) and GL of this process, and what draws in it."""
         versions = {name: _version(name) for name in PACKAGES}
-        return {"versions": versions | {"python": sys.version.split()[0]}, "gl": os.environ.get("MUJOCO_GL", "")}
+        return {"versions": versions | {"python": sys.version.split()[0]}, "gl": os.environ.get("MUJOCO_GL", ""), "renderer": _renderer()}
 
     def reset(self, suite: str, task: str, seed: int, start: int, more: list[str], count: int) -> dict[str, Any]:
         """Hard reset with `np.random.seed(seed)`: init state `start`, or, if negative, what the benchmark's own sampler places and drawn joints.
