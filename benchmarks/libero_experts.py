@@ -2,8 +2,9 @@
 
     python benchmarks/libero_experts.py --suites libero_object libero_spatial [--tasks 0 3] [--starts 50] [--out runs/libero_experts.jsonl]
 
-One line an episode, with the code of the experts that ran it: lines of other code are run again. At the end, and with --summary alone, a table with Wilson intervals. No pictures are drawn: 2 to 5 s of one core an episode.
-Starts are interleaved over tasks, so that a part of a run says something about each.
+One line an episode, with the code of the experts that ran it: lines of other code are run again. At the end, and with --summary alone, a table with
+Wilson intervals. No pictures are drawn: 2 to 5 s of one core an episode. Starts are interleaved over tasks, so that a part of a run says something about
+each.
 """
 
 import argparse

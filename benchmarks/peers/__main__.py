@@ -3,9 +3,9 @@
     python -m benchmarks.peers DATASET --minutes 5 15 [--tasks reach push ...] [--episodes 20] [--out runs/peers]
     python -m benchmarks.peers data/libero --benchmark libero_object libero_spatial libero-plus-like --policies act pose_vla poke_vla vipa_vla
 
-Every policy trains from scratch for as many minutes (ours: all stages of the recipe together); nothing else should run. Writes
-peers.json and peers.png (success against minutes); what is finished is not done again. Several benchmarks judge every policy; one with
-perturbed episodes also has a drop by category, from its own unperturbed episodes to the perturbed, with an interval. Ours sees depth and calibration, theirs cannot; its stages
+Every policy trains from scratch for as many minutes (ours: all stages of the recipe together); nothing else should run. Writes peers.json and
+peers.png (success against minutes); what is finished is not done again. Several benchmarks judge every policy; one with perturbed episodes also has
+a drop by category, from its own unperturbed episodes to the perturbed, with an interval. Ours sees depth and calibration, theirs cannot; its stages
 before the robot's also learn from scenes of their own, with exact truth. `pose_vla:robot` is its last stage alone, from nothing: DATASET and no more.
 --threads 1 with `taskset -c 0` and `-c 1` trains two at a time; give each its own --out.
 """

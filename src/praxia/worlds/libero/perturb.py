@@ -114,8 +114,8 @@ def _mixed(own: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
 
 
 def _start(process: Process, found: Perturbation, now: Now, joints: np.ndarray) -> np.ndarray:
-    """Joint angles [7], off by the strength, in the first drawn direction in which the arm is free at every level, or, in a scene so full that there is
-    none, at this one."""
+    """Joint angles [7], off by the strength, in the first drawn direction in which the arm is free at every level, or at this one where the
+    scene is too full for that."""
     ways = found.rng().normal(size=(_TRIES, len(joints)))
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     tried = joints + np.array(found.kind.strengths)[:, None, None] * ways
