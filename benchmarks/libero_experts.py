@@ -1,10 +1,9 @@
 """How often the scripted experts of LIBERO succeed, from the benchmark's init states, without noise; goes on where it was stopped.
 
-    python benchmarks/libero_experts.py --suites libero_object libero_spatial [--tasks 0 3] [--starts 50] [--out runs/libero_experts.jsonl]
+    python benchmarks/libero_experts.py --suites libero_object libero_spatial [--tasks 0 3] [--starts 50] [--out FILE]
 
 One line an episode, with the code of the experts that ran it: lines of other code are run again. At the end, and with --summary alone, a table with
-Wilson intervals. No pictures are drawn: 2 to 5 s of one core an episode. Starts are interleaved over tasks, so that a part of a run says something about
-each.
+Wilson intervals. No pictures are drawn: 2 to 5 s of one core an episode. Starts are interleaved over tasks: a part of a run says something of each.
 """
 
 import argparse

@@ -159,6 +159,7 @@ def test_slots_with_two_meanings_are_told():
         (lambda: UnifiedSpace((RobotSlots("a", (1,), (1,)), RobotSlots("a", (2,), (2,)))), "twice"),
         (lambda: UnifiedSpace(action_width=0), "action_width is 0"),
         (lambda: RobotSlots("a", (0,), (0,), least=-0.1), "RobotSlots.least is -0.1"),
+        (lambda: RobotSlots("a", (0,), (0,), clip=-0.1), "RobotSlots.clip is -0.1"),
         (lambda: RobotSlots("a", (1,), (1,), angles=((0, 1), (1,))), "robot 'a': RobotSlots.angles"),
         (lambda: RobotSlots("a", (1,), (1,), relative=((-1, 0),)), "robot 'a': RobotSlots.relative"),
         (lambda: replace(SPACE, robots=(replace(ARM7, angles=((0, 99),)),)).of("arm7", *SPECS["arm7"]), r"'arm7'.*angles names state dims \[99\]"),

@@ -38,7 +38,7 @@ class RobotSlots:
     action: slot of every action dim. angles: groups of state dims that are told as sines, then cosines. state: slot of every number of the state, in
     the order groups of angles (each: all sines, then all cosines), then all other dims. relative: (action dim, state dim) pairs learnt as offsets
     from the state now. acts: what its actions are, in words: `praxia info` shows slots that hold different ones. least: smallest half-width of a
-    dim's range, in its unit (see `Normalise`); 0 = none.
+    dim's range, in its unit; clip: largest normalised number of a state (see `Normalise` for both); 0 = none.
     """
 
     robot: str
@@ -48,10 +48,12 @@ class RobotSlots:
     relative: tuple[tuple[int, int], ...] = ()
     acts: str = ""
     least: float = 0.0
+    clip: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.least < 0:
-            raise ConfigError(f"robot {self.robot!r}: RobotSlots.least is {self.least}; expected a half-width in the unit of the dims, or 0 for none")
+        for name, meant in (("least", "a half-width in the unit of the dims"), ("clip", "a normalised number such as 1.2")):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"robot {self.robot!r}: RobotSlots.{name} is {getattr(self, name)}; expected {meant}, or 0 for none")
         turned = [dim for group in self.angles for dim in group]
         offset = [dim for dim, _ in self.relative]
         for name, dims in (("angles", turned), ("relative", offset)):
@@ -146,7 +148,7 @@ class UnifiedSpace:
                 f"{len(slots.state)} slots; give each number one slot"
             )
         rest = tuple(i for i in range(state.width) if i not in turned)
-        parts = (*(Part(group, (SinCos(),)) for group in slots.angles), Part(rest, (Normalise("quantile", slots.least),)))
+        parts = (*(Part(group, (SinCos(),)) for group in slots.angles), Part(rest, (Normalise("quantile", slots.least, slots.clip),)))
         split = (Split(tuple(part for part in parts if part.dims)),) if state.width else ()
         relative = (RelativeToState(slots.relative),) if slots.relative else ()
         return Numbers(

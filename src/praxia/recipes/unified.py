@@ -82,7 +82,7 @@ def tiny() -> Recipe:
         name="unified",
         model=tiny_model(),
         tokenizer=LocalTokenizer(world_words()),
-        numbers=action_priors.SPACE,
+        numbers=replace(action_priors.SPACE, robots=tuple(replace(robot, clip=1.2) for robot in action_priors.SPACE.robots)),
         replan=5,
         stages=(
             base_vlm(SEES),
@@ -102,7 +102,7 @@ def tiny() -> Recipe:
                 teachers=(Teacher("geometry", TEACHER, stage="geometry", cached=False),),
                 steps=20_000,
                 minutes=5.25,
-                batch=16,
+                batch=32,
                 optimiser=AdamW(lr=1.5e-3, warmup=100, muon=0.02),
                 validate_every=1000,
             ),
