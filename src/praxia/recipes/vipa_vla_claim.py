@@ -86,6 +86,7 @@ def claim(budget: Budget | None = None) -> Claim:
             variant("labels of a net, calibration off", "questions through the encoder's depth as it is", Way(labels="uncalibrated")),
         ),
         judged=(Judged(tasks=budget.tasks, seed=5),),
+        seeds=3,
         published=(  # Table 7: LIBERO, one view, mean of four suites
             ("full", "92.4 %"),
             ("- pretraining", "91.2 %"),
