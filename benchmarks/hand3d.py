@@ -19,7 +19,7 @@ from rich.console import Console
 from praxia.cli.train import resolve_device
 from praxia.data.hand_clips import CommonCamera, HandQuestions
 from praxia.data.supervision import SpatialVQA
-from praxia.errors import ConfigError, PraxiaError, unknown
+from praxia.errors import ConfigError, DataError, PraxiaError, unknown
 from praxia.evaluate.hand3d import ALL
 from praxia.files import read_json, write_json
 from praxia.models.backbones.internvl import InternVL
@@ -59,20 +59,28 @@ def raw(checkpoint: str) -> tuple[Recipe, Stage]:
     return replace(recipe, model=replace(model, vocabulary=None), tokenizer=replace(recipe.tokenizer, name=checkpoint), stages=(stage,)), stage
 
 
-def scores(recipe: Recipe, stage: Stage, weights: Path | None, folder: str, samples: int, example: bool, device: str) -> dict[str, float]:
-    """Of all questions of the folder's held-out clips (`hand_metrics`)."""
+def questions_of(stage: Stage, folder: str, example: bool) -> dict[str, tuple[Source, ...]]:
+    """Sources of the stage with the folder's clips in place of its own, seen as it saw those."""
     taught = next(s for s in stage.sources if isinstance(s.supervision, SpatialVQA))
-    seen: dict[str, Any] = {"size": getattr(taught.data, "size", 0), "camera": getattr(taught.data, "camera", None) or CommonCamera(448)}
+    seen: dict[str, Any] = {"size": getattr(taught.data, "size", 0), "camera": getattr(taught.data, "camera", CommonCamera(448))}
     asked = replace(taught.supervision, example=example)
     train, held_out = (Source(HandQuestions(folder, split, **seen), asked) for split in ("train", "held_out"))
-    stage = replace(stage, sources=(train,), held_out=(held_out,), init_from=(), teachers=())
+    return {"sources": (train,), "held_out": (held_out,)}
+
+
+def scores(recipe: Recipe, stage: Stage, weights: Path | None, folder: str, samples: int, example: bool, device: str) -> dict[str, float]:
+    """Of all questions of the folder's held-out clips (`hand_metrics`)."""
+    stage = replace(stage, **questions_of(stage, folder, example), init_from=(), teachers=())
     assembly = assemble(replace(recipe, stages=(stage,)))
     model = assembly.build(stage)
     if weights is not None:
         load_state(model, read_weights(weights), str(weights))
     mixtures = assembly.mixtures(stage, model)
     with torch.inference_mode():
-        return hand_metrics(*mixtures, model.eval().to(device), assembly.tokenizer, samples)
+        found = hand_metrics(*mixtures, model.eval().to(device), assembly.tokenizer, samples)
+    if f"spatial_vqa/{ALL}/asked" not in found:
+        raise DataError(f"{folder}: none of its held-out questions can be asked; see its clips.parquet for what was rejected and why")
+    return found
 
 
 def table(found: dict[str, float]) -> Table:
@@ -87,18 +95,22 @@ def table(found: dict[str, float]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
+    parser.add_argument("folder", help="that `praxia annotate hands` wrote")
     whose = parser.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--run", type=Path)
-    whose.add_argument("--raw", metavar="CHECKPOINT")
-    parser.add_argument("--stage", default="spatial_vqa")
-    parser.add_argument("--samples", type=int, default=HAND3D_TEST)
-    parser.add_argument("--example", action="store_true")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path)
+    whose.add_argument("--run", type=Path, help="folder that `praxia train` wrote")
+    whose.add_argument("--raw", metavar="CHECKPOINT", help="a public InternVL, by name or folder")
+    parser.add_argument("--stage", help="of the run; spatial_vqa if left out")
+    parser.add_argument("--samples", type=int, default=HAND3D_TEST, help="questions, half of them about a task that is held out whole")
+    parser.add_argument("--example", action="store_true", help="name an answer of the wanted form in every question")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda ...")
+    parser.add_argument("--out", type=Path, help="JSON file for the scores")
     options = parser.parse_args()
+    if options.samples < 2:
+        parser.error(f"--samples {options.samples}: expected at least 2")
+    if options.raw and options.stage:
+        parser.error("--stage is of a run; leave it out beside --raw")
     try:
-        recipe, stage, weights = of_run(options.run, options.stage) if options.run else (*raw(options.raw), None)
+        recipe, stage, weights = of_run(options.run, options.stage or "spatial_vqa") if options.run else (*raw(options.raw), None)
         device = resolve_device(options.device)
         found = scores(recipe, stage, weights, options.folder, options.samples, options.example, device)
     except PraxiaError as error:

@@ -22,6 +22,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from praxia.errors import ConfigError
 from praxia.evaluate.benchmarks import benchmark
 from praxia.evaluate.evaluate import evaluate
 from praxia.evaluate.factory import Factory, driver
@@ -108,10 +109,13 @@ def main() -> None:
     options = parser.parse_args()
     shapes = [f["shape"] for key, f in read_json(options.dataset / "meta/info.json")["features"].items() if key.startswith("observation.images.")]
     # pictures as they were trained on: the peers do not resize
-    judges = {
-        name: benchmark(name, options.tasks or TASKS.get(name), options.episodes, options.seed, {"size": shapes[0][0]}, Rules(replan=REPLAN))
-        for name in options.benchmark
-    }
+    try:
+        judges = {
+            name: benchmark(name, options.tasks or TASKS.get(name), options.episodes, options.seed, {"size": shapes[0][0]}, Rules(replan=REPLAN))
+            for name in options.benchmark
+        }
+    except ConfigError as error:
+        parser.error(str(error))
     python, rows = oracle_python() if set(options.policies) & set(PEERS) else "", []
     for minutes in options.minutes:
         for name in options.policies:

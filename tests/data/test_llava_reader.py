@@ -105,6 +105,9 @@ def test_of_recorded_talk_short_answers_points_and_boxes_are_scored(written):
     source = written(
         record("What is it?", "A square.", "And?", "Nothing."),
         record("Describe the picture.", "There is a small white square on a black ground."),
+        record("Where exactly?", "It stands at [0.700, 0.150, 0.800, 0.350] beside nothing else."),
+        record("Where in pixels?", "[(90, 15)]"),
+        record("Box in pixels?", "[84, 9, 96, 21]"),
         record("Where?", "[(0.750, 0.250)]"),
         record("Box?", "[0.700, 0.150, 0.800, 0.350]"),
         record("Who are you?", "A model.", image=None),
@@ -112,10 +115,11 @@ def test_of_recorded_talk_short_answers_points_and_boxes_are_scored(written):
     asked = ask(Entry(source, np.arange(len(source)), QuestionAnswer(), (), 1.0), 10)
     assert [(one.question.text, one.question.form, one.question.group) for one in asked] == [
         ("What is it?", "words", "mix"),
+        ("Where in pixels?", "words", "mix"),
         ("Where?", "point", "mix"),
         ("Box?", "box", "mix"),
-    ]
-    words, point, box = (one.question for one in asked)
+    ], "numbers that are no shares are words, a place among words is no place alone"
+    words, _, point, box = (one.question for one in asked)
     assert Answered(words, "a square.").score == 1 and Answered(words, "white").score == 0
     assert [Answered(point, said).score for said in ("[(0.78, 0.27)]", "[(0.75, 0.32)]", "[(0.75, 0.25), (0.1, 0.1)]")] == [1, 0, 0.5]
     assert Answered(box, "[0.7, 0.15, 0.8, 0.3]").iou == pytest.approx(0.75, abs=0.01)
@@ -160,7 +164,9 @@ def test_shares_of_the_padded_square_become_shares_of_the_picture(written):
         (record("q", "a", conversations=[{"from": "gpt", "value": "a"}, {"from": "human", "value": "q"}]), "human to gpt"),
         (record("q", "a", conversations=[{"from": "human"}, {"from": "gpt", "value": "a"}]), "lacks 'value'"),
         (record("q", "a", conversations="no list"), "mix.json, record 1"),
-        ("no record", "mix.json, record 1"),
+        ("no record", "record 1: it is 'no record', expected a record with"),
+        (record("<image>\nq", "a", image=None), "holds <image> but there is no picture"),
+        ({"id": 3, "images": ["a.png"], "conversations": talk("<image>\nq", "a")}, "by the key `image`"),
         (record("q", "a", image="pictures/torn.png"), "torn.png"),
         (record("q", "a", image="pictures/gone.png"), "gone.png"),
     ],

@@ -18,6 +18,7 @@ from praxia.cli.main import main
 from praxia.data.card import read_card, write_card
 from praxia.data.hand_clips import HandMotions, HandQuestions
 from praxia.data.hand_clips.tables import CATEGORIES
+from praxia.data.number_transforms import Normalise
 from praxia.data.readers import Llava, Omni3D
 from praxia.data.recorded import Recorded
 from praxia.data.sample_transforms import PseudoViews, Slots
@@ -183,7 +184,8 @@ def test_the_page_about_vipa_vla_runs_as_printed(capsys):
     for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
         exec(code, names)
     assert "<mot><mot_x0307><mot_y0614><mot_z0409>" in (out := capsys.readouterr().out) and "3075\nTrue" in out
-    kinds = {k.__name__: {f.name for f in fields(k)} for k in (MotionVocabulary, SpatialVQA, HandMotion, GeometryFusion, Stage, NextToken)}
+    parts = (MotionVocabulary, SpatialVQA, HandMotion, GeometryFusion, Stage, NextToken, Normalise)
+    kinds = {k.__name__: {f.name for f in fields(k)} for k in parts}
     named = re.findall(r"`([A-Z]\w+)\.(\w+)`", text)
     assert len(named) > 10 and [f"{kind}.{field}" for kind, field in named if kind in kinds and field not in kinds[kind]] == []
     table = {s.name: (s.steps, s.batch) for s in load_recipe("vipa_vla", "paper").stages}
@@ -224,7 +226,8 @@ def test_the_page_about_poke_vla_runs_as_printed(capsys):
     for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
         exec(code, {})
     assert capsys.readouterr().out == "True True\n('queries', 'seg', 'target') ''\n('camera:1', 'camera:2', 'camera:3')\n"
-    kinds = {kind.__name__: kind for kind in (CrossAttentionL1, L1Chunk, LearnedTokens, GeometryProjector, Teacher, ActionChunk, TargetMasks)}
+    parts = (CrossAttentionL1, L1Chunk, LearnedTokens, GeometryProjector, Teacher, ActionChunk, TargetMasks, Normalise)
+    kinds = {kind.__name__: kind for kind in parts}
     named = re.findall(r"`([A-Z]\w+)\.(\w+)`", text)
     assert len(named) > 5 and [f"{kind}.{field}" for kind, field in named if field not in {f.name for f in fields(kinds[kind])}] == []
     recipe = tiny()

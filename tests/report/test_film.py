@@ -43,7 +43,7 @@ def test_a_success_and_a_failure_of_each_task_are_filmed_and_end_as_they_were_ju
     world, policy, plan, rules, records = judged
     chosen = worth_watching(records)
     assert [(r.task, r.success) for r in chosen] == [("press", True), ("press", False), ("reach", True), ("reach", False)]
-    clips = film(world, policy, plan, chosen, rules)
+    clips = tuple(film(world, policy, plan, chosen, rules))
     for record, clip in zip(chosen, clips, strict=True):
         assert (clip.task, clip.instruction, clip.success) == (record.task, record.told, record.success)
         assert len(clip.frames) == record.steps + 1  # the start, then every step

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from praxia.recipes import action_priors, action_priors_history
+from praxia.recipes import action_priors, action_priors_history, poke_vla
 from praxia.recipes.pose_vla import paper
-from praxia.workflows.describe import describe, slot_table, stage_table
+from praxia.workflows.describe import describe, slot_table, source_table, stage_table
 
 
 def test_pose_vla_has_the_published_sizes_and_tokens():
@@ -33,6 +33,15 @@ def test_the_stage_table_says_where_each_stage_starts_and_what_the_user_brings()
     rows = stage_table(paper()).rows
     assert [row[0] for row in rows] == ["object_poses", "waypoints\n← object_poses", "robot\n← waypoints"]
     assert rows[1][1] == "waypoints\n(give --data)" and rows[2][4].endswith("x 32")
+
+
+def test_the_source_table_says_what_is_read_and_how_much_of_it():
+    rows = source_table(poke_vla.paper()).rows
+    assert rows[0] == ("embodied_vqa", "27%", "question_answer", "data/poke_vlm/llava_v1_5_mix665k.json") and rows[-1][3] == "(give --data)"
+    recipe = poke_vla.tiny()
+    by_size = replace(recipe.stages[0], sources=(replace(recipe.stages[0].sources[0], weight=0.0), *recipe.stages[0].sources[1:]))
+    assert {row[1] for row in source_table(replace(recipe, stages=(by_size,))).rows} == {"by size"}
+    assert source_table(recipe).rows[-1] == ("robot", "100%", "action_chunk", "tabletop, 250 episodes a task")
 
 
 def test_action_priors_has_the_published_sizes_and_slots():

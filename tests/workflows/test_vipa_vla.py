@@ -197,9 +197,19 @@ def test_a_stage_is_put_to_the_test_with_clips_of_a_folder(trained, annotated_ha
     monkeypatch.setattr("sys.argv", [*run, "--example"])
     hand3d.main()
     assert read_json(tmp_path / "found.json")["scores"]["spatial_vqa/all/asked"] == found["spatial_vqa/all/asked"]
-    sample = HandQuestions(str(annotated_hands), "held_out").open().sample(0, Needs())
-    assert SpatialVQA(example=True)(sample, None).prompt == f"{sample.question} Answer like this: left and down, 0.44m"
-    for options, message in ((["--stage", "robot"], "unknown stage that answers"), (["--run", str(tmp_path)], "no run is there")):
+    asked = hand3d.questions_of(trained.assembly.recipe.stages[2], str(annotated_hands), True)
+    assert [s.data.split for s in (*asked["sources"], *asked["held_out"])] == ["train", "held_out"]
+    assert all(s.data.camera is None for some in asked.values() for s in some), "seen as the stage saw its own clips"
+    assert hand3d.questions_of(tiny().stages[2], "folder", True)["sources"][0].data.camera == tiny().stages[2].sources[0].data.camera is not None
+    source = HandQuestions(str(annotated_hands), "held_out").open()
+    forms = {sample.form: SpatialVQA(example=True)(sample, None).prompt for sample in (source.sample(i, Needs()) for i in range(len(source)))}
+    ends = {"position": "left and down, 0.44m", "task": "left and down, 0.44m", "distance": "like this: 0.44m", "contact": "not in contact"}
+    assert {"position", "task"} <= forms.keys() and all(prompt.endswith(ends[form]) for form, prompt in forms.items() if form in ends)
+    for options, message in (
+        (["--stage", "robot"], "unknown stage that answers"),
+        (["--run", str(tmp_path)], "no run is there"),
+        (["--samples", "1"], "expected at least 2"),
+    ):
         monkeypatch.setattr("sys.argv", [*run, *options])
         with pytest.raises(SystemExit):
             hand3d.main()

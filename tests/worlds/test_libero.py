@@ -37,6 +37,8 @@ def test_130_tasks_in_five_suites():
 def test_an_unknown_suite_task_or_setting_is_named():
     for settings, message in (
         ({"suite": "libero_objects"}, "did you mean 'libero_object'"),
+        ({"suite": ()}, "expected at least one, each once"),
+        ({"suite": ("libero_goal", "libero_goal")}, "expected at least one, each once"),
         ({"tasks": ("pick_up_the_milk_and_place_it_in_the_baskets",)}, "did you mean 'pick_up_the_milk_and_place_it_in_the_basket'"),
         ({"orientation": "mirror"}, "did you mean 'mirrored'"),
         ({"views": ("hand",)}, "valid: head, wrist"),

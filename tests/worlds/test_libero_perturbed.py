@@ -10,12 +10,12 @@ import mujoco
 import numpy as np
 import pytest
 
-from praxia.errors import ConfigError
+from praxia.errors import ConfigError, EvaluationError
 from praxia.geometry import se3
 from praxia.geometry.scene import View
 from praxia.worlds.libero import SUITES, Libero, installed, tasks_of
 from praxia.worlds.libero.arrange import MORE, company, displaced, spots
-from praxia.worlds.libero.perturb import TABLE, _mixed, more_objects
+from praxia.worlds.libero.perturb import TABLE, _mixed, _start, more_objects
 from praxia.worlds.libero.rewording import clauses, reworded, unnamed
 from praxia.worlds.libero.scene import Now, Part, Scene, Thing
 from praxia.worlds.libero.server.changes import field
@@ -308,3 +308,23 @@ def test_experts_still_solve_the_hardest(world, task, name):
     for seed in (0, 1):
         world.reset(Episode(task, seed, name))
         assert any(world.step(world.expert()).success for _ in range(world.max_steps(task))), seed
+
+
+def test_in_a_full_scene_the_arm_starts_where_it_is_free_at_this_level():
+    found = draw(Episode(SOUP, 0, "robot:2"), TABLE, "LIBERO")
+    tool = np.eye(4)
+
+    def start(free):
+        process = SimpleNamespace(call=lambda name, joints, lowest: np.array(free(len(joints) // 5)).reshape(-1))
+        return _start(process, found, SimpleNamespace(tool=tool), np.zeros(7))
+
+    def only(level, way, count):
+        table = np.zeros((5, count), bool)
+        table[level, way] = True
+        return table
+
+    everywhere = start(lambda count: np.ones((5, count), bool))
+    here = start(lambda count: only(1, 7, count))
+    assert np.linalg.norm(everywhere) == pytest.approx(0.2) == np.linalg.norm(here) and not np.allclose(everywhere, here)
+    with pytest.raises(EvaluationError, match="off by 0.2 rad is free.*--levels"):
+        start(lambda count: only(3, 7, count))

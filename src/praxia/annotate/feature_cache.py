@@ -24,6 +24,8 @@ from praxia.models.geometry_nets.geometry_net import GeometryFeatures, GeometryN
 from praxia.models.geometry_nets.net_folder import without_weights
 from praxia.registry import to_json
 
+_FORM = "views that are not there are not looked at"  # what was kept in another form is made again
+
 
 @dataclass
 class Counts:
@@ -46,7 +48,7 @@ class CachedFeatures:
 
     def __init__(self, net: GeometryNet, spec: Any, precision: str, folder: Path | None = None):
         self.net, self.counts = net, Counts()
-        name = hashlib.blake2b(repr((to_json(without_weights(spec)), precision)).encode(), digest_size=8)
+        name = hashlib.blake2b(repr((_FORM, to_json(without_weights(spec)), precision)).encode(), digest_size=8)
         name.update(weights_digest(net))
         self.folder = (folder or cache_folder("features")) / name.hexdigest()
         self._lock = threading.Lock()

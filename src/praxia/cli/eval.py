@@ -71,7 +71,7 @@ class Eval:
     size: int | None = None
     """Side of the world's pictures in pixels; the world's own if left out, in LIBERO that of the pictures the policy was trained on."""
     films: bool = False
-    """Run a success and a failure of each task again with a camera, into films.html beside the results."""
+    """Run a success and a failure of each task again with a camera, into films.html beside the results (of the first policy)."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -92,12 +92,14 @@ def main(arguments: Sequence[str]) -> None:
         if note:
             print(note, file=sys.stderr)
         if options.against:
-            other, _ = libero_pictures(options.against, _cameras(options.against, options.embodiment), options.size, options.orientation)
+            other, note = libero_pictures(options.against, _cameras(options.against, options.embodiment), options.size, options.orientation)
             if other != world:
                 raise ConfigError(
                     f"--against: {options.policy} is judged on pictures of {world}, {options.against} on {other}; "
-                    "fix: name what both shall see with --size and --orientation, or judge them apart"
+                    "fix: name a size that both shall see with --size, or judge them apart"
                 )
+            if note:
+                print(note, file=sys.stderr)
     rules = Rules(options.replan, options.max_steps)
     chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules, options.categories, options.levels)
     controls = CONTROLS if options.controls and not options.against else ()
@@ -114,7 +116,7 @@ def main(arguments: Sequence[str]) -> None:
         results = {"first": results, "paired": compare_folders(out, other)}
     page = write_films(chosen, policies[0], out, options.policy if is_served(options.policy) else run.resolve().name) if options.films else None
     if options.json:
-        print_json(results)
+        print_json(results | ({"films": str(page)} if page is not None else {}))
         return
     first = results["first"] if options.against else results
     Console().print(success_table(conditions(first)).rich(f"{options.policy} on {first['plan']['name']}"))

@@ -19,6 +19,7 @@ class ViewBatch:
     K: float32 [B, V, 3, 3] of the transformed picture, NaN if unknown; T_base_cam: float32 [B, V, 4, 4], NaN if unknown;
     depth: V tensors float32 [B, H_v, W_v] in metres, 0 = unknown, or None; time: float32 [B, V] seconds relative to now.
     colour: float32 [B, V, 4] factors of brightness, contrast, saturation, and turns of hue, or None: as stored.
+    whole: of a batch that was moved to a device, whether all of `valid` is True: known without asking the device.
     """
 
     roles: tuple[str, ...]
@@ -31,6 +32,7 @@ class ViewBatch:
     time: Tensor
     depth: tuple[Tensor, ...] | None = None
     colour: Tensor | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,5 +121,7 @@ def _moved(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, (Batch, Draws, ViewBatch, Tokens, Chunk)):
         kept = _ON_HOST if isinstance(value, ViewBatch) else ()
         moved = {f.name: getattr(value, f.name) for f in fields(value)}
+        if isinstance(value, ViewBatch) and value.valid.device.type == "cpu":
+            moved["whole"] = bool(value.valid.all())
         return type(value)(**{name: part if name in kept else _moved(part, device) for name, part in moved.items()})
     return value

@@ -76,5 +76,6 @@ class Sample:
     answer: str = ""
     later: tuple[str, ...] = ()  # how a conversation goes on: question, answer, and so on
     category: str = ""  # kind of question, for scores by kind
+    form: str = ""  # what of its category is asked for: a position, a distance, contact ...
     wrists: WristPaths | None = None
     provenance: Provenance | None = None

@@ -85,20 +85,21 @@ def kind_scores(answered: Sequence[Answered]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class MajorityAnswer:
-    """Does not look: the commonest words of a kind of question, the point that is right most often, the mean box; "" for a kind it never met."""
+    """Does not look: the commonest words of a kind of question in a group, the point that is right most often, the mean box; "" for what it never
+    met."""
 
-    answers: dict[str, str]
+    answers: dict[tuple[str, str], str]
 
     def __call__(self, question: Question) -> Answered:
         """Its answer."""
-        return Answered(question, self.answers.get(question.kind, ""))
+        return Answered(question, self.answers.get((question.group, question.kind), ""))
 
 
 def majority(training: Sequence[Question]) -> MajorityAnswer:
     """Fitted on training questions."""
-    kinds: dict[str, list[Question]] = {}
+    kinds: dict[tuple[str, str], list[Question]] = {}
     for question in training:
-        kinds.setdefault(question.kind, []).append(question)
+        kinds.setdefault((question.group, question.kind), []).append(question)
     return MajorityAnswer({kind: _usual(questions) for kind, questions in kinds.items()})
 
 

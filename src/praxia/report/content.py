@@ -20,6 +20,7 @@ class Clip:
     frames: tuple[np.ndarray, ...]
     rate_hz: float  # frames per second of the robot's time
     views: tuple[str, ...] = ()
+    perturbation: str = ""  # "category:level"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Film episodes of an evaluation: for each task one that succeeded and one that failed, run again with a camera."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -21,9 +21,9 @@ def worth_watching(records: Sequence[Record]) -> tuple[Record, ...]:
     return tuple(chosen)
 
 
-def film(world: World, policy: PolicyLike, plan: EpisodePlan, records: Sequence[Record], rules: Rules | None = None) -> tuple[Clip, ...]:
-    """Run the episodes of `records` again, from the same starts with the same noise, and keep every step's pictures of the policy's views."""
-    clips = []
+def film(world: World, policy: PolicyLike, plan: EpisodePlan, records: Sequence[Record], rules: Rules | None = None) -> Iterator[Clip]:
+    """Run the episodes of `records` again, one after the other, from the same starts with the same noise, and keep every step's pictures of the
+    policy's views."""
     roles = tuple(camera.role for camera in policy.cameras)
     for record in records:
         frames: list[np.ndarray] = []
@@ -33,5 +33,4 @@ def film(world: World, policy: PolicyLike, plan: EpisodePlan, records: Sequence[
 
         trial = Trial(record.index, plan.episodes[record.index], plan.policy_seed(record.index))
         seen = rollout(world, policy, trial, rules or Rules(), watch)
-        clips.append(Clip(record.task, seen.told, seen.success, tuple(frames), world.action_spec.rate_hz, roles))
-    return tuple(clips)
+        yield Clip(record.task, seen.told, seen.success, tuple(frames), world.action_spec.rate_hz, roles, record.perturbation)

@@ -52,6 +52,13 @@ def box_in(text: str) -> np.ndarray | None:
     return None
 
 
+def shares_alone(text: str) -> bool:
+    """Whether a text is nothing but points, or one box, in shares of a picture (by the rule of `rewritten` for what is a share)."""
+    numbers = [float(number) for number in re.findall(r"\d*\.?\d+", text)]
+    places = _BOX.sub("", text, count=1) if _BOX.search(text) else _POINT.sub("", text)
+    return bool(numbers) and not places.strip("[], .\n") and max(numbers) <= 1 and "." in text
+
+
 def rewritten(text: str, moved: "Moved") -> str | None:
     """The text with all its points and boxes moved; None if one of them leaves the picture.
 

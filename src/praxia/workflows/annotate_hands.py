@@ -66,7 +66,8 @@ def annotate(
         )
     looks = Looks(net_spec(net, checkpoint) if net else None, together, detector, boxes, batch, device)
     if boxes:
-        GivenBoxes(boxes)  # says now what is wrong with it, not in a worker
+        names = {source.label(number)[0] for number in range(len(source))}
+        GivenBoxes(boxes).check_clips(names)  # says now what is wrong, not in a worker
     licences = (
         {source.name: source.licence}
         | (net_licences(looks.net) if net else {})

@@ -310,9 +310,9 @@ def source_table(recipe: Recipe) -> Table:
     """What each stage reads, and its share of the stage's samples."""
     rows = []
     for stage in recipe.stages:
-        total = sum(source.weight for source in stage.sources)
+        weights = [source.weight for source in stage.sources]
         for source in stage.sources:
-            share = f"{source.weight / total:.0%}" if total else "by size"
+            share = f"{source.weight / sum(weights):.0%}" if all(weights) else "by size"
             rows.append((stage.name, share, source.supervision.name, _whence(source.data)))
     return Table(("stage", "share", "says", "from"), tuple(rows))
 

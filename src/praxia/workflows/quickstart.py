@@ -37,4 +37,4 @@ def quickstart(
         results = evaluate(judged, policy_folder(trained.policy), root / "eval", control_episodes=min(episodes, CONTROL_EPISODES), show=show)
     values = summary.judged(results) | {"wall_s": watch.seconds + trained.earlier_seconds, "peak_rss_gb": watch.peak_rss_gb}
     summary.add(root, values)
-    return run_report(trained, results, filmed(judged, policy_folder(trained.policy), root / "eval"))
+    return run_report(trained, results, tuple(filmed(judged, policy_folder(trained.policy), root / "eval")))

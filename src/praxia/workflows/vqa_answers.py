@@ -12,7 +12,7 @@ from praxia.data.supervision.embodied_vqa import EmbodiedVQA
 from praxia.data.supervision.question_answer import QuestionAnswer
 from praxia.data.supervision.questions.look import GROUPS, Question
 from praxia.data.supervision.supervision import Example
-from praxia.evaluate.vqa import Answered, kind_scores, majority, vqa_scores
+from praxia.evaluate.vqa import ALL, Answered, kind_scores, majority, vqa_scores
 from praxia.geometry.scene import View
 from praxia.models.vla import VLA
 from praxia.tokens.answer_grammar import Coordinates, OneOf
@@ -112,7 +112,7 @@ def ask(entry: Entry, samples: int) -> list[Asked]:
     question of each, if its answer can be scored, in the group of their source; [] of another source."""
     supervision = entry.supervision
     if isinstance(supervision, QuestionAnswer):
-        group = entry.source.name
+        group = entry.source.name if entry.source.name != ALL else f"{ALL}.json"
         return [Asked(q, example) for example in entry.examples(samples) if (q := supervision.question(example, group)) is not None]
     if not isinstance(supervision, EmbodiedVQA):
         return []

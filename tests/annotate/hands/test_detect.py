@@ -147,11 +147,24 @@ def test_boxes_that_are_none_are_refused_before_anything_is_looked_at(hand_clips
             annotate(hand_clips, tmp_path / "out", HandRules(), boxes=str(path), **options)
 
     refused("cannot read boxes")
-    for change, match in (({"x2": [0.05]}, "row 0"), ({"y2": [40.0]}, "shares of the picture"), ({"x1": [float("nan")]}, "row 0")):
-        pq.write_table(pa.table(good | change), path)
+    twice = {name: values * 2 for name, values in good.items()}
+    for table, match in (
+        (good | {"x2": [0.05]}, "row 0.*x1 < x2"),
+        (good | {"y2": [40.0]}, "shares of the picture"),
+        (good | {"x1": [float("nan")]}, "row 0"),
+        (good | {"step": [-5]}, "row 0: -5; expected a step from 0 on"),
+        (good | {"step": [1.7]}, "column 'step' is double.*expected whole numbers"),
+        (good | {"step": ["first"]}, "column 'step' is string.*expected whole numbers"),
+        (good | {"x1": ["a"]}, "column 'x1' is string.*expected numbers"),
+        (good | {"clip": pa.array([None], pa.string())}, "column 'clip' .*1 empty cells"),
+        (good | {"clip": [7]}, "column 'clip' is int64.*expected text"),
+        (good | {"object": [""]}, "object ''"),
+        (twice, "row 1: object 'mug' in step 0 of clip 'a'; expected a name, once a step"),
+        ({name: pa.array(values).slice(0, 0) for name, values in good.items()}, "has no row"),
+        ({name: values for name, values in good.items() if name != "step"}, "lack column 'step'"),
+        (good, "clips such as 'a', but there are 'hands/"),
+    ):
+        pq.write_table(pa.table(table), path)
         refused(match)
-    pq.write_table(pa.table({k: v for k, v in good.items() if k != "step"}), path)
-    refused("lack column 'step'")
-    pq.write_table(pa.table(good), path)
     refused("leave one out", ConfigError, detector="IDEA-Research/grounding-dino-tiny")
     assert not (tmp_path / "out").exists()

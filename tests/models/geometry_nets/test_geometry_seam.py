@@ -46,6 +46,8 @@ def test_a_view_that_is_not_there_says_nothing_to_the_others(name):
     batch = make_batch(pictures(28, 3), padded([[1], [1], [1]]))
     valid = torch.tensor([[True, True], [True, False], [False, False]])
     found = net.features(replace(batch, views=replace(batch.views, valid=valid)))
+    nothing = net.features(replace(batch, views=replace(batch.views, valid=torch.zeros_like(valid))))
+    assert not nothing.patches.any() and nothing.patches.shape == found.patches.shape
     whole = net.features(batch)
     alone = net.features(replace(batch, views=replace(batch.views, images=batch.views.images[:1], **_first(batch.views))))
     for part in ("patches", "special"):

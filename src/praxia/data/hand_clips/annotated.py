@@ -132,7 +132,7 @@ class QuestionSource(_Source):
         row = self._rows[index]
         views = self._views(row, row["frames"]) if needs.pictures else ()
         asked = {name: row[name] for name in ("question", "answer", "category")}
-        return Sample(views=views, target=row["object"], provenance=self._origin(row, row["frames"][-1]), **asked)
+        return Sample(views=views, target=row["object"], provenance=self._origin(row, row["frames"][-1]), form=row["kind"], **asked)
 
     def texts(self) -> tuple[str, ...]:
         """All different questions."""

@@ -104,7 +104,7 @@ class Conversations:
                 number += 1
         if not any(talk.picture for talk in self._talks):
             first = next((talk.fault for talk in self._talks if talk.fault), "no record has an `image`")
-            raise DataError(f"dataset {self.name!r} has no question about a picture; {first}")
+            raise DataError(f"dataset {self.name!r} has no question about a picture; {first}; fix: name a file with some in Llava.annotations")
         self.episodes = np.array([talk.record for talk in self._talks])
 
     def __len__(self) -> int:
@@ -150,6 +150,8 @@ class Conversations:
 def _talks(record: Any, number: int, where: str, whole: bool) -> Iterator[Talk]:
     """The conversation of a record, or its pairs; a faulty one for a record that is not what the format says."""
     try:
+        if not isinstance(record, dict):
+            raise ValueError(f"it is {record!r}, expected a record with `image` and `conversations`")
         picture = record.get("image") or ""
         if not isinstance(picture, str):
             raise ValueError(f"`image` is {picture!r}, expected one path")
@@ -158,6 +160,8 @@ def _talks(record: Any, number: int, where: str, whole: bool) -> Iterator[Talk]:
             raise ValueError("`conversations` is no list of turns, each with `from` and `value`")
         if odd := [turn for turn in turns if not isinstance(turn["value"], str)]:
             raise ValueError(f"`value` is {odd[0]['value']!r}, expected a text")
+        if not picture and any(_MARK in turn["value"] for turn in turns):
+            raise ValueError(f"a text holds {_MARK} but there is no picture; name one path by the key `image`")
         said = [(turn["from"], turn["value"].replace(_MARK, "").strip()) for turn in turns]
         if said and said[0][0] == "system":
             said = said[1:]

@@ -8,7 +8,7 @@ from praxia.data.sample import Sample
 from praxia.data.supervision.questions.look import Question
 from praxia.data.supervision.supervision import Example, Needs, picture_size
 from praxia.registry import register
-from praxia.tokens.coordinates import Moved, box_in, points_in, rewritten
+from praxia.tokens.coordinates import Moved, box_in, points_in, rewritten, shares_alone
 
 NEAR = 0.05  # of a picture's sides: how far a said point may be from a recorded one
 SHORT = 3  # words of an answer that can be asked for literally
@@ -40,15 +40,16 @@ class QuestionAnswer:
         return Example(sample, texts[0], texts[1], later=tuple(texts[2:])) if len(texts) == 2 + len(sample.later) else None
 
     def question(self, example: Example, group: str) -> Question | None:
-        """The first question of a conversation, for scoring: a box, points, or an answer of up to three words. None of longer answers, which
-        no two people give alike, and without a picture."""
+        """The first question of a conversation, for scoring, if its answer is a box, points, or up to three words: longer ones no two people give
+        alike. None without a picture."""
         text, answer = example.prompt, example.target
         if not isinstance(text, str) or not isinstance(answer, str) or not example.sample.views:
             return None
-        if (box := box_in(answer)) is not None:
-            return Question(group, "box", text, answer, "box", box=box)
-        if len(points := points_in(answer)):
-            return Question(group, "point", text, answer, "point", region=_near(points))
+        if shares_alone(answer):
+            if (box := box_in(answer)) is not None:
+                return Question(group, "box", text, answer, "box", box=box)
+            if len(points := points_in(answer)):
+                return Question(group, "point", text, answer, "point", region=_near(points))
         return Question(group, "words", text, answer) if len(answer.split()) <= SHORT else None
 
 

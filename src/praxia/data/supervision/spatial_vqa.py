@@ -10,7 +10,8 @@ from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ConfigError
 from praxia.registry import register
 
-_EXAMPLES = {"": "left and down, 0.44m", "camera_movement": "left, 12.384 degrees"}  # by category
+_WAY = "left and down, 0.44m"
+_EXAMPLES = {"distance": "0.44m", "contact": "not in contact", "rotation": "left, 12.384 degrees"}  # by what is asked for; all else is a way
 
 
 @register("supervision/spatial_vqa")
@@ -46,6 +47,6 @@ class SpatialVQA:
         """None without question, answer or picture."""
         if not sample.question or not sample.answer or not sample.views:
             return None
-        shown = _EXAMPLES.get(sample.category, _EXAMPLES[""])
+        shown = _EXAMPLES.get(sample.form, _WAY)
         question = f"{sample.question} Answer like this: {shown}" if self.example else sample.question
         return Example(replace(sample, views=sample.views[-self.frames :]), question, sample.answer)

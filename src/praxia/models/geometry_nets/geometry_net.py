@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from praxia.data.batch import Batch
+from praxia.data.batch import Batch, ViewBatch
 from praxia.data.pixels import canvas_transform, view_pixels
 from praxia.errors import ConfigError
 from praxia.specs import ImageSpec
@@ -63,11 +63,14 @@ class GeometryNet(nn.Module, ABC):
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised pixels [B, V, 3, H, W] -> patch features [B, V, h, w, C] and special tokens [B, V, s, C]; no dense heads run."""
 
-    def seen(self, pixels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def seen(self, pixels: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
         """As `forward`, but a view that is not there (valid bool [B, V]) is not looked at, so that its black says nothing to the others; its own
-        features are 0."""
-        if valid.is_meta or bool(valid.all()) or not bool(valid.any()):  # on shapes alone nothing is missing
+        features are 0. None: all are there, which spares the device a question. (`reconstruct` takes pictures that are all there.)"""
+        if valid is None or valid.is_meta or bool(valid.all()):  # on shapes alone nothing is missing
             return self(pixels)
+        if not bool(valid.any()):
+            patches, special = self(pixels)
+            return torch.zeros_like(patches), torch.zeros_like(special)
         found: list[tuple[Tensor, tuple[Tensor, Tensor]]] = []
         for pattern in torch.unique(valid, dim=0):
             if bool(pattern.any()):
@@ -93,10 +96,15 @@ class GeometryNet(nn.Module, ABC):
         Colour jitter is left out: what a teacher says of a place must not depend on it (PokeVLA: the student's augmentation of geometry alone).
         """
         assert batch.views is not None
-        patches, special = self.seen(view_pixels(replace(batch.views, colour=None), self.image_spec), batch.views.valid)
+        patches, special = self.seen(view_pixels(replace(batch.views, colour=None), self.image_spec), absent(batch.views))
         size = batch.views.size
         transform = canvas_transform(size.flatten(0, 1), self.image_spec).unflatten(0, size.shape[:2])
         return GeometryFeatures(patches, special, transform, self.image_spec.size)
+
+
+def absent(views: ViewBatch) -> Tensor | None:
+    """Which views are there, bool [B, V]; None where all are known to be, on a device that would have to be waited for."""
+    return None if views.whole and views.valid.device.type != "cpu" else views.valid
 
 
 def check_pixels(pixels: Tensor) -> None:

@@ -15,7 +15,7 @@ from praxia.data.pixels import view_pixels
 from praxia.errors import ConfigError
 from praxia.models.attention import Attention, plain
 from praxia.models.backbones.backbone import Backbone
-from praxia.models.geometry_nets.geometry_net import GeometryNet, frozen
+from praxia.models.geometry_nets.geometry_net import GeometryNet, absent, frozen
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
 from praxia.registry import register
 
@@ -81,9 +81,9 @@ class GeometryFusionAdapter(nn.Module):
     def geometry(self, batch: Batch) -> Tensor:
         """What the encoder sees of every view: its special tokens, then its patches row by row, [B, V, N, C]."""
         assert batch.views is not None
-        pixels, valid = view_pixels(batch.views, self.encoder.image_spec), batch.views.valid
+        pixels, valid = view_pixels(batch.views, self.encoder.image_spec), absent(batch.views)
         if self.spec.shuffled:
-            pixels, valid = (pixels.roll(1, 0), valid.roll(1, 0)) if len(pixels) > 1 else (torch.zeros_like(pixels), torch.ones_like(valid))
+            pixels, valid = (pixels.roll(1, 0), valid if valid is None else valid.roll(1, 0)) if len(pixels) > 1 else (torch.zeros_like(pixels), None)
         clips: dict[str, list[int]] = {}
         for slot, role in enumerate(batch.views.roles):
             clips.setdefault(role.partition(":")[0], []).append(slot)
@@ -91,13 +91,17 @@ class GeometryFusionAdapter(nn.Module):
         groups = [slots[i : i + at_once] for slots in clips.values() for i in range(0, len(slots), at_once)]
         order = [slot for slots in groups for slot in slots]
         if len({len(slots) for slots in groups}) == 1:  # all in one pass
-            one_by_one = (x[:, order].unflatten(1, (len(groups), -1)).flatten(0, 1) for x in (pixels, valid))
-            seen = self._seen(*one_by_one).unflatten(0, (batch.size, -1)).flatten(1, 2)
+
+            def apart(slots: Tensor) -> Tensor:
+                """The groups as samples of their own."""
+                return slots[:, order].unflatten(1, (len(groups), -1)).flatten(0, 1)
+
+            seen = self._seen(apart(pixels), None if valid is None else apart(valid)).unflatten(0, (batch.size, -1)).flatten(1, 2)
         else:
-            seen = torch.cat([self._seen(pixels[:, slots], valid[:, slots]) for slots in groups], dim=1)
+            seen = torch.cat([self._seen(pixels[:, slots], None if valid is None else valid[:, slots]) for slots in groups], dim=1)
         return seen[:, torch.tensor(order, device=seen.device).argsort()]
 
-    def _seen(self, pixels: Tensor, valid: Tensor) -> Tensor:
+    def _seen(self, pixels: Tensor, valid: Tensor | None) -> Tensor:
         patches, special = self.encoder.seen(pixels, valid)
         return torch.cat([special, patches.flatten(2, 3)], dim=2)
 

@@ -1,6 +1,6 @@
 """Films of episodes, limited in total size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from statistics import median
 
 from praxia.report.content import Clip, ReportContent
@@ -16,33 +16,35 @@ _HOLD = 0.8  # seconds the last picture stays, so that the outcome is seen befor
 
 def rollouts(content: ReportContent, limit: int = _LIMIT) -> Markup:
     """A success and a failure of each task."""
-    return films(content.clips, limit)
-
-
-def films(clips: Sequence[Clip], limit: int = _LIMIT) -> Markup:
-    """Episodes side by side; what does not fit into `limit` bytes is left out and said so."""
+    clips = content.clips
     if not clips:
         return section("rollouts", "Episodes to watch", tag("p", "No episodes were filmed.", class_="empty"))
-    speed, words = _speed(clips)
-    figures, used, left_out = [], 0, 0
+    return films(clips, len(clips), median(len(clip.frames) / clip.rate_hz for clip in clips), limit)
+
+
+def films(clips: Iterable[Clip], count: int, lasts: float, limit: int) -> Markup:
+    """Episodes side by side, each forgotten once it is written down; from the first that does not fit into `limit` bytes on they are left out.
+
+    count: of the clips; lasts: seconds of half of them.
+    """
+    speed, words = _speed(lasts)
+    figures, used, views = [], 0, ()
     for clip in clips:
         film = encode_mp4(_frames(clip, speed), clip.rate_hz * speed)
         if used + len(film) > limit:
-            left_out += 1
-            continue
-        used += len(film)
+            break
+        used, views = used + len(film), clip.views
         figures.append(_figure(clip, film))
-    views = clips[0].views
     lead = f"Up to one success and one failure of each task, {words}, as the policy saw them."
     if len(views) > 1:
         lead += f" From left to right: {', '.join(views)}."
+    left_out = count - len(figures)
     note = tag("p", f"{left_out} films are left out to keep the page small.", class_="note") if left_out else None
     return section("rollouts", "Episodes to watch", tag("p", lead, class_="lead"), tag("div", figures, class_="films"), note)
 
 
-def _speed(clips: Sequence[Clip]) -> tuple[float, str]:
+def _speed(lasts: float) -> tuple[float, str]:
     """Real time if half of the films last two seconds, else slower: one speed for all."""
-    lasts = median(len(clip.frames) / clip.rate_hz for clip in clips)
     return next((choice for choice in _SPEEDS if lasts / choice[0] >= 2), _SPEEDS[-1])
 
 
@@ -59,6 +61,6 @@ def _figure(clip: Clip, film: bytes) -> Markup:
         "video", src=video_uri(film), poster=data_uri(clip.frames[0]), aria_label=words, width=width, height=height,
         autoplay=True, controls=True, loop=True, muted=True, playsinline=True,
     )  # fmt: skip
-    seconds = len(clip.frames) / clip.rate_hz
-    caption = tag("figcaption", outcome, " ", tag("span", f"{title(clip.task)}, {seconds:.1f} s", class_="note"), tag("br"), f"“{clip.instruction}”")
+    about = [title(clip.task), f"{len(clip.frames) / clip.rate_hz:.1f} s", *([clip.perturbation] if clip.perturbation else [])]
+    caption = tag("figcaption", outcome, " ", tag("span", ", ".join(about), class_="note"), tag("br"), f"“{clip.instruction}”")
     return tag("figure", video, caption)

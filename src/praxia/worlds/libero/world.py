@@ -81,6 +81,8 @@ class Libero:
         limit: int | None = None,
     ) -> None:
         suites = (suite,) if isinstance(suite, str) else tuple(suite)
+        if not suites or len(set(suites)) < len(suites):
+            raise ConfigError(f"LIBERO suites {suites}: expected at least one, each once")
         self._tasks = checked(suites, tasks)
         for kind, names, known in (
             ("LIBERO view", views, CAMERAS),
