@@ -45,12 +45,11 @@ class GivenBoxes:
             there[name] = corners[row]
             self._names.setdefault(clip, {})[name] = None
 
-    def check_clips(self, known: Collection[str]) -> int:
-        """How many clips of the table are unknown. DataError if all are."""
-        unknown = [name for name in self._names if name not in known]
-        if len(unknown) == len(self._names):
-            raise DataError(f"boxes are of clips such as {unknown[0]!r}, but there are {next(iter(known), 'none')!r} and others; spell them alike")
-        return len(unknown)
+    def check_clips(self, known: Collection[str]) -> None:
+        """DataError if the table is of none of these clips; it may be of more."""
+        if not self._names.keys() & set(known):
+            name = next(iter(self._names))
+            raise DataError(f"boxes are of clips such as {name!r}, but there are {next(iter(known), 'none')!r} and others; spell them alike")
 
     def told(self, clip: Clip) -> Clip:
         """The clip with the objects that the table names in it; the first of them is what the words are about."""

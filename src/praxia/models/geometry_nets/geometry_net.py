@@ -96,13 +96,13 @@ class GeometryNet(nn.Module, ABC):
         Colour jitter is left out: what a teacher says of a place must not depend on it (PokeVLA: the student's augmentation of geometry alone).
         """
         assert batch.views is not None
-        patches, special = self.seen(view_pixels(replace(batch.views, colour=None), self.image_spec), absent(batch.views))
+        patches, special = self.seen(view_pixels(replace(batch.views, colour=None), self.image_spec), present(batch.views))
         size = batch.views.size
         transform = canvas_transform(size.flatten(0, 1), self.image_spec).unflatten(0, size.shape[:2])
         return GeometryFeatures(patches, special, transform, self.image_spec.size)
 
 
-def absent(views: ViewBatch) -> Tensor | None:
+def present(views: ViewBatch) -> Tensor | None:
     """Which views are there, bool [B, V]; None where all are known to be, on a device that would have to be waited for."""
     return None if views.whole and views.valid.device.type != "cpu" else views.valid
 

@@ -15,7 +15,7 @@ from praxia.data.pixels import view_pixels
 from praxia.errors import ConfigError
 from praxia.models.attention import Attention, plain
 from praxia.models.backbones.backbone import Backbone
-from praxia.models.geometry_nets.geometry_net import GeometryNet, absent, frozen
+from praxia.models.geometry_nets.geometry_net import GeometryNet, frozen, present
 from praxia.models.geometry_nets.vit_geometry import ViTGeometry
 from praxia.registry import register
 
@@ -81,7 +81,7 @@ class GeometryFusionAdapter(nn.Module):
     def geometry(self, batch: Batch) -> Tensor:
         """What the encoder sees of every view: its special tokens, then its patches row by row, [B, V, N, C]."""
         assert batch.views is not None
-        pixels, valid = view_pixels(batch.views, self.encoder.image_spec), absent(batch.views)
+        pixels, valid = view_pixels(batch.views, self.encoder.image_spec), present(batch.views)
         if self.spec.shuffled:
             pixels, valid = (pixels.roll(1, 0), valid if valid is None else valid.roll(1, 0)) if len(pixels) > 1 else (torch.zeros_like(pixels), None)
         clips: dict[str, list[int]] = {}
