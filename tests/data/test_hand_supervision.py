@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.data.hand_samples import RATE, asked, line, moving
+from scipy.spatial.transform import Rotation
+from tests.data.hand_samples import CAMERA, RATE, asked, line, moving
 
 from praxia.data.sample import WristPaths
 from praxia.data.sample_transforms import ColourJitter, RandomShift
 from praxia.data.supervision import ActionChunk, HandMotion, ObjectPoses, Placebo, SpatialVQA, hand_motion
 from praxia.data.supervision.placebo import THINGS
 from praxia.errors import ConfigError, DataError
+from praxia.geometry.camera import picture_frame
 from praxia.geometry.paths import resampled
+from praxia.geometry.se3 import pose
 from praxia.stages.recipe import Source
 from praxia.tokens.local_tokenizer import local_tokenizer
 from praxia.tokens.motion_vocabulary import MotionVocabulary
@@ -66,6 +69,22 @@ def test_a_motion_is_told_in_words():
     assert blocks(example.prompt).shape == (4, 15, 3) and example.target == "moving the mug to the right"
     assert said(moving("translation")).target == "move the red mug"
     assert said(replace(moving("translation"), instruction="")) is None
+
+
+@pytest.mark.parametrize("family", ["instructional", "contextual", "translation"])
+def test_registers_learn_where_each_hand_begins_is_halfway_and_ends(family):
+    """In the picture's frame whatever the camera's pose in the base frame; nothing of a hand that is not there, nothing unless asked for."""
+    turned = pose(Rotation.from_euler("xyz", (0.3, -0.2, 1.0)).as_matrix(), np.array((0.4, 0.1, -0.2)))
+    sample = moving(family, sides=("right",))
+    sample = replace(sample, views=(replace(sample.views[0], camera=replace(CAMERA, T_base_cam=turned)),))
+    dense, path = said(sample, positions=True).dense, sample.wrists.future["right"]
+    there = path[[0, 15, 29]] @ picture_frame(CAMERA.K, (32, 32))[:3, :3].T
+    np.testing.assert_allclose(dense["positions"][3:], there, atol=1e-6)
+    np.testing.assert_allclose(dense["positions_pixel"][3:], (path @ CAMERA.K.T / path[:, 2:])[[0, 15, 29], :2], atol=1e-4)
+    assert dense["positions_valid"].tolist() == [False] * 3 + [True] * 3
+    assert said(sample).dense == {} == Placebo(HandMotion(positions=True))(sample, RNG).dense
+    blind = replace(sample, views=(replace(sample.views[0], camera=None),))
+    assert not said(blind, positions=True).dense["positions_valid"].any()
 
 
 @pytest.mark.parametrize("family", ["instructional", "contextual", "translation"])

@@ -20,7 +20,7 @@ from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError
 from praxia.files import read_json
 from praxia.policy import Policy
-from praxia.recipes.vipa_vla import ENCODER, FUSION, LANGUAGE, paper, tiny
+from praxia.recipes.vipa_vla import ENCODER, FUSION, LANGUAGE, REGISTERS, paper, tiny
 from praxia.specs.licences import check_licences
 from praxia.stages.recipe import Recipe, Stage
 from praxia.stages.weights import read_weights
@@ -87,7 +87,8 @@ def test_what_moves_in_each_stage_is_the_published_table_and_the_rest_stays_to_t
     assert {n for n in left["spatial_vqa"] if fnmatch(n, FUSION[0])} <= set(left["robot"])
     assert fusion and all(any(fnmatch(name, p) for p in (*FUSION, *LANGUAGE)) for name in fusion)
     assert {name.split(".")[0] for name in fusion} == {"adapters", "backbone"}
-    assert language and all(fnmatch(name, LANGUAGE[0]) for name in language), "stage 3 leaves fusion and towers alone"
+    table = (*LANGUAGE, *REGISTERS)
+    assert language and all(any(fnmatch(name, p) for p in table) for name in language), "stage 3 leaves fusion and towers alone"
     for stage in ("hand_motion", "robot"):
         frozen = [n for n in left[stage] if any(fnmatch(n, t) for t in towers) and n in left["spatial_vqa"]]
         assert len(frozen) > 40 and all(torch.equal(left[stage][n], left["spatial_vqa"][n]) for n in frozen)

@@ -38,6 +38,8 @@ SEES, ACTS = ("backbone", "adapters"), ("backbone", "adapters", "tokens", "head"
 HANDS = (("left", "left hand", 1), ("right", "right hand", 2))  # tools of the world `hands`: arm, name, id in its masks
 ENCODER = TabletopGeometry(width=96, layers=2, heads=3)  # looks at every picture of every step
 RATE, SECONDS = 5.0, 2  # of motions in `tiny`
+REGISTERS = ("tokens.*", "readouts.positions.*")  # of `tiny`: they learn where things are beside what is said and done, which is not the paper's
+PLACES = (Weighted(PositionRegression(beta=0.05), Constant(5.0)), Weighted(GuidedAttention(), Constant(0.2)))
 HAND3D_TEST = 2000  # held-out pairs that the paper scores (§7.1)
 SEEN = hand_geometry.TASKS  # of hands; what stages of `tiny` look at
 UNSEEN = tuple(task for task in TASKS if task not in SEEN)  # whose clips are all held out: its scores are those of an unseen task
@@ -137,7 +139,7 @@ def tiny() -> Recipe:
     (fusion and language model), then five tasks of tabletop's benchmark split (language model and head)."""
     look = {"split": "benchmark", "size": 64}
     robot = Demonstrations("tabletop", QUICKSTART_TASKS, episodes=250, seed=2, world_args=look, picture_every=3, depth=True)
-    motions = HandMotion(rate_hz=RATE, seconds=SECONDS)
+    motions = HandMotion(rate_hz=RATE, seconds=SECONDS, positions=True)
     return Recipe(
         name="vipa_vla",
         model=tiny_model(),
@@ -165,11 +167,11 @@ def tiny() -> Recipe:
                 name="hand_motion",
                 sources=(Source(hand_clips("motions"), motions, (ColourJitter(),)),),
                 held_out=(Source(hand_clips("motions", "held_out"), motions),),
-                objectives=(Weighted(NextToken(spread=0.02)),),  # few samples: neighbouring bins learn from each other
-                parts=SEES,
-                trainable=(*FUSION, *LANGUAGE),
+                objectives=(Weighted(NextToken(spread=0.02)), *PLACES),  # few samples: neighbouring bins learn from each other
+                parts=(*SEES, "tokens", "readouts"),
+                trainable=(*FUSION, *LANGUAGE, *REGISTERS),
                 new_rows=True,
-                init_from=(from_stage("spatial_vqa", SEES),),
+                init_from=(from_stage("spatial_vqa", SEES), from_stage("base_vlm", ("readouts",))),
                 steps=20_000,
                 minutes=1.5,
                 batch=32,
@@ -181,12 +183,11 @@ def tiny() -> Recipe:
                 sources=(Source(robot, ActionChunk(horizon=16, positions=True, views=2), (RandomShift(),)),),
                 objectives=(
                     Weighted(FlowMatching()),
-                    Weighted(PositionRegression(beta=0.05), Constant(5.0)),
-                    Weighted(GuidedAttention(), Constant(0.2)),
+                    *PLACES,
                 ),
                 parts=(*ACTS, "readouts"),
-                trainable=(*LANGUAGE, "tokens.*", "head.*", "readouts.positions.*"),
-                init_from=(from_stage("hand_motion", SEES), from_stage("base_vlm", ("readouts",))),
+                trainable=(*LANGUAGE, *REGISTERS, "head.*"),
+                init_from=(from_stage("hand_motion", (*SEES, "tokens", "readouts")),),
                 steps=20_000,
                 minutes=5.25,
                 batch=32,

@@ -1,7 +1,8 @@
 """Do metric questions and motions of human hands, seen with a 3-D encoder, save robot demonstrations? VIPA-VLA's ablation, at the size of `tiny`.
 
 Every variant starts from the same `base_vlm`. The second of the primary contrast has neither pretraining nor encoder ("- both" of Table 7): its
-stages 1 and 2 have the same pictures, prompts and steps and answer with as many words that say nothing of where (`Placebo`). A model without encoder
+stages 1 and 2 have the same pictures, prompts and steps and answer with as many words that say nothing of where (`Placebo`). Both are next tokens
+alone, as published: `tiny` has places beside the motions. A model without encoder
 has no fusion layer to train in stage 1; the projector moves in its place (what the paper's own such row trained is not said).
 
 `base_vlm` of all variants stands for a public model: it has answered 4,800 metric questions about hands of another split, without the encoder (a
@@ -15,10 +16,11 @@ from typing import Any, Literal
 
 from praxia.annotate.hands.made_clips import HandClips
 from praxia.data.demonstrations import Demonstrations
-from praxia.data.supervision import Placebo
+from praxia.data.supervision import HandMotion, Placebo
 from praxia.models.vision.geometry_fusion import GeometryFusion
+from praxia.objectives import NextToken
 from praxia.recipes.base_vlm import QUICKSTART_TASKS, from_stage
-from praxia.recipes.vipa_vla import ACTS, ENCODER, FUSION, SEES, from_geometry, tiny
+from praxia.recipes.vipa_vla import ACTS, ENCODER, FUSION, REGISTERS, SEES, from_geometry, tiny
 from praxia.stages.claim import Claim, Judged, Variant
 from praxia.stages.recipe import Recipe, Source, Stage
 
@@ -135,7 +137,9 @@ def _starts(before: Stage, way: Way) -> tuple:
 def _of_hands(stage: Stage, before: Stage, budget: Budget, way: Way) -> Stage:
     def data(source: Source) -> Source:
         assert isinstance(source.data, HandClips)
-        says = Placebo(source.supervision) if way.placebo else source.supervision
+        says = source.supervision
+        says = replace(says, positions=False) if isinstance(says, HandMotion) else says
+        says = Placebo(says) if way.placebo else says
         return replace(source, data=replace(source.data, clips=budget.clips), supervision=says)
 
     def taught(source: Source) -> Source:
@@ -146,7 +150,7 @@ def _of_hands(stage: Stage, before: Stage, budget: Budget, way: Way) -> Stage:
         rules = replace(source.data.rules, calibrate=way.labels == "calibrated")
         return replace(source, data=replace(source.data, rules=rules, net=ENCODER, stage="geometry"))
 
-    moves = stage.trainable
+    moves = tuple(pattern for pattern in stage.trainable if pattern not in REGISTERS)
     if not way.encoder:
         moves = tuple(pattern for pattern in moves if pattern not in FUSION) or PROJECTOR
     return _short(
@@ -154,6 +158,7 @@ def _of_hands(stage: Stage, before: Stage, budget: Budget, way: Way) -> Stage:
         budget.vqa if stage.name == HANDS[0] else budget.motion,
         sources=tuple(map(taught, stage.sources)),
         held_out=tuple(map(data, stage.held_out)),
+        objectives=tuple(w for w in stage.objectives if isinstance(w.objective, NextToken)),
         parts=SEES if way.encoder else ("backbone",),
         trainable=moves,
         init_from=_starts(before, way),

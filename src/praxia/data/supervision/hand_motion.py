@@ -7,9 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from praxia.data.sample import Sample, WristPaths
+from praxia.data.supervision.places import place_targets
 from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import ConfigError
 from praxia.geometry.paths import resampled
+from praxia.geometry.se3 import apply
 from praxia.registry import register
 from praxia.tokens.motion_vocabulary import CUBE, MOTION, MotionVocabulary
 from praxia.tokens.quantity import Parts, quantity
@@ -111,6 +113,7 @@ class HandMotion:
     rate_hz: waypoints a second (published: 15; paths of another rate are resampled). seconds: of a target, at most; past: seconds told of the past,
     at most. Each second is a left block, then a right one. most_outside: share of waypoints beyond `cube` from which a sample is left out: those
     below are written at the cube's wall (open points 24 to 26). Questions that a sample brings with it are used in place of ours.
+    positions: register tokens also learn where each hand begins, is halfway and ends (`supervision.places`, six places, left before right); ours.
     """
 
     rate_hz: float = 15.0
@@ -118,6 +121,7 @@ class HandMotion:
     past: int = 1
     cube: tuple[tuple[float, float], ...] = CUBE
     most_outside: float = 0.1
+    positions: bool = False
     name: str = "hand_motion"
     as_taken: ClassVar[bool] = True
 
@@ -146,17 +150,20 @@ class HandMotion:
             return None
         words = {"task": sample.instruction, "hands": hands(motion), "steps": str(motion.steps * motion.seconds)}
         shown = replace(sample, views=sample.views[:1])
+        dense = self._places(shown, motion) if self.positions else {}
         match sample.wrists.family:
             case "instructional":
                 asked = sample.question or str(rng.choice(INSTRUCTIONAL)).format(**words)
-                return Example(shown, asked, self._parts(motion.future, motion.steps))
+                return Example(shown, asked, self._parts(motion.future, motion.steps), dense)
             case "contextual":
                 before, behind = (sample.question + " ", "") if sample.question else _around(CONTEXTUAL, rng, words)
-                return Example(shown, _joined(before, self._parts(motion.past, motion.steps), behind), self._parts(motion.future, motion.steps))
+                told = _joined(before, self._parts(motion.past, motion.steps), behind)
+                return Example(shown, told, self._parts(motion.future, motion.steps), dense)
             case "translation":
                 before, behind = ("", " " + sample.question) if sample.question else _around(TRANSLATION, rng, words)
                 answer = description(sample)
-                return Example(shown, _joined(before, self._parts(motion.future, motion.steps), behind), answer) if answer else None
+                told = _joined(before, self._parts(motion.future, motion.steps), behind)
+                return Example(shown, told, answer, dense) if answer else None
 
     def motion(self, sample: Sample) -> Motion | None:
         """What the sample's hands do; None as in `__call__`. A hand with a gap (NaN) in its path is not there."""
@@ -191,6 +198,15 @@ class HandMotion:
                 path = resampled(path[::-1], wrists.rate_hz, self.rate_hz, first=0, include=True)[::-1]
                 if whole := min(self.past, len(path) // steps) * steps:
                     yield side, path[-whole:]
+
+    @staticmethod
+    def _places(shown: Sample, motion: Motion) -> dict[str, np.ndarray]:
+        """Of the first, middle and last waypoint of each hand; nothing of a hand that is not there, or from a camera whose pose is not known."""
+        gone = np.full((3, 3), np.nan)
+        three = [motion.future[side][[0, len(motion.future[side]) // 2, -1]] if side in motion.future else gone for side in SIDES]
+        camera = shown.views[0].camera
+        T_base_cam = np.eye(4) if camera is None or camera.T_base_cam is None else camera.T_base_cam
+        return place_targets(shown, apply(T_base_cam, np.concatenate(three)), views=1)
 
     @staticmethod
     def _parts(paths: Mapping[str, np.ndarray], steps: int) -> Parts:
