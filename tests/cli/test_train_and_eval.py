@@ -9,6 +9,7 @@ import pytest
 from tests.recipes.micro_recipe import MICRO
 
 from praxia.cli.main import main
+from praxia.errors import ConfigError
 from praxia.files import read_json
 from praxia.policy import Policy
 from praxia.serve import ServeOptions, in_background
@@ -99,6 +100,17 @@ def test_policies_that_see_other_pictures_of_libero_are_not_compared(run, refuse
     monkeypatch.setattr("praxia.cli.eval.libero_pictures", lambda *_: next(seen))
     said = refused("eval", run / "policy", "--against", run / "policy", "--benchmark", "libero_object")
     assert "--against" in said and "'size': 128" in said and "judge them apart" in said
+
+
+def test_options_of_libero_reach_its_world_and_no_other(run, refused, monkeypatch):
+    for options in (("--fixtures", "fixed"), ("--orientation", "true")):
+        assert f"{' '.join(options)} with --benchmark tabletop: only LIBERO's" in refused("eval", run / "policy", *options)
+
+    def told(*arguments):
+        raise ConfigError(f"world {arguments[4]}")
+
+    monkeypatch.setattr("praxia.cli.eval.benchmark", told)
+    assert "{'size': 48, 'fixtures': 'fixed'}" in refused("eval", run / "policy", "--benchmark", "libero_goal", "--fixtures", "fixed", "--size", 48)
 
 
 def test_a_served_policy_has_the_results_of_its_folder(run, praxia, refused, tmp_path):

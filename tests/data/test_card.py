@@ -53,6 +53,7 @@ def test_a_card_comes_back_as_it_was(tmp_path):
         ("K: null", "K: [0, 60, 31.5, 23.5]", "K is not invertible|K is"),
         ("K: null", "K: [60, 60, 31.5]", "expected"),
         ("T_base_cam: null", f"T_base_cam: {[0.0] * 16}", "T_base_cam is given without K"),
+        ("mirrored: false", "mirrored: true", "mirrored is true beside a calibration"),
         ("extrinsics_form: T_base_cam", "extrinsics_form: T_cam_bse", "did you mean 'T_cam_base'"),
         ("fps: 20.0", "fps: [", "not valid YAML"),
     ],

@@ -9,6 +9,7 @@ from praxia.data.lerobot.features import Feature
 from praxia.data.lerobot.reader import LeRobotSource, Want
 from praxia.data.lerobot.writer import EpisodeData, LeRobotWriter
 from praxia.data.public_forms import write_public_card
+from praxia.data.recorded import Recorded
 from praxia.errors import ConfigError, DataError
 from praxia.worlds.libero.world import ACTION, STATE
 
@@ -35,6 +36,7 @@ def test_shares_of_the_controllers_limits_become_metres_and_radians(tmp_path):
     sample = source.sample_at(1, Want(horizon=2))
     np.testing.assert_allclose(sample.future.actions[1], [0.005, 0.01, 0.015, 0, 0, 0.5, 1], rtol=1e-6)
     assert [view.role for view in sample.views] == ["head", "wrist"] and all(view.camera is None for view in sample.views)
+    assert all(camera.mirrored and not camera.calibrated for camera in Recorded(str(tmp_path / "libero")).open().cameras)
 
 
 def test_grippers_from_0_to_1_are_turned_round_and_other_names_are_found(tmp_path):

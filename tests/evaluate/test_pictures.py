@@ -7,8 +7,8 @@ from praxia.evaluate.pictures import libero_pictures
 from praxia.specs import CameraSpec
 
 
-def judged(calibrated: bool, size: int | None = None, orientation: str | None = None):
-    cameras = tuple(CameraSpec(role, 96, 96, calibrated) for role in ("head", "wrist"))
+def judged(calibrated: bool, size: int | None = None, orientation: str | None = None, mirrored: bool = False):
+    cameras = tuple(CameraSpec(role, 96, 96, calibrated, mirrored) for role in ("head", "wrist"))
     return libero_pictures("some/policy", cameras, size, orientation)
 
 
@@ -22,3 +22,8 @@ def test_true_pictures_learnt_are_not_judged_mirrored_and_the_reverse_is_said():
         judged(True, orientation="mirrored")
     assert judged(False, orientation="mirrored") == ({"size": 96, "orientation": "mirrored"}, "")
     assert "--orientation mirrored gives the others" in judged(False)[1]
+
+
+def test_a_policy_of_mirrored_pictures_sees_mirrored_ones_unless_told():
+    assert judged(False, mirrored=True) == ({"size": 96, "orientation": "mirrored"}, "")
+    assert judged(False, orientation="true", mirrored=True) == ({"size": 96, "orientation": "true"}, "")

@@ -28,12 +28,13 @@ from praxia.models.readouts.sam_mask import SamMask
 from praxia.models.spec import HistoryToken, SpecialToken
 from praxia.objectives import NextToken
 from praxia.policy import Policy
+from praxia.specs import CameraSpec
 from praxia.stages.recipe import InitFrom, Source, Weighted
 from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.train.settings import TrainSettings
 from praxia.workflows.assemble import assemble
 from praxia.workflows.own_data import with_data
-from praxia.workflows.robots import check_numbers
+from praxia.workflows.robots import _cameras, check_numbers
 from praxia.workflows.train_recipe import _licences, _put_and_shown, train_recipe
 
 
@@ -138,6 +139,13 @@ def test_views_of_one_robot_must_agree(recipe, tabletop_data):
     one_eyed = replace(stage.sources[1], data=Recorded(str(tabletop_data), roles=("head",)))
     with pytest.raises(DataError, match="name common roles"):
         assemble(replace(recipe, stages=(replace(stage, sources=(stage.sources[0], one_eyed), init_from=()),)))
+
+
+def test_a_robot_is_not_shown_true_and_mirrored_pictures():
+    true, mirrored = (SimpleNamespace(name=f"{m}", cameras=(CameraSpec("head", 96, 96, mirrored=m),)) for m in (False, True))
+    assert _cameras((mirrored, mirrored))[0].mirrored
+    with pytest.raises(DataError, match=r"'False' and 'True' of one robot show \['head'\] as \['true'\] and \['mirrored'\] pictures"):
+        _cameras((true, mirrored))
 
 
 def test_special_tokens_are_added_to_the_tokenizer(recipe):

@@ -239,7 +239,7 @@ def test_mirrored_pictures_have_no_calibration(goal_world):
     mirrored._process, mirrored._now = goal_world._process, goal_world._now  # the same moment
     view = mirrored.render(("head",), masks=True)[0]
     assert np.array_equal(view.image, true.image[:, ::-1]) and np.array_equal(view.mask, true.mask[:, ::-1])
-    assert view.camera is None and not mirrored.cameras[0].calibrated
+    assert view.camera is None and mirrored.cameras[0].mirrored and not mirrored.cameras[0].calibrated
 
 
 @real

@@ -68,6 +68,8 @@ class Eval:
     """Step limit of an episode; the benchmark's own if left out (published code gives libero_spatial 220 or 280)."""
     orientation: Literal["true", "mirrored"] | None = None
     """LIBERO only: the pictures as they are, or mirrored left to right as most public policies were trained (without calibration)."""
+    fixtures: Literal["episode", "fixed"] | None = None
+    """LIBERO only: cabinets and stoves stand where the number of the init state draws them (the usual), or always alike."""
     size: int | None = None
     """Side of the world's pictures in pixels; the world's own if left out, in LIBERO that of the pictures the policy was trained on."""
     films: bool = False
@@ -82,8 +84,9 @@ def main(arguments: Sequence[str]) -> None:
     for name in ("episodes", "replan", "control_episodes", "size", "max_steps"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1, or leave it out for the usual number")
-    if options.orientation and options.benchmark not in LIBERO:
-        raise ConfigError(f"--orientation {options.orientation} with --benchmark {options.benchmark}: only LIBERO's suites have two; leave it out")
+    for name in ("orientation", "fixtures"):
+        if (value := getattr(options, name)) and options.benchmark not in LIBERO:
+            raise ConfigError(f"--{name} {value} with --benchmark {options.benchmark}: only LIBERO's suites have a choice; leave it out")
     if is_served(options.policy) and options.out is None:
         raise ConfigError(f"the policy at {options.policy} has no folder that results could lie beside; give one with --out")
     world = {"size": options.size} if options.size else {}
@@ -100,6 +103,7 @@ def main(arguments: Sequence[str]) -> None:
                 )
             if note:
                 print(note, file=sys.stderr)
+        world |= {"fixtures": options.fixtures} if options.fixtures else {}
     rules = Rules(options.replan, options.max_steps)
     chosen = benchmark(options.benchmark, options.tasks or None, options.episodes, options.seed, world, rules, options.categories, options.levels)
     controls = CONTROLS if options.controls and not options.against else ()

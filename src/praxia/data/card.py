@@ -123,6 +123,10 @@ def _check_dim(dim: Dim, where: str) -> None:
 def _check_view(view: ViewKeys, where: str) -> None:
     if view.T_base_cam is not None and view.K is None:
         raise DataError(f"{where}: T_base_cam is given without K; add K (fx, fy, cx, cy in pixels of the stored picture) or remove T_base_cam")
+    if view.mirrored and (view.K is not None or view.intrinsics or view.extrinsics):
+        raise DataError(
+            f"{where}: mirrored is true beside a calibration, which fits no mirrored picture; remove K, intrinsics and extrinsics, or set it to false"
+        )
     if view.K is not None:
         pose = None if view.extrinsics_form != "T_base_cam" or view.T_base_cam is None else np.asarray(view.T_base_cam)
         camera_from(np.asarray(view.K), pose, where)

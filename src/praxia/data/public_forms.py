@@ -35,7 +35,7 @@ def libero(tables: Tables) -> DatasetCard:
         tables.root.resolve().name,
         "panda",
         tables.info.fps,
-        (ViewKeys("head", head), ViewKeys("wrist", wrist)),
+        (ViewKeys("head", head, mirrored=True), ViewKeys("wrist", wrist, mirrored=True)),
         ACTION,
         STATE,
         action,
@@ -44,7 +44,7 @@ def libero(tables: Tables) -> DatasetCard:
         action_offset=(*(0.0,) * 6, 1.0 if opens else 0.0),
         source="https://github.com/Lifelong-Robot-Learning/LIBERO",
         licence="libero assets",  # of what the pictures show; the recordings themselves are CC BY 4.0
-        notes="public demonstrations; judge with --orientation mirrored",
+        notes="public demonstrations",
     )
 
 

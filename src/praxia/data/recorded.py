@@ -126,7 +126,7 @@ class RecordedSource:
             raise DataError(f"dataset {self.name!r} has no view {role!r}; it has {[v.role for v in self._source.card.views]}")
         height, width = self._source.info.features[keys.image].size
         calibrated = bool(keys.intrinsics or keys.K) and bool(keys.extrinsics or keys.T_base_cam)
-        return CameraSpec(role, height, width, calibrated)
+        return CameraSpec(role, height, width, calibrated, keys.mirrored)
 
 
 def _check_left_out(numbers: tuple[int, ...], episodes: Sequence[EpisodeEntry], root: Path) -> None:

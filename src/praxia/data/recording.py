@@ -103,6 +103,7 @@ def card_of(world: World, truth: Truth, recording: Recording) -> DatasetCard:
             intrinsics=intrinsics_key(c.role) if c.calibrated else "",
             extrinsics=extrinsics_key(c.role) if c.calibrated else "",
             depth_unit="mm" if recording.depth else "m",
+            mirrored=c.mirrored,
         )
         for c in world.cameras
     )

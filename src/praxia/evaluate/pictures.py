@@ -11,9 +11,10 @@ from praxia.specs import CameraSpec
 def libero_pictures(policy: Path | str, cameras: Sequence[CameraSpec], size: int | None, orientation: str | None) -> tuple[dict[str, Any], str]:
     """Keywords of the world (size, orientation) for a policy that looks at these cameras, and what its user should know ("" if nothing).
 
-    policy: folder or address, for messages. size: the policy's own side if None. Raises ConfigError where a policy that learnt from calibrated, so
-    true, pictures is to see mirrored ones.
+    policy: folder or address, for messages. size: the policy's own side if None; orientation: the policy's own if None. Raises ConfigError where a
+    policy that learnt from calibrated, so true, pictures is to see mirrored ones.
     """
+    orientation = orientation or ("mirrored" if any(camera.mirrored for camera in cameras) else None)
     calibrated = [camera.role for camera in cameras if camera.calibrated]
     if orientation == "mirrored" and calibrated:
         raise ConfigError(

@@ -26,6 +26,7 @@ class ViewKeys:
     depth_unit: str = "m"  # unit of the stored depth: "m" or "mm"
     depth_scale: float = 1.0  # stored code * scale = depth in depth_unit
     rotate180: bool = False  # the stored picture is upside down; the camera model turns with it
+    mirrored: bool = False  # left and right of the stored picture are exchanged: no camera model fits it, policies are judged on such pictures
 
 
 @register("spec/dataset_card")

@@ -15,6 +15,7 @@ class CameraSpec:
     height: int
     width: int
     calibrated: bool = False  # K and T_base_cam come with every frame
+    mirrored: bool = False  # left and right are exchanged, as in most public pictures of LIBERO: then never calibrated
 
 
 @register("spec/image")

@@ -95,7 +95,7 @@ class Libero:
         if size < 1 or (limit is not None and limit < 1):
             raise ConfigError(f"size {size}, limit {limit}: expected at least one pixel and one step")
         self.name = "+".join(suites)
-        self.cameras = tuple(CameraSpec(role, size, size, calibrated=orientation == "true") for role in views)
+        self.cameras = tuple(CameraSpec(role, size, size, orientation == "true", orientation == "mirrored") for role in views)
         self._suites = {task: name for name in suites for task in SUITES[name]}
         self._size, self._orientation, self._fixtures, self._limit = size, orientation, fixtures, limit
         self._process: Process | None = None
