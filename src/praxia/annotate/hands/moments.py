@@ -92,7 +92,8 @@ def _scale(clip: Clip, step: int, view: View, seen: Depth, rules: HandRules) -> 
     usable, pixels, skin = visible(joints, known, view.camera.K, seen.z.shape, rules.scale.behind)
     columns, rows = (np.clip(np.rint(np.nan_to_num(pixels[..., i])), 0, n - 1).astype(int) for i, n in ((0, seen.z.shape[1]), (1, seen.z.shape[0])))
     if seen.confidence is not None:
-        usable &= seen.confidence[rows, columns] >= np.quantile(seen.confidence, rules.scale.quantile)
+        sure = seen.confidence[rows, columns]
+        usable &= sure >= (np.quantile(sure[usable], rules.scale.quantile) if usable.any() else 0)
     return frame_scale((skin if rules.scale.skin else joints[..., 2]).ravel(), seen.z[rows, columns].ravel(), usable.ravel(), rules.scale)
 
 
