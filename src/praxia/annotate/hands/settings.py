@@ -20,7 +20,8 @@ class ScaleRules:
     `low`, `high`, `agree` or `within` refuse (ours); those with too few joints take the clip's. least_frames: that give a scale; of the frames with
     enough joints more than half must fit the clip's (ours).
     behind: a joint is visible within so many metres behind the front-most surface of the hands. quantile: this share of a frame's visible joints is
-    not used, those where the cloud is least sure (of the whole picture's points a small net is least sure of just the hands). skin: the cloud is compared with the skin before a joint, which is what it shows (ours: a joint is about a centimetre behind it);
+    not used, those where the cloud is least sure (of the whole picture's points a small net is least sure of just the hands).
+    skin: the cloud is compared with the skin before a joint, which is what it shows (ours: a joint is about a centimetre behind it);
     off: with the joint itself, the paper's formula.
     """
 
