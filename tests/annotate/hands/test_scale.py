@@ -43,7 +43,7 @@ def clips(hand_clips):
 
 
 class UnsureOfHands:
-    """Recorded depth, 1.6 times less deep, the least sure of the whole picture where hands are (1 and 2 in masks), and wrong where least sure of them."""
+    """Recorded depth, 1.6 times less deep, least sure of the picture where hands are (1 and 2 in masks), wrong where least sure of them."""
 
     def __call__(self, views):
         out, rng = [], np.random.default_rng(0)
