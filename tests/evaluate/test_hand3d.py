@@ -7,10 +7,10 @@ import pytest
 from praxia.evaluate.hand3d import AXES, Reading, Told, hand3d_scores, majority, read
 
 
-def told(category: str, truth: str, said: str) -> Told:
+def told(category: str, truth: str, said: str, kind: str = "") -> Told:
     right = read(truth)
     assert right is not None
-    return Told(category, right, read(said))
+    return Told(category, right, read(said), kind)
 
 
 def test_every_displacement_is_read_as_its_signs():
@@ -26,7 +26,23 @@ def test_the_published_answers_are_read():
     assert read("0.07m") == Reading("distance", metres=0.07) and read(" In  Contact ") == Reading("contact", contact=True)
 
 
-NO_ANSWERS = ("", "left", "left and right, 0.10m", "left and left, 0.10m", "left, m", "sideways, 0.10m", "left 0.10m", "0.10", "left, 1 degrees m")
+@pytest.mark.parametrize(
+    ("texts", "reading"),
+    [
+        (
+            ("Left and down, 0.44m.", "left, down, 0.44 meters", "left, and down 0.44 m", "LEFT and down, 0.44 metres!"),
+            Reading("displacement", (-1, 1, 0), 0.44),
+        ),
+        (("In contact.", "in contact!"), Reading("contact", contact=True)),
+        (("0.30 meter", "0.30m."), Reading("distance", metres=0.3)),
+        (("Left, 12.5°", "left 12.5 degree", "left, 12.5 deg."), Reading("turn", turn="left", degrees=12.5)),
+    ],
+)
+def test_public_models_spell_the_same_answer_in_many_ways(texts, reading):
+    assert [read(text) for text in texts] == [reading] * len(texts)
+
+
+NO_ANSWERS = ("", "left", "left and right, 0.10m", "left and left, 0.10m", "left, m", "sideways, 0.10m", "left0.10m", "0.10", "left, 1 degrees m")
 
 
 @pytest.mark.parametrize("text", NO_ANSWERS)
@@ -59,10 +75,21 @@ def test_scores_by_category_and_in_all():
     assert scores["all"]["direction"] == 1.5 and scores["all"]["distance"] == pytest.approx(0.25 / 3) and scores["all"]["asked"] == 6
 
 
-def test_the_majority_answer_takes_no_look_and_has_every_form():
+def test_contact_is_scored_where_it_was_asked_and_touches_where_numbers_were():
+    answers = [
+        told("relation", "in contact", "in contact", "contact"),
+        told("relation", "in contact", "left, 0.02m", "position"),
+        told("relation", "in contact", "in contact", "distance"),
+        told("relation", "left, 0.10m", "in contact", "position"),
+    ]
+    found = hand3d_scores(answers)["relation"]
+    assert (found["contact"], found["touch"], found["direction"], found["distance"]) == (1, 0.5, 0, pytest.approx(0.1))
+
+
+def test_the_majority_answer_takes_no_look_neither_at_the_form():
     texts = ["left, 0.10m", "left, 0.30m", "left and up, 0.20m", "left, 0.90m", "in contact", "not in contact", "not in contact"]
-    usual = majority([("task", read(text)) for text in texts] + [("camera", read("up, 4.0 degrees"))])
-    said = usual("task", read("right and down, 0.20m"))
+    usual = majority([("task", "position", read(text)) for text in texts] + [("camera", "", read("up, 4.0 degrees"))])
+    said = usual("task", read("right and down, 0.20m"), "position")
     assert said.said == Reading("displacement", (-1, 0, 0), 0.25, "", 0.0, False) and said.direction == 1 and said.distance == pytest.approx(0.05)
-    assert usual("task", read("in contact")).said.contact is False and usual("camera", read("left, 1.0 degrees")).said.turn == "up"
-    assert usual("camera", read("left, 0.1m")).said is None
+    assert usual("task", read("in contact"), "position").said == said.said, "that hand and thing touch cannot be known without looking"
+    assert usual("camera", read("left, 1.0 degrees")).said.turn == "up" and usual("task", read("left, 0.1m"), "distance").said is None

@@ -17,9 +17,11 @@ ALL = "all"
 TURNS = ("left", "right", "up", "down", "clockwise", "counterclockwise")
 _WORDS = {word: (axis, sign) for axis, pair in enumerate(AXES) for word, sign in zip(pair, (-1, 1), strict=True)}
 _WAY = rf"(?:{'|'.join(_WORDS)})"
-_DISPLACEMENT = re.compile(rf"({_WAY}(?: and {_WAY})*)\s*,\s*(\d+(?:\.\d+)?)\s*m")
-_DISTANCE = re.compile(r"(\d+(?:\.\d+)?)\s*m")
-_TURN = re.compile(rf"({'|'.join(TURNS)})\s*,\s*(\d+(?:\.\d+)?)\s*degrees")
+_NUMBER, _METRES, _DEGREES = r"(\d+(?:\.\d+)?)", r"\s*(?:m|meters?|metres?)", r"\s*(?:degrees?|deg|°)"
+_JOIN = r"(?:\s*,\s*and\s+|\s*,\s*|\s+and\s+)"  # between the words of a way: public models write any of them
+_DISPLACEMENT = re.compile(rf"({_WAY}(?:{_JOIN}{_WAY})*)\s*[, ]\s*{_NUMBER}{_METRES}")
+_DISTANCE = re.compile(_NUMBER + _METRES)
+_TURN = re.compile(rf"({'|'.join(TURNS)})\s*[, ]\s*{_NUMBER}{_DEGREES}")
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Told:
-    """An answer beside the truth. said: None where it cannot be read."""
+    """An answer beside the truth. said: None where it cannot be read. kind: of the question, "" if nobody says: "contact" asks whether hand and thing
+    touch, "position" and "distance" ask for numbers, whose answer may be that they do."""
 
     category: str
     truth: Reading
     said: Reading | None
+    kind: str = ""
 
     @property
     def direction(self) -> int:
@@ -56,8 +60,9 @@ class Told:
 
 
 def read(text: str) -> Reading | None:
-    """An answer as numbers; None where it has none of the forms. One axis named twice is no direction."""
-    text = " ".join(text.casefold().split())
+    """An answer as numbers; None where it has none of the forms, whatever its capitals, full stops and spelling of units. One axis named twice is no
+    direction."""
+    text = " ".join(text.casefold().split()).rstrip(".! ")
     if text in ("in contact", "not in contact"):
         return Reading("contact", contact=text == "in contact")
     if found := _TURN.fullmatch(text):
@@ -65,7 +70,7 @@ def read(text: str) -> Reading | None:
     if found := _DISTANCE.fullmatch(text):
         return Reading("distance", metres=float(found[1]))
     if found := _DISPLACEMENT.fullmatch(text):
-        named = [_WORDS[word] for word in found[1].split(" and ")]
+        named = [_WORDS[word] for word in re.split(_JOIN, found[1])]
         signs = dict(named)
         return Reading("displacement", (signs.get(0, 0), signs.get(1, 0), signs.get(2, 0)), float(found[2])) if len(signs) == len(named) else None
     return None
@@ -74,8 +79,8 @@ def read(text: str) -> Reading | None:
 def hand3d_scores(told: Sequence[Told]) -> dict[str, dict[str, float]]:
     """Category, or `all` -> name -> number; a name is left out where nothing of its form was asked.
 
-    direction: mean of 0 to 3; distance: mean error, m; contact: share right; turn: share of right directions; degrees: mean error; unreadable: share;
-    asked: number.
+    direction: mean of 0 to 3; distance: mean error, m; contact: share right of what was asked about it; touch: share of touches that were noticed
+    where numbers were asked for; turn: share of right directions; degrees: mean error; unreadable: share; asked: number.
     """
     groups: dict[str, list[Told]] = {ALL: list(told)}
     for one in told:
@@ -85,10 +90,12 @@ def hand3d_scores(told: Sequence[Told]) -> dict[str, dict[str, float]]:
 
 def _scores(some: Sequence[Told]) -> dict[str, float]:
     of = {form: [one for one in some if one.truth.form == form] for form in ("displacement", "distance", "turn", "contact")}
+    same = lambda one: one.said is not None and one.said.form == "contact" and one.said.contact == one.truth.contact  # noqa: E731
     measures = {
         "direction": [one.direction for one in of["displacement"]],
         "distance": [one.distance for one in (*of["displacement"], *of["distance"])],
-        "contact": [one.said is not None and one.said.form == "contact" and one.said.contact == one.truth.contact for one in of["contact"]],
+        "contact": [same(one) for one in of["contact"] if one.kind in ("contact", "")],
+        "touch": [same(one) for one in of["contact"] if one.kind not in ("contact", "")],
         "turn": [one.said is not None and one.said.turn == one.truth.turn for one in of["turn"]],
         "degrees": [abs((one.said.degrees if one.said else 0.0) - one.truth.degrees) for one in of["turn"]],
         "unreadable": [one.said is None for one in some],
@@ -98,24 +105,27 @@ def _scores(some: Sequence[Told]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class MajorityReading:
-    """Does not look: of each category and form the commonest signs, turn and contact, and the median numbers of the training answers."""
+    """Does not look: of each category and kind of question the commonest form of the training answers, and in it the commonest signs, turn and
+    contact, and the median numbers."""
 
     usual: Mapping[tuple[str, str], Reading]
 
-    def __call__(self, category: str, truth: Reading) -> Told:
-        """Its answer; nothing for a form that the category never had."""
-        return Told(category, truth, self.usual.get((category, truth.form)))
+    def __call__(self, category: str, truth: Reading, kind: str = "") -> Told:
+        """Its answer; nothing for a kind of question that training never had."""
+        return Told(category, truth, self.usual.get((category, kind)), kind)
 
 
-def majority(training: Sequence[tuple[str, Reading]]) -> MajorityReading:
-    """Fitted on (category, answer) of training questions."""
+def majority(training: Sequence[tuple[str, str, Reading]]) -> MajorityReading:
+    """Fitted on (category, kind, answer) of training questions."""
     groups: dict[tuple[str, str], list[Reading]] = {}
-    for category, reading in training:
-        groups.setdefault((category, reading.form), []).append(reading)
-    return MajorityReading({key: _usual(key[1], readings) for key, readings in groups.items()})
+    for category, kind, reading in training:
+        groups.setdefault((category, kind), []).append(reading)
+    return MajorityReading({key: _usual(readings) for key, readings in groups.items()})
 
 
-def _usual(form: str, readings: Sequence[Reading]) -> Reading:
+def _usual(readings: Sequence[Reading]) -> Reading:
+    form = Counter(sorted(r.form for r in readings)).most_common(1)[0][0]
+    readings = [r for r in readings if r.form == form]
     return Reading(
         form,
         Counter(sorted(r.signs for r in readings)).most_common(1)[0][0],

@@ -1,5 +1,6 @@
-"""Said wrist paths beside the true ones, and two predictors that do not look: constant velocity and the mean path."""
+"""Said wrist paths beside the true ones, and predictors that do not look: constant velocity, standing still and the mean path."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -74,3 +75,9 @@ def _mean(paths: Sequence[np.ndarray]) -> np.ndarray:
     """Step by step over the paths that are so long."""
     longest = max(map(len, paths))
     return np.stack([np.mean([path[k] for path in paths if len(path) > k], axis=0) for k in range(longest)])
+
+
+def words_f1(said: Sequence[str], true: Sequence[str]) -> float:
+    """Harmonic mean of the shares of words of either that the other has too, as often; 0 where nothing is said."""
+    shared = sum((Counter(said) & Counter(true)).values())
+    return 2 * shared / (len(said) + len(true)) if said and true else 0.0

@@ -16,7 +16,7 @@ from praxia.data.supervision.spatial_vqa import SpatialVQA
 from praxia.data.supervision.supervision import Example, Needs
 from praxia.errors import DataError
 from praxia.evaluate.hand3d import ALL, Told, hand3d_scores, majority, read
-from praxia.evaluate.hand_motion import SaidMotion, constant_velocity, mean_path, motion_scores
+from praxia.evaluate.hand_motion import SaidMotion, constant_velocity, mean_path, motion_scores, words_f1
 from praxia.models.vision.geometry_fusion import FusionLayer
 from praxia.models.vla import VLA
 from praxia.tokens.grammar import Grammar
@@ -90,12 +90,12 @@ def ask(entry: Entry, samples: int) -> list[tuple[Sample, Example]]:
 
 
 def _vqa_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
-    usual = majority([(sample.category, truth) for _, sample in _learnt(taught) if (truth := read(sample.answer)) is not None])
+    usual = majority([(s.category, s.form, truth) for _, s in _learnt(taught) if (truth := read(s.answer)) is not None])
     rows = [(s, truth, x) for e in asked for s, x in ask(e, samples) if (truth := read(str(x.target))) is not None]
     examples = [x for *_, x in rows]
 
     def told(texts: Sequence[str]) -> list[Told]:
-        return [Told(sample.category, truth, read(text)) for (sample, truth, _), text in zip(rows, texts, strict=True)]
+        return [Told(s.category, truth, read(text), s.form) for (s, truth, _), text in zip(rows, texts, strict=True)]
 
     def scored(some: Sequence[Told]) -> dict[str, dict[str, float]]:
         apart = _apart([sample for sample, *_ in rows], some)
@@ -103,7 +103,7 @@ def _vqa_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speake
 
     groups = {
         "": scored(told(speaker.says(examples))),
-        "/majority": scored([usual(sample.category, truth) for sample, truth, _ in rows]),
+        "/majority": scored([usual(s.category, truth, s.form) for s, truth, _ in rows]),
         "/blank": scored(told(speaker.says([blanked(x) for x in examples]))),
     }
     with without_geometry(speaker.model) as layers:
@@ -194,6 +194,7 @@ def _motion_scores(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Spe
     said = {
         "": say_motions(speaker, rows),
         "/velocity": predicted(lambda one, side, steps: constant_velocity(one.motion.past[side], steps) if one.family == "contextual" else None),
+        "/still": predicted(lambda one, side, steps: np.repeat(one.motion.past[side][-1:], steps, 0) if one.family == "contextual" else None),
         "/mean_path": predicted(lambda one, side, steps: usual(side, steps, one.place_now(side))),
     }
     groups = {control: _by_family(rows, told) for control, told in said.items()}
@@ -221,7 +222,8 @@ def _by_family(asked: Sequence[AskedMotion], told: Sequence[SaidMotion]) -> dict
 
 
 def _described(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker, samples: int) -> dict[str, float]:
-    """Translations: share of descriptions that are word for word right, beside the commonest one of training."""
+    """Translations: share of descriptions that are word for word right, and F1 of their words, since a motion can be told in several ways; beside the
+    commonest description of training."""
     rows = [x for e in asked for _, x in ask(e, samples) if isinstance(x.target, str)]
     known = [words for s, _ in _moved(taught) if s.wrists is not None and s.wrists.family == "translation" and (words := description(s))]
     if not rows or not known:
@@ -229,8 +231,12 @@ def _described(taught: Sequence[Entry], asked: Sequence[Entry], speaker: Speaker
     words = [str(x.target).casefold().split() for x in rows]
     usual = max(sorted(set(known)), key=known.count).casefold().split()
     said = [text.casefold().split() for text in speaker.says(rows)]
-    right = {"": np.mean([a == b for a, b in zip(said, words, strict=True)]), "/majority": np.mean([usual == b for b in words])}
-    return {f"hand_motion/translation/exact{c}": float(v) for c, v in right.items()} | {"hand_motion/translation/asked": float(len(rows))}
+    found = {"hand_motion/translation/asked": float(len(rows))}
+    for control, told in (("", said), ("/majority", [usual] * len(words))):
+        pairs = list(zip(told, words, strict=True))
+        found[f"hand_motion/translation/exact{control}"] = float(np.mean([a == b for a, b in pairs]))
+        found[f"hand_motion/translation/words{control}"] = float(np.mean([words_f1(a, b) for a, b in pairs]))
+    return found
 
 
 # --- both -----------------------------------------------------------------------------------------------------------------------------
