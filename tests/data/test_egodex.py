@@ -131,6 +131,17 @@ def test_motions_alone_need_no_net_and_no_detector(folder, tmp_path, monkeypatch
         annotate(folder, tmp_path / "other", HandRules(questions=0), net="cut3r")
 
 
+def test_parts_with_tasks_of_one_name_are_told_apart_and_the_test_part_is_held_out(folder, tmp_path):
+    for part in ("part1", "test"):
+        shutil.copytree(folder, tmp_path / "all" / part)
+    done = annotate_hands(EgoDex(str(tmp_path / "all"), size=96), tmp_path / "out", HandRules(questions=0, held_out=0), workers=1)
+    rows = read_parquet(tmp_path / "out" / CLIPS).to_pylist()
+    assert done.clips == 4 and {row["name"]: row["split"] for row in rows} == {
+        f"{part}/{task}/0": "held_out" if part == "test" else "train" for part in ("part1", "test") for task in ("fold_towel", "stack_cups")
+    }
+    assert {EgoDex(str(folder / "fold_towel")).open().label(0)} == {("fold_towel/0", "fold_towel")}, "the folder of a task itself"
+
+
 def test_an_unreadable_clip_has_a_row_and_the_rest_goes_on(folder, tmp_path):
     root, rules = tmp_path / "part1", HandRules(held_out=0)
     shutil.copytree(folder, root)

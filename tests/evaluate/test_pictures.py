@@ -26,4 +26,8 @@ def test_true_pictures_learnt_are_not_judged_mirrored_and_the_reverse_is_said():
 
 def test_a_policy_of_mirrored_pictures_sees_mirrored_ones_unless_told():
     assert judged(False, mirrored=True) == ({"size": 96, "orientation": "mirrored"}, "")
-    assert judged(False, orientation="true", mirrored=True) == ({"size": 96, "orientation": "true"}, "")
+    world, note = judged(False, orientation="true", mirrored=True)
+    assert world == {"size": 96, "orientation": "true"} and "trained on mirrored pictures and is judged on true ones" in note
+    both = (CameraSpec("head", 96, 96, mirrored=True), CameraSpec("wrist", 96, 96))
+    with pytest.raises(ConfigError, match="only head are mirrored, and LIBERO gives all alike; fix: set `mirrored` alike"):
+        libero_pictures("some/policy", both, None, None)

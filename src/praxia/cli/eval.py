@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
             if other != world:
                 raise ConfigError(
                     f"--against: {options.policy} is judged on pictures of {world}, {options.against} on {other}; "
-                    "fix: name a size that both shall see with --size, or judge them apart"
+                    "fix: name what both shall see with --size and --orientation, or judge them apart"
                 )
             if note:
                 print(note, file=sys.stderr)

@@ -68,6 +68,9 @@ def test_splits_hold_out_clips_of_every_task_and_one_task_whole():
     for task in set(tasks) - whole:
         held = sum(s == "held_out" for s, t in zip(split, tasks, strict=True) if t == task)
         assert held == max(1, round(0.05 * tasks.count(task)))
+    names = [f"{'test/' if i % 10 == 0 else ''}{task}/{i}" for i, task in enumerate(tasks)]
+    with_test, _ = splits(tasks, HandRules(held_tasks=("b",), held_out=0.0), names)
+    assert [i for i, s in enumerate(with_test) if s == "held_out"] == [0, 10, 20, 30, 40, 41, 42, 50], "a part for testing, and the held task"
     assert splits(tasks, HandRules()) == (split, whole) and splits(tasks, HandRules(seed=1))[0] != split
     assert splits(tasks, HandRules(held_tasks=("b",)))[1] == {"b"} and splits(["a", "b"] * 3, HandRules())[1] == frozenset()
     with pytest.raises(ConfigError, match="did you mean"):
@@ -86,7 +89,7 @@ def test_bad_rules_are_refused():
     [
         *((ScaleRules, name, -0.1) for name in ("outlier", "agree", "spread", "behind", "quantile")),
         *((ScaleRules, name, 0) for name in ("least_joints", "least_frames", "low", "high")),
-        *((ScaleRules, name, 1.1) for name in ("agree", "quantile")),
+        *((ScaleRules, name, value) for name, value in (("agree", 1.1), ("quantile", 1.1), ("quantile", 1.0))),
         *((ScaleRules, "low", 3.0), (ScaleRules, "spread", float("nan")), (ScaleRules, "least_joints", 2.5)),
         *((ObjectRules, "central", 0.0), (ObjectRules, "central", 1.5), (ObjectRules, "least_points", 0), (ObjectRules, "mads", 0.0)),
         *((HandRules, "seconds", value) for value in ((), (0,), (1, -1))),

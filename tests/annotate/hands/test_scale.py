@@ -1,7 +1,7 @@
 """Hands as a ruler: the scale of a cloud comes back from joints, and what cannot be trusted is refused."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from praxia.annotate.hands import HandRules, ScaleRules
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
 from praxia.annotate.hands.clouds import Depth, GivenDepth
-from praxia.annotate.hands.moments import label_frames, look
+from praxia.annotate.hands.moments import _surest, label_frames, look
 from praxia.annotate.hands.scale import DISAGREE, FEW_JOINTS, NO_SCALE, OFF, RANGE, UNSTABLE, FrameScale, clip_scale, frame_scale
 from praxia.data.hand_clips import RecordedClips
 from praxia.data.hand_clips.tables import CLIPS, MOTIONS, QUESTIONS
@@ -62,6 +62,15 @@ def test_joints_are_left_out_where_the_cloud_is_least_sure_of_them_and_not_becau
         assert found.scale == pytest.approx(1.6, rel=0.02) and len(found.moments) >= 6
         every = look(clips, number, clip, UnsureOfHands(), None, HandRules(scale=ScaleRules(quantile=0.0, agree=0.9)))
         assert every.rejections[DISAGREE] > found.rejections[DISAGREE], "without the rule those joints count"
+
+
+@pytest.mark.parametrize(("visible", "kept"), [(3, 3), (5, 5), (6, 5), (7, 5), (10, 7), (20, 14)])
+def test_the_least_sure_joints_go_as_long_as_enough_are_left(visible, kept):
+    sure = np.random.default_rng(visible).permutation(21).astype(float)
+    usable = np.arange(21) < visible
+    left = _surest(usable, sure, np.full((9, 9), 100.0), RULES)
+    assert left.sum() == kept and not (left & ~usable).any() and sure[left].min() >= max((*sure[usable & ~left], -1))
+    assert not _surest(usable, sure, np.full((9, 9), 100.0), replace(RULES, of_picture=True)).any(), "of the whole picture hands may be the worst"
 
 
 def test_scale_comes_back_with_a_third_of_the_joints_corrupted():

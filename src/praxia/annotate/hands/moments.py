@@ -9,7 +9,7 @@ from praxia.annotate.hands.clouds import Depth, DepthSource, cloud
 from praxia.annotate.hands.detect import Detector
 from praxia.annotate.hands.objects import FEW_POINTS, NO_BOX, Seen, mask_box, object_in
 from praxia.annotate.hands.scale import FEW_JOINTS, OFF, FrameScale, clip_scale, frame_scale
-from praxia.annotate.hands.settings import HandRules
+from praxia.annotate.hands.settings import HandRules, ScaleRules
 from praxia.annotate.hands.visible import hand_pixels, visible
 from praxia.data.hand_clips.clip import Clip, ClipSet
 from praxia.geometry import se3
@@ -92,9 +92,18 @@ def _scale(clip: Clip, step: int, view: View, seen: Depth, rules: HandRules) -> 
     usable, pixels, skin = visible(joints, known, view.camera.K, seen.z.shape, rules.scale.behind)
     columns, rows = (np.clip(np.rint(np.nan_to_num(pixels[..., i])), 0, n - 1).astype(int) for i, n in ((0, seen.z.shape[1]), (1, seen.z.shape[0])))
     if seen.confidence is not None:
-        sure = seen.confidence[rows, columns]
-        usable &= sure >= (np.quantile(sure[usable], rules.scale.quantile) if usable.any() else 0)
+        usable = _surest(usable, seen.confidence[rows, columns], seen.confidence, rules.scale)
     return frame_scale((skin if rules.scale.skin else joints[..., 2]).ravel(), seen.z[rows, columns].ravel(), usable.ravel(), rules.scale)
+
+
+def _surest(usable: np.ndarray, sure: np.ndarray, everywhere: np.ndarray, rules: ScaleRules) -> np.ndarray:
+    """Usable joints where the cloud is sure enough. sure: its confidence at each joint; everywhere: at each pixel."""
+    if rules.of_picture:
+        return usable & (sure >= np.quantile(everywhere, rules.quantile))
+    ranked = np.sort(sure[usable])[::-1]
+    if len(ranked) <= rules.least_joints:
+        return usable
+    return usable & (sure >= min(np.quantile(ranked, rules.quantile), ranked[rules.least_joints - 1]))
 
 
 def _boxes(clip: Clip, view: View) -> dict[str, tuple[float, float, float, float]]:

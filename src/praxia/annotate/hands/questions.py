@@ -20,7 +20,7 @@ from praxia.geometry.rotations import matrix_to_axis_angle
 from praxia.specs.hands import SIDES, TIPS, WRIST
 
 STILL, NO_TURN = "hand hardly moves", "camera hardly turns"
-NO_WORDS, NOT_NAMED = "no instruction", "no object is named in the instruction"  # what tasks are asked with
+NO_WORDS, NOT_NAMED, NO_OBJECT = "no instruction", "no object is named in the instruction", "no object is known"  # what tasks are asked with
 _MOST = 4  # pictures of a question, one a second
 
 
@@ -93,7 +93,7 @@ def _gaps(joints: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _tasks(clip: Clip, moments: list[Moment], rules: HandRules, rejections: Counter[str]) -> Iterator[Asked]:
     """The wrist's way from now to its first contact with the object, or closest approach (default 17); nothing is asked after that."""
     seen = [m for m in moments if clip.objects and clip.objects[0] in m.objects]
-    if missing := NO_WORDS if not clip.instruction.strip() else NOT_NAMED if clip.objects and not clip.named else "":
+    if missing := NO_WORDS if not clip.instruction.strip() else NO_OBJECT if not clip.objects else "" if clip.named else NOT_NAMED:
         rejections[missing] += 1
         return
     if not seen:

@@ -78,8 +78,8 @@ def annotate_hands(
             if other := sorted({_PARTS.get(k, "settings") for k, v in json.loads(json.dumps(plan)).items() if found.get(k) != v}):
                 raise DataError(f"{out} holds annotations made with other {', other '.join(other)}; choose another --out or remove it")
             return summary(out)
-        tasks = [source.label(i)[1] for i in range(len(source))]
-        split, whole = splits(tasks, rules)
+        names, tasks = zip(*(source.label(i) for i in range(len(source))), strict=True)
+        split, whole = splits(tasks, rules, names)
         places = [Place(i, split[i], task in whole) for i, task in enumerate(tasks)]
         name = hashlib.blake2b(json.dumps(plan, sort_keys=True).encode(), digest_size=6).hexdigest()
         work = out / f".work-{name}"

@@ -20,7 +20,8 @@ class ScaleRules:
     `low`, `high`, `agree` or `within` refuse (ours); those with too few joints take the clip's. least_frames: that give a scale; of the frames with
     enough joints more than half must fit the clip's (ours).
     behind: a joint is visible within so many metres behind the front-most surface of the hands. quantile: this share of a frame's visible joints is
-    not used, those where the cloud is least sure (of the whole picture's points a small net is least sure of just the hands).
+    not used, those where the cloud is least sure, as long as `least_joints` are left (ours). of_picture: those where the cloud is less sure than of
+    this share of the whole picture are not used, as default 15 has it: a small net is least sure of just the hands, and few are left.
     skin: the cloud is compared with the skin before a joint, which is what it shows (ours: a joint is about a centimetre behind it);
     off: with the joint itself, the paper's formula.
     """
@@ -35,12 +36,14 @@ class ScaleRules:
     least_frames: int = 2
     behind: float = 0.02
     quantile: float = 0.30
+    of_picture: bool = False
     skin: bool = True
 
     def __post_init__(self) -> None:
         _whole(self, 1, "least_joints", "least_frames")
         _above_zero(self, "outlier", "within", "low", "high", "spread")
         _shares(self, "agree", "quantile")
+        _refuse(self, "quantile", self.quantile < 1, "a share below 1, so that a joint is left")
         _at_least_zero(self, "behind")
         if self.low > self.high:
             raise ConfigError(f"ScaleRules.low is {self.low}, high is {self.high}; expected low <= high, or every frame is refused")

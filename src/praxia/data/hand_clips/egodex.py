@@ -78,7 +78,7 @@ class EgoDexClips:
             raise DataError(f"{root} has no pairs of N.hdf5 and N.mp4; give the folder of a part of EgoDex, or of one of its tasks")
         self._spec, self._root, self.licence = spec, root, spec.licence
         self._video = lru_cache(maxsize=4)(lambda number: VideoReader(self._files[number].with_suffix(".mp4")))
-        self._read = lru_cache(maxsize=4)(lambda number: _recording(self._files[number], spec.stride))
+        self._read = lru_cache(maxsize=4)(lambda number: _recording(self._files[number], self.label(number), spec.stride))
         self.size = shown_size(self._stored(), spec.size or None)
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ class EgoDexClips:
 
     def label(self, number: int) -> tuple[str, str]:
         """Name and task, from the file's place."""
-        return _label(self._files[number])
+        return _label(self._files[number], self._root)
 
     def clip(self, number: int) -> Clip:
         """What was recorded; objects are the texts that the files list."""
@@ -129,11 +129,13 @@ def _check_intrinsics(K: np.ndarray, stored: tuple[int, int], path: Path) -> Non
         )
 
 
-def _label(path: Path) -> tuple[str, str]:
-    return f"{path.parent.name}/{path.stem}", path.parent.name
+def _label(path: Path, root: Path) -> tuple[str, str]:
+    """Name: the file's place below the root (parts have tasks of the same names), its task's folder at least; task."""
+    place = path.relative_to(root).with_suffix("")
+    return (place if len(place.parts) > 1 else Path(path.resolve().parent.name) / place).as_posix(), path.resolve().parent.name
 
 
-def _recording(path: Path, stride: int) -> tuple[Clip, np.ndarray]:
+def _recording(path: Path, label: tuple[str, str], stride: int) -> tuple[Clip, np.ndarray]:
     """The clip of a file, and K of its pictures as stored."""
     try:
         with _h5py().File(path, "r") as file:
@@ -170,11 +172,10 @@ def _recording(path: Path, stride: int) -> tuple[Clip, np.ndarray]:
     assert pair.joints.shape[2] == len(JOINTS)
     instruction = _instruction(attributes)
     objects, named = _by_mention(_names(attributes.get("llm_objects", "")), instruction)
-    name, task = _label(path)
     return (
         Clip(
-            name=name,
-            task=task,
+            name=label[0],
+            task=label[1],
             instruction=instruction,
             hands=pair,
             T_base_cam=T_world_cam,

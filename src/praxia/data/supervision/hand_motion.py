@@ -1,5 +1,6 @@
 """hand_motion: wrist paths as motion tokens, asked for, continued or told (VIPA-VLA stage 2, arXiv 2512.13080 §3.2.2 and §3.6)."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -126,11 +127,11 @@ class HandMotion:
     as_taken: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name in ("rate_hz", "seconds", "past"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"HandMotion.{name} is {getattr(self, name)}; expected at least 1")
-        if self.rate_hz != round(self.rate_hz):
-            raise ConfigError(f"HandMotion.rate_hz is {self.rate_hz}; expected a whole number of waypoints in a second")
+        for name, what in (("rate_hz", "waypoints in a second"), ("seconds", "seconds"), ("past", "seconds")):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 1 and value == round(value)):
+                raise ConfigError(f"HandMotion.{name} is {value}; expected a whole number of {what}, at least 1")
+        MotionVocabulary(cube=self.cube)  # refuses an impossible one
         if not 0 <= self.most_outside <= 1:
             raise ConfigError(f"HandMotion.most_outside is {self.most_outside}; expected a share from 0 to 1")
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from praxia.data.batch import Batch, Draws
 from praxia.data.pixels import view_pixels
-from praxia.errors import ConfigError
+from praxia.errors import ConfigError, unknown
 from praxia.models.attention import Attention, plain
 from praxia.models.backbones.backbone import Backbone
 from praxia.models.geometry_nets.geometry_net import GeometryNet, frozen, present
@@ -47,6 +47,8 @@ class GeometryFusion:
                 f"GeometryFusion has width {self.width}, together {self.together}, heads {self.heads} and dropout {self.dropout}; expected a width "
                 "from 0 (the tower's), frames from 0 (all), at least 1 head and a share from 0 to below 1"
             )
+        if self.dropout_at not in (places := ("branch", "sum")):
+            raise ConfigError(unknown("GeometryFusion.dropout_at", self.dropout_at, places))
 
     def build(self, backbone: Backbone) -> "GeometryFusionAdapter":
         """The module, matched to the backbone's vision width."""
