@@ -1,12 +1,15 @@
 """Clips of hands and what was annotated of them, as training reads them."""
 
 import shutil
+import tracemalloc
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from praxia.data.hand_clips import CommonCamera, HandMotions, HandQuestions, RecordedClips
-from praxia.data.hand_clips.tables import CATEGORIES
+from praxia.data.hand_clips.tables import CATEGORIES, MOTIONS, SCHEMAS, Annotated
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ConfigError, DataError, SpecMismatch
 from praxia.geometry.camera import project, unproject
@@ -104,3 +107,27 @@ def test_wrong_folders_and_splits_say_what_is_wrong(tmp_path, hand_clips, tablet
         RecordedClips(str(tmp_path)).open()
     with pytest.raises(SpecMismatch, match="a clip of hands"):
         RecordedClips(str(tabletop_data)).open()
+
+
+def test_a_table_of_many_motions_is_not_made_into_objects(tmp_path):
+    """The published set has a million motions of up to 360 points: as dicts and lists ten gigabytes (here ten thousand: a hundred megabytes)."""
+    count, points = 10_000, np.linspace(0, 1, 360)
+    rows = {name: [""] * count for name in ("name", "task", "instruction")} | {"split": ["train", "held_out"] * (count // 2)}
+    rows |= {
+        "clip": np.arange(count),
+        "family": ["instructional"] * count,
+        "frame": [0] * count,
+        "rate_hz": [15.0] * count,
+        "unseen_task": [False] * count,
+    }
+    paths = pa.array([points] * count, pa.list_(pa.float32()))
+    rows |= {f"{side}_{when}": paths for side in ("left", "right") for when in ("past", "future")}
+    pq.write_table(pa.table(rows).select(SCHEMAS[MOTIONS].names).cast(SCHEMAS[MOTIONS]), tmp_path / MOTIONS)
+    tracemalloc.start()
+    try:
+        found = Annotated(tmp_path, None, {}).rows(MOTIONS, "held_out", ("instructional",), "family")
+        assert len(found) == count // 2 and found.column("clip")[:2].tolist() == [1, 3]
+        assert found[-1]["clip"] == count - 1 and np.allclose(found[7]["left_future"], points)
+        assert tracemalloc.get_traced_memory()[1] < 4e6
+    finally:
+        tracemalloc.stop()

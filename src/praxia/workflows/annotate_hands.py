@@ -121,16 +121,16 @@ def write_hand_sheet(folder: Path, shown: int) -> Path:
     source: ClipSet = found.clips.open()
     rng = np.random.default_rng(0)
     parts: dict[str, list[Card]] = {}
-    questions, motions = (read_parquet(folder / table).to_pylist() for table in (QUESTIONS, MOTIONS))
+    motions = found.rows(MOTIONS)
     for category in CATEGORIES:
-        mine = [q for q in questions if q["category"] == category]
+        mine = found.rows(QUESTIONS, kinds=(category,), kind="category")
         parts[category] = [_question(source, mine[i]) for i in rng.permutation(len(mine))[:shown]]
     parts["motions"] = [_motion(source, motions[i]) for i in rng.permutation(len(motions))[: 2 * shown]]
     parts = {name: cards for name, cards in parts.items() if cards}
-    clips = read_parquet(folder / CLIPS).to_pylist()
-    scales = [c["scale"] for c in clips if c["scale"] is not None]
-    said = f"s {min(scales):.3f} to {max(scales):.3f}" if scales else "no scale"
-    return write_sheet(folder / SHEET, f"{source.name}: {len(clips)} clips, {said}", count_tables(summary(folder)), parts, source.licence)
+    scales = read_parquet(folder / CLIPS, ["scale"])["scale"]
+    known = scales.drop_null().to_numpy()
+    said = f"s {known.min():.3f} to {known.max():.3f}" if len(known) else "no scale"
+    return write_sheet(folder / SHEET, f"{source.name}: {len(scales)} clips, {said}", count_tables(summary(folder)), parts, source.licence)
 
 
 def _hands(clip: Clip, step: int, T_base_cam: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,10 +8,11 @@ from collections import Counter
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,12 +26,15 @@ from praxia.annotate.hands.splits import splits
 from praxia.data.cache import one_process
 from praxia.data.hand_clips.clip import ClipSet
 from praxia.data.hand_clips.tables import CLIPS, DESCRIPTION, MOTIONS, QUESTIONS, SCHEMAS
+from praxia.data.lerobot.meta import read_parquet
 from praxia.data.making import worker_pool
 from praxia.data.progress import progress
 from praxia.errors import DataError
 from praxia.files import read_json, write_atomic, write_json
 from praxia.registry import from_json, to_json
 
+LABEL = ("clip", "category", "hand", "object", "vector")  # what was measured of a clip at a moment, with however many pictures it is asked about
+_GATHERED = 256  # clips whose rows are written together
 _PARTS = {  # of a plan; the rest is settings
     "count": "clips",
     "content": "clips",
@@ -86,9 +90,8 @@ def annotate_hands(
         work.mkdir(parents=True, exist_ok=True)
         given = (json.dumps(to_json(clips)), json.dumps(to_json(rules)), json.dumps(to_json(looks)), name)
         _run(work, places, given, workers or (1 if looks.on_gpu else 0))
-        for table, schema in SCHEMAS.items():
-            rows = [row for place in places for row in read_json(_shard(work, place.number))[table]]
-            write_atomic(out / table, lambda file, r=rows, s=schema: pq.write_table(pa.Table.from_pylist(r, s), file))
+        for table in SCHEMAS:
+            write_atomic(out / table, partial(_gather, work, len(places), table))
         facts = {"licence": source.licence, "licences": licences or {}, "held_tasks": sorted(whole)}
         facts |= {"checkpoint": getattr(looks.net, "checkpoint", ""), "device": looks.device, "batch": looks.batch}
         write_json(out / DESCRIPTION, plan | facts)
@@ -98,33 +101,42 @@ def annotate_hands(
 
 def summary(out: Path) -> Annotation:
     """Counts of an annotated folder."""
-    rows = {table: pq.read_table(out / table).to_pylist() for table in SCHEMAS}
+    clips = read_parquet(out / CLIPS, ["scale", "rejected", "rejections"])
     rejections: Counter[str] = Counter()
-    for row in rows[CLIPS]:
-        rejections.update(json.loads(row["rejections"]))
-    scales = sorted(row["scale"] for row in rows[CLIPS] if row["scale"] is not None)
+    for text in clips["rejections"].to_pylist():
+        rejections.update(json.loads(text))
+    scales = np.sort(clips["scale"].drop_null().to_numpy())
     return Annotation(
         out,
-        len(rows[CLIPS]),
-        dict(Counter(row["rejected"].split(":")[0] for row in rows[CLIPS] if row["rejected"])),  # what cannot be read says of which file
-        _by_split(rows[QUESTIONS], "category"),
-        _by_split(distinct(rows[QUESTIONS]), "category"),
-        _by_split(rows[MOTIONS], "family"),
+        clips.num_rows,
+        dict(Counter(reason.split(":")[0] for reason in clips["rejected"].to_pylist() if reason)),  # what cannot be read says of which file
+        _by_split(out / QUESTIONS, "category"),
+        _by_split(out / QUESTIONS, "category", LABEL),
+        _by_split(out / MOTIONS, "family"),
         dict(rejections.most_common()),
-        scales[len(scales) // 2] if scales else None,
+        float(scales[len(scales) // 2]) if len(scales) else None,
     )
 
 
-def distinct(questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row of each label: what was measured of a clip at a moment."""
-    return list({(q["clip"], q["category"], q["hand"], q["object"], *q["vector"]): q for q in questions}.values())
-
-
-def _by_split(rows: list[dict[str, Any]], key: str) -> dict[str, dict[str, int]]:
+def _by_split(path: Path, key: str, distinct: tuple[str, ...] = ()) -> dict[str, dict[str, int]]:
+    """Rows by kind and split; distinct: columns that rows which count once have in common."""
     found: dict[str, Counter[str]] = {}
-    for row in rows:
-        found.setdefault(row[key], Counter())[row["split"]] += 1
+    met: set[tuple[Any, ...]] = set()
+    for batch in pq.ParquetFile(path).iter_batches(columns=list(dict.fromkeys((key, "split", *distinct)))):
+        for row in batch.to_pylist():
+            label = tuple(tuple(row[name]) if isinstance(row[name], list) else row[name] for name in distinct)
+            if not distinct or label not in met:
+                met.add(label)
+                found.setdefault(row[key], Counter())[row["split"]] += 1
     return {name: dict(counts) for name, counts in found.items()}
+
+
+def _gather(work: Path, clips: int, table: str, file: BinaryIO) -> None:
+    """Write a table from the shards of all clips, some at a time: together they need not fit into memory."""
+    with pq.ParquetWriter(file, SCHEMAS[table]) as writer:
+        for start in range(0, clips, _GATHERED):
+            rows = [row for number in range(start, min(start + _GATHERED, clips)) for row in read_json(_shard(work, number))[table]]
+            writer.write_table(pa.Table.from_pylist(rows, SCHEMAS[table]))
 
 
 def _portable(clips: Any, out: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from praxia.data.hand_clips.clip import ClipSet
 from praxia.data.hand_clips.common_camera import CommonCamera
-from praxia.data.hand_clips.tables import DESCRIPTION, MOTIONS, QUESTIONS, Annotated, HandSplit, check_split, read_annotated
+from praxia.data.hand_clips.tables import DESCRIPTION, MOTIONS, QUESTIONS, Annotated, HandSplit, Rows, check_split, read_annotated
 from praxia.data.sample import Provenance, Sample, WristPaths
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import DataError
@@ -46,7 +46,7 @@ class HandQuestions:
         """Raises DataError for a folder that was not annotated, or has no such questions."""
         check_split(self.split)
         found = read_annotated(self.root)
-        rows = [r for r in found.rows(QUESTIONS, self.split) if not self.categories or r["category"] in self.categories]
+        rows = found.rows(QUESTIONS, self.split, self.categories, "category")
         return QuestionSource(found, rows, self.split, self.camera, self.size)
 
 
@@ -71,7 +71,7 @@ class HandMotions:
         """Raises DataError for a folder that was not annotated, or has no such motions."""
         check_split(self.split)
         found = read_annotated(self.root)
-        rows = [r for r in found.rows(MOTIONS, self.split) if not self.families or r["family"] in self.families]
+        rows = found.rows(MOTIONS, self.split, self.families, "family")
         return MotionSource(found, rows, self.split, self.camera, self.size)
 
 
@@ -82,9 +82,9 @@ class _Source:
     action_spec = ActionSpec((), rate_hz=1.0)
     state_spec = StateSpec(())
 
-    def __init__(self, found: Annotated, rows: list[dict[str, Any]], split: str, camera: CommonCamera | None, size: int):
+    def __init__(self, found: Annotated, rows: Rows, split: str, camera: CommonCamera | None, size: int):
         clips = found.clips
-        if not rows:
+        if not len(rows):
             raise DataError(f"{clips.root}: nothing was annotated of the split {split!r}; see clips.parquet for what was rejected and why")
         self._clips: ClipSet = (replace(clips, size=size) if size else clips).open()
         self._rows, self._camera = rows, camera
@@ -93,7 +93,7 @@ class _Source:
         height, width = self._clips.size if camera is None else (camera.side, camera.side)
         self.cameras = (CameraSpec(ROLE, height, width, calibrated=True),)
         self.given = frozenset({f"cameras/{ROLE}"})
-        self.episodes = np.array([row["clip"] for row in rows])
+        self.episodes = rows.column("clip").astype(np.int64)
 
     kind = ""
 
@@ -136,7 +136,7 @@ class QuestionSource(_Source):
 
     def texts(self) -> tuple[str, ...]:
         """All different questions."""
-        return tuple(sorted({row["question"] for row in self._rows}))
+        return tuple(sorted(set(self._rows.column("question"))))
 
 
 class MotionSource(_Source):
@@ -154,7 +154,7 @@ class MotionSource(_Source):
 
     def texts(self) -> tuple[str, ...]:
         """All different instructions."""
-        return tuple(sorted({row["instruction"] for row in self._rows}))
+        return tuple(sorted(set(self._rows.column("instruction"))))
 
 
 def _path(numbers: list[float]) -> np.ndarray:

@@ -4,11 +4,14 @@ clips.parquet: one row a clip. questions.parquet: one row a question. motions.pa
 camera frame of the sample's last shown frame; steps count from the clip's start.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from praxia.data.lerobot.meta import read_parquet
 from praxia.errors import ConfigError, DataError
@@ -75,9 +78,30 @@ class Annotated:
     clips: Any
     facts: dict[str, Any]
 
-    def rows(self, table: str, split: str) -> list[dict[str, Any]]:
-        """Rows of a table that belong to a split."""
-        return [row for row in read_parquet(self.root / table).to_pylist() if row["split"] == split]
+    def rows(self, table: str, split: str = "", kinds: Sequence[str] = (), kind: str = "") -> "Rows":
+        """Rows of a table that belong to a split and are of some kinds (values of the column `kind`); all if empty."""
+        found = read_parquet(self.root / table)
+        for column, values in (("split", (split,) if split else ()), (kind, kinds)):
+            if values:
+                found = found.filter(pc.field(column).isin(list(values)))
+        return Rows(found)
+
+
+class Rows:
+    """Rows of a table, each made when it is asked for: the published set has a million motions, which as objects would not fit into memory."""
+
+    def __init__(self, table: pa.Table):
+        self._table = table
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {name: self._table[name][int(index)].as_py() for name in self._table.column_names}
+
+    def column(self, name: str) -> np.ndarray:
+        """All values of a column of texts or numbers."""
+        return self._table[name].to_numpy()
 
 
 def read_annotated(root: Path | str) -> Annotated:
