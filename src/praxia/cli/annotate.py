@@ -9,10 +9,11 @@ import tyro
 from rich.console import Console
 
 from praxia.annotate.hands import HandRules
-from praxia.cli.arguments import parse, print_json
+from praxia.cli.arguments import flag_names, parse, parse_known, print_json
 from praxia.cli.train import resolve_device
 from praxia.errors import ConfigError, unknown
 from praxia.models.precision import Precision
+from praxia.recipes.load import override
 from praxia.specs.licences import LicensePolicy
 from praxia.workflows.annotate_features import annotate_features
 from praxia.workflows.annotate_hands import SHEET, annotate, count_tables
@@ -118,7 +119,8 @@ def main(arguments: Sequence[str]) -> None:
     if arguments[0] not in ENGINES:
         raise ConfigError(unknown("engine", arguments[0], ENGINES))
     if arguments[0] == "hands":
-        _hands(parse(Hands, "annotate hands", arguments[1:], "Questions and motions from clips of hands; a killed run goes on."))
+        about = "Questions and motions from clips of hands; a killed run goes on. --rules.NAME VALUE: any other field of HandRules (docs/hands.md)."
+        _hands(*parse_known(Hands, "annotate hands", arguments[1:], about))
     else:
         _features(arguments[1:])
 
@@ -135,12 +137,20 @@ def _features(arguments: Sequence[str]) -> None:
         print(f"{done.samples} samples of {options.dataset}: {done.counts}\nkept in {done.folder}")
 
 
-def _hands(options: Hands) -> None:
+@dataclass(frozen=True)
+class _Engine:
+    """What `--rules.NAME VALUE` changes."""
+
+    rules: HandRules
+
+
+def _hands(options: Hands, further: Sequence[str]) -> None:
     rules = HandRules(
         calibrate=options.calibrate, gamma=options.gamma, questions=0 if options.only == "motions" else options.questions, motions=options.motions,
         held_out=options.held_out, held_tasks=options.held_tasks, seed=options.seed, mix=PUBLISHED_MIX if options.published_mix else HandRules.mix,
         in_view=options.in_view, contact=options.contact,
     )  # fmt: skip
+    rules = override(_Engine(rules), further, flag_names(Hands)).rules
     done = annotate(
         options.clips, options.out, rules, options.net, options.checkpoint, options.together, options.detector,
         options.boxes, options.workers, options.license_policy, options.shown, options.batch, resolve_device(options.device), options.size,

@@ -22,7 +22,6 @@ COMMANDS = {
 
 def main() -> None:
     """Entry point."""
-    os.environ.setdefault("MUJOCO_GL", "egl")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):

@@ -9,7 +9,7 @@ import sys
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from praxia.errors import ConfigError, unknown
 from praxia.stages.claim import Claim
@@ -68,8 +68,9 @@ def _from_file(name: str, kind: type[T], preset: str = "tiny") -> T:
     return made
 
 
-def override(recipe: Recipe, arguments: Sequence[str], flags: Sequence[str] = ()) -> Recipe:
-    """Apply `--a.b.c value` pairs. Entries of a tuple are named by their `name` or their index: `--stages.robot.optimiser.lr 3e-4`.
+def override(whole: T, arguments: Sequence[str], flags: Sequence[str] = ()) -> T:
+    """Apply `--a.b.c value` pairs to a recipe, or another dataclass. Entries of a tuple are named by their `name` or their index:
+    `--stages.robot.optimiser.lr 3e-4`.
 
     flags: the command's own flags, which a misspelt one may have meant.
     """
@@ -77,17 +78,17 @@ def override(recipe: Recipe, arguments: Sequence[str], flags: Sequence[str] = ()
     while rest:
         flag = rest.pop(0)
         if not flag.startswith("--"):
-            raise ConfigError(f"unexpected argument {flag!r}; overrides are written --field.of.the.recipe value")
+            raise ConfigError(f"unexpected argument {flag!r}; overrides are written --name.of.a.field value")
         path, equals, value = flag[2:].partition("=")
         names = path.replace("-", "_").split(".")
-        if names[0] not in (fields := [f.name for f in dataclasses.fields(recipe)]):
+        if names[0] not in (fields := [f.name for f in dataclasses.fields(cast(Any, whole))]):
             raise ConfigError(unknown("flag", f"--{path}", [f"--{name}" for name in (*flags, *fields)]))
         if not equals:
             if not rest or rest[0].startswith("--"):
                 raise ConfigError(f"flag {flag!r} has no value")
             value = rest.pop(0)
-        recipe = _replace(recipe, names, value, f"--{path}")
-    return recipe
+        whole = _replace(whole, names, value, f"--{path}")
+    return whole
 
 
 def _replace(node: Any, path: list[str], text: str, flag: str) -> Any:

@@ -5,9 +5,9 @@ stages 1 and 2 have the same pictures, prompts and steps and answer with as many
 alone, as published: `tiny` has places beside the motions. A model without encoder
 has no fusion layer to train in stage 1; the projector moves in its place (what the paper's own such row trained is not said).
 
-`base_vlm` of all variants stands for a public model: it has answered 4,800 metric questions about hands of another split, without the encoder (a
-quarter of its samples; stage 1 has 8,000). So the contrast is of more such questions, of motions and of the encoder, not of such questions against
-none.
+`base_vlm` of all variants stands for a public model: a quarter of its samples are metric questions about hands of another split, without the encoder.
+So the contrast is of more such questions, of motions and of the encoder, not of such questions against none; that is "never asked", whose
+`base_vlm` says names in place of metres and is its own.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from praxia.annotate.hands.made_clips import HandClips
 from praxia.data.demonstrations import Demonstrations
-from praxia.data.supervision import HandMotion, Placebo
+from praxia.data.supervision import HandMotion, Placebo, SpatialVQA
 from praxia.models.vision.geometry_fusion import GeometryFusion
 from praxia.objectives import NextToken
 from praxia.recipes.base_vlm import QUICKSTART_TASKS, from_stage
@@ -54,7 +54,7 @@ class Way:
 
     stages: of hands, that it has. placebo: they say nothing spatial. encoder: the 3-D encoder looks beside the tower; shuffled: at the picture of
     another sample. labels: depth of the metric questions: as recorded, or what the 3-D encoder sees, calibrated with the hands or not.
-    more: further updates of the robot.
+    more: further updates of the robot. asked: whether `base_vlm` has answered metric questions.
     """
 
     stages: tuple[str, ...] = HANDS
@@ -63,6 +63,7 @@ class Way:
     shuffled: bool = False
     labels: Literal["recorded", "calibrated", "uncalibrated"] = "recorded"
     more: int = 0
+    asked: bool = True
 
 
 def claim(budget: Budget | None = None) -> Claim:
@@ -72,18 +73,26 @@ def claim(budget: Budget | None = None) -> Claim:
     def variant(name: str, about: str, way: Way) -> Variant:
         return Variant(name, about, partial(_recipe, budget, way))
 
+    batch = tiny().stages[0].batch
+    before, more = round(budget.base * batch * _asked_share()), budget.vqa * batch
     return Claim(
-        statement="From the same base_vlm, metric pretraining on hands with a 3-D encoder makes a policy of few demonstrations succeed more often.",
+        statement=f"From the same base_vlm, which has answered {before:,} metric questions about hands, {more:,} more and motions, with a 3-D encoder, "
+        "make a policy of few demonstrations succeed more often.",
         primary=("full", "no pretraining, no encoder"),
         variants=(
             variant("full", "metric questions, motions, then the robot, with the 3-D encoder", Way()),
-            variant("no pretraining, no encoder", "placebo in place of both stages of hands, no encoder", Way(placebo=True, encoder=False)),
+            variant(
+                "no pretraining, no encoder",
+                "placebo in place of both stages of hands (where its projector moves), no encoder",
+                Way(placebo=True, encoder=False),
+            ),
             variant("no pretraining", "the robot straight away; it trains the fusion layer too", Way(())),
             variant("no pretraining, longer", "the same, as many samples in all", Way((), more=budget.vqa + budget.motion)),
             variant("no encoder", "both stages of hands without the 3-D encoder", Way(encoder=False)),
             variant("placebo", "the encoder, and a placebo in place of both stages of hands", Way(placebo=True)),
             variant("questions alone", "without motions", Way(HANDS[:1])),
             variant("motions alone", "without questions", Way(HANDS[1:])),
+            variant("never asked", "as the second, from a base_vlm without metric questions", Way(placebo=True, encoder=False, asked=False)),
             variant("geometry shuffled", "every picture looks at the geometry of another", Way(shuffled=True)),
             variant("labels of a net, calibrated", "questions through the encoder's depth, which hands bring to metres", Way(labels="calibrated")),
             variant("labels of a net, calibration off", "questions through the encoder's depth as it is", Way(labels="uncalibrated")),
@@ -103,7 +112,7 @@ def _recipe(budget: Budget, way: Way, seed: int) -> Recipe:
     """`tiny` with updates in place of minutes."""
     recipe = tiny()
     base, geometry, *hands, last = recipe.stages
-    kept = [_short(replace(base, sources=tuple(_seen(s, budget) for s in base.sources)), budget.base)]
+    kept = [_short(replace(base, sources=tuple(_seen(s, budget, way) for s in base.sources)), budget.base)]
     if way.encoder:
         kept.append(_short(geometry, budget.geometry))
     before = kept[0]
@@ -122,8 +131,15 @@ def _short(stage: Stage, steps: int, **changes: Any) -> Stage:
     return replace(stage, steps=steps, minutes=0.0, validate_every=steps, **changes)
 
 
-def _seen(source: Source, budget: Budget) -> Source:
-    """Still scenes of `base_vlm` with the claim's tasks; those of hands as they are."""
+def _asked_share() -> float:
+    """Of the samples of `base_vlm`, metric questions."""
+    return sum(source.weight for source in tiny().stages[0].sources if isinstance(source.supervision, SpatialVQA))
+
+
+def _seen(source: Source, budget: Budget, way: Way) -> Source:
+    """Still scenes of `base_vlm` with the claim's tasks; those of hands as they are, or without metres."""
+    if isinstance(source.supervision, SpatialVQA) and not way.asked:
+        return replace(source, supervision=Placebo(source.supervision))
     of_tabletop = isinstance(source.data, Demonstrations) and source.data.world == "tabletop"
     return replace(source, data=replace(source.data, tasks=budget.tasks, episodes=budget.scenes)) if of_tabletop else source
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import praxia.annotate.hands.run as run
-from praxia.annotate.hands import HandClips, HandRules, Looks, annotate_hands, identity, made_clips
+from praxia.annotate.hands import HandClips, HandRules, Looks, ScaleRules, annotate_hands, identity, made_clips
 from praxia.annotate.hands.annotate_clip import Place, annotate_clip
 from praxia.annotate.hands.clouds import GivenDepth
 from praxia.annotate.hands.moments import in_camera
@@ -237,6 +237,22 @@ def test_the_command_writes_tables_and_a_sheet(hand_clips, tmp_path, monkeypatch
     assert done["categories"]["task_completion"]["train"] >= done["labels"]["task_completion"]["train"] > 5
     asked = [q for q in read_parquet(clips / "hands" / QUESTIONS).to_pylist() if q["category"] == "task_completion" and q["split"] == "train"]
     assert done["labels"]["task_completion"]["train"] == len({(q["clip"], q["hand"], q["frames"][-1]) for q in asked})
+
+
+def test_every_field_of_the_rules_can_be_set_on_the_command_line(hand_clips, monkeypatch, capsys):
+    def told(clips, out, rules, *_):
+        raise ConfigError(repr(rules))
+
+    def refused(*flags: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["praxia", "annotate", "hands", str(hand_clips), *flags])
+        with pytest.raises(SystemExit):
+            main()
+        return capsys.readouterr().err
+
+    monkeypatch.setattr("praxia.cli.annotate.annotate", told)
+    wanted = HandRules(gamma=0.2, extent=0.03, scale=ScaleRules(skin=False))
+    assert repr(wanted) in refused("--gamma", "0.2", "--rules.extent", "0.03", "--rules.scale.skin", "False")
+    assert "did you mean 'extent'" in refused("--rules.extend", "0.03") and "HandRules.extent is -1" in refused("--rules.extent", "-1")
 
 
 def test_what_is_missing_is_said_before_work_begins(hand_clips, tmp_path, tabletop_data):
