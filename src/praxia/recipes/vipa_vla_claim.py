@@ -76,8 +76,8 @@ def claim(budget: Budget | None = None) -> Claim:
     batch = tiny().stages[0].batch
     before, more = round(budget.base * batch * _asked_share()), budget.vqa * batch
     return Claim(
-        statement=f"From the same base_vlm, which has answered {before:,} metric questions about hands, {more:,} more and motions, with a 3-D encoder, "
-        "make a policy of few demonstrations succeed more often.",
+        statement=f"From the same base_vlm, which has answered {before:,} metric questions about hands, {more:,} more and motions, with a 3-D "
+        "encoder, make a policy of few demonstrations succeed more often.",
         primary=("full", "no pretraining, no encoder"),
         variants=(
             variant("full", "metric questions, motions, then the robot, with the 3-D encoder", Way()),
