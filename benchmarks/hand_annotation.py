@@ -4,7 +4,8 @@
 
 Three rows: recorded depth; the depth of a small geometry net, calibrated with the hands; the same without calibration. Every moment that a question
 could be asked about is scored, not only those that were drawn. Columns: mean and median distance error (|length - true length|), direction accuracy
-(share of the three axes whose word, or none, is right) and share of answers with all words right, on what all rows have in common.
+(share of the three axes whose word, or none, is right) and share of answers with all words right, on what all rows have in common; "own": on all
+that the row itself says, which for the last one is more: what calibration rejects is there too.
 
 --zoom: the middle of every picture, as a lens of that much more focal length sees it. A net ties size to depth by the lens that it learnt with, so
 that its cloud then has another scale; with 1 the net is as metric as it has learnt to be, and the hands have nothing to correct.
@@ -181,6 +182,7 @@ def main() -> None:
         known = [row["scale"] for row in rows if row["scale"] is not None]
         table[name] = {
             "relation": scores(vectors, of("spatial_relationship"), lambda k: truth.relation(k, False), rules.gamma),
+            "relation_own": scores(vectors, [k for k in vectors if k[0] == "spatial_relationship"], lambda k: truth.relation(k, False), rules.gamma),
             "relation_centre": scores(vectors, of("spatial_relationship"), lambda k: truth.relation(k, True), rules.gamma),
             "task": scores(vectors, of("task_completion"), truth.task, rules.gamma),
             "clips": len(rows),
@@ -189,13 +191,15 @@ def main() -> None:
             "scale_median": float(np.median(known)),
             "scale_range": [float(min(known)), float(max(known))],
         }
-    for part in ("relation", "relation_centre", "task"):
-        print(f"\n{part}: moments {table['recorded depth'][part]['moments']}")
-        print(f"{'':28}{'mean cm':>9}{'median cm':>11}{'place cm':>10}{'direction':>11}{'all words':>11}{'scale':>8}{'rejected':>10}")
+    for part in ("relation", "relation_own", "relation_centre", "task"):
+        print(f"\n{part}")
+        print(f"{'':28}{'moments':>9}{'mean cm':>9}{'median cm':>11}{'place cm':>10}{'direction':>11}{'all words':>11}{'scale':>8}{'rejected':>10}")
         for name, row in table.items():
             s = row[part]
             numbers = f"{100 * s['distance_mean_m']:9.1f}{100 * s['distance_median_m']:11.1f}{100 * s['place_median_m']:10.1f}"
-            print(f"{name:28}{numbers}{s['direction']:11.1%}{s['all_words']:11.1%}{row['scale_median']:8.3f}{row['clips_rejected']:10d}")
+            print(
+                f"{name:28}{s['moments']:9d}{numbers}{s['direction']:11.1%}{s['all_words']:11.1%}{row['scale_median']:8.3f}{row['clips_rejected']:10d}"
+            )
     if options.out:
         write_json(options.out, {"machine": machine(), "net": options.net, "options": {k: str(v) for k, v in vars(options).items()}, "rows": table})
 

@@ -81,7 +81,7 @@ def tiny_model() -> ModelSpec:
         readouts={
             "words": PatchWords(),
             "places": PatchPlaces(),
-            "positions": Positions("registers", distance=(*(1.0,) * 3, *(0.2,) * 3)),  # from outside, from the wrist
+            "positions": Positions("registers", distance=(*(1.0,) * 3, *(0.2,) * 3)),  # from outside, from the wrist; of hands left, right
             "attention": TokenAttention("registers"),
         },
         geometry=ENCODER,
