@@ -34,7 +34,7 @@ from praxia.tokens.pose_vocabulary import PoseVocabulary
 from praxia.train.settings import TrainSettings
 from praxia.workflows.assemble import assemble
 from praxia.workflows.own_data import with_data
-from praxia.workflows.robots import _cameras, check_numbers
+from praxia.workflows.robots import _cameras, check_numbers, robots_of
 from praxia.workflows.train_recipe import _licences, _put_and_shown, train_recipe
 
 
@@ -139,6 +139,15 @@ def test_views_of_one_robot_must_agree(recipe, tabletop_data):
     one_eyed = replace(stage.sources[1], data=Recorded(str(tabletop_data), roles=("head",)))
     with pytest.raises(DataError, match="name common roles"):
         assemble(replace(recipe, stages=(replace(stage, sources=(stage.sources[0], one_eyed), init_from=()),)))
+
+
+def test_a_robot_that_never_acts_may_show_other_views_in_other_stages(recipe, tabletop_data, twin):
+    """As `poke_vla` on data of another robot: its stages before look at the table from other cameras each."""
+    stage = acting(recipe, twin("embodiment: arm7", "embodiment: other")).stages[0]
+    looks = tuple(Source(Recorded(str(tabletop_data), roles=roles), SceneGrounding()) for roles in (("head", "wrist"), ("head",)))
+    sources = {s.data: s.data.open() for s in (*stage.sources, *looks)}
+    found = robots_of(replace(recipe, stages=(replace(stage, sources=(*stage.sources, *looks)),)), sources)
+    assert [r.embodiment for r in found] == ["other", "arm7"]
 
 
 def test_a_robot_is_not_shown_true_and_mirrored_pictures():

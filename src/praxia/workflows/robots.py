@@ -36,13 +36,15 @@ def robots_of(recipe: Recipe, sources: dict[Any, SampleSource]) -> tuple[Robot, 
             check_identity("ActionSpec", first.action_spec, f"dataset {first.name!r}", other.action_spec, f"dataset {other.name!r}")
             check_identity("StateSpec", first.state_spec, f"dataset {first.name!r}", other.state_spec, f"dataset {other.name!r}")
             _check_deltas(first, other)
-        fitted_on = _last_acting(recipe, sources, group) or group
+        acts = _last_acting(recipe, sources, group)
+        fitted_on = acts or group
         actions, states, lengths = zip(*(s.numbers() for s in fitted_on), strict=True)
         rows = [n for group_lengths in lengths for n in group_lengths]
         numbers = _kept(recipe, kept[name], space, first) if name in kept else space.of(name, first.action_spec, first.state_spec)
         numbers = numbers.fitted(np.concatenate(actions), np.concatenate(states), rows, _horizon(recipe))
         seeing = [s for s in fitted_on if s.cameras] or fitted_on  # numbers alone say nothing of pictures
-        robots.append(Robot(name, first.action_spec, first.state_spec, _cameras(seeing), numbers, _given(seeing)))
+        cameras = _cameras(seeing) if acts else seeing[0].cameras  # pictures of a robot that never acts are just pictures: stages may show other ones
+        robots.append(Robot(name, first.action_spec, first.state_spec, cameras, numbers, _given(seeing)))
     robots.sort(key=lambda r: r.embodiment not in {s.embodiment for s in acting})
     return tuple(robots)
 
