@@ -250,6 +250,13 @@ def test_samples_that_do_not_belong_together_are_refused(tabletop_source):
         Collate(collate.numbers, embodiments=("arm6",))([a])
 
 
+def test_pictures_of_a_robot_that_never_acts_need_no_number_of_their_robot(tabletop_source):
+    numbers = {"arm7": Numbers().fitted(*tabletop_source.numbers())}
+    looks = examples_of(tabletop_source, SceneQuestions(), 3)
+    assert Collate(numbers, Text(), TOKENIZER, ("sawyer",))(looks).embodiment is None
+    assert Collate(numbers, Text(), TOKENIZER, ("sawyer", "arm7"))(looks).embodiment.tolist() == [1, 1, 1]
+
+
 def test_a_cycle_gives_a_small_source_steps_of_its_own_with_equal_shares(tabletop_source, collate):
     entries = [entry(tabletop_source, ActionChunk(4), 0.75), entry(tabletop_source, SceneQuestions(), 0.25)]
     mixed, cycled = (Mixture(entries, collate, batch=4, seed=0, cycle=cycle) for cycle in (1, 4))

@@ -8,10 +8,13 @@ import pytest
 
 from praxia.data.card import read_card, write_card
 from praxia.data.recorded import Recorded
+from praxia.data.supervision import SceneGrounding
 from praxia.data.supervision.supervision import Needs
 from praxia.errors import ObservationError
 from praxia.policy import Policy
+from praxia.recipes import action_priors
 from praxia.recipes.pose_vla import tiny
+from praxia.stages.recipe import Source, Stage
 from praxia.train.settings import TrainSettings
 from praxia.workflows.own_data import with_data
 from praxia.workflows.train_recipe import train_recipe
@@ -23,6 +26,21 @@ CASES = {
     "K without pose": ({"depth": "", "extrinsics": ""}, ("head", "wrist"), {"cameras/head", "cameras/wrist"}),
     "one bare camera": (BARE, ("head",), set()),
 }
+
+
+def test_stages_before_look_at_another_robot_than_the_one_that_acts(tabletop_data, tmp_path):
+    """`praxia train action_priors --data OTHER_ROBOT`: still scenes are of tabletop's arm, which the policy does not know."""
+    root = shutil.copytree(tabletop_data, tmp_path / "data")
+    write_card(root, replace(read_card(root), embodiment="other"))
+
+    def short(stage: Stage) -> Stage:
+        return replace(stage, steps=2, minutes=0.0, batch=4, cycle=1, shared=False, validate_every=2, validation_batches=1)
+
+    recipe = with_data(action_priors.tiny(), [str(root)])
+    scenes = Source(Recorded(str(tabletop_data)), SceneGrounding())
+    stages = (replace(recipe.stages[0], sources=(scenes,), objectives=recipe.stages[0].objectives[:1]), *recipe.stages[1:])
+    trained = train_recipe(replace(recipe, stages=tuple(map(short, stages))), tmp_path / "run", TrainSettings(threads=1, quiet=True))
+    assert trained.assembly.model.embodiments == ("other",) and Policy.load(trained.policy).robot.embodiment == "other"
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -71,8 +71,10 @@ class Collate:
         )
 
     def _robots(self, samples: list[Sample]) -> Tensor | None:
-        """Indices of the samples' robots; None where nobody acts."""
-        return torch.tensor([self._index(s.embodiment) for s in samples]) if any(s.embodiment for s in samples) else None
+        """Indices of the samples' robots; None where nobody acts, or where pictures are of a robot that never does."""
+        if not any(s.embodiment for s in samples) or all(s.future is None and s.embodiment not in self.embodiments for s in samples):
+            return None
+        return torch.tensor([self._index(s.embodiment) for s in samples])
 
     def _index(self, embodiment: str) -> int:
         if embodiment not in self.embodiments:
