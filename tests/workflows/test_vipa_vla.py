@@ -149,6 +149,7 @@ def test_stages_of_hands_are_scored_beside_those_who_do_not_look_and_shown_in_th
         "unseen task",
         "last point off (mm)",
         "mean path",
+        "standing still",
         "scores after stage hand motion",
         "hand&#x27;s last point",
         "adapters.0.fusion/added, held out",

@@ -142,16 +142,16 @@ def _given(group: Sequence[SampleSource]) -> dict[str, Literal["always", "someti
 def _cameras(group: Sequence[SampleSource]) -> tuple[CameraSpec, ...]:
     first = group[0].cameras
     for other in group[1:]:
-        ways = [["mirrored" if c.mirrored else "true" for c in s.cameras] for s in (group[0], other)]
-        if ways[0] != ways[1] and [c.role for c in other.cameras] == [c.role for c in first]:
-            raise DataError(
-                f"datasets {group[0].name!r} and {other.name!r} of one robot show {[c.role for c in first]} as {ways[0]} and {ways[1]} pictures; "
-                "a policy sees one kind: leave one out"
-            )
         if [c.role for c in other.cameras] != [c.role for c in first]:
             raise DataError(
                 f"datasets {group[0].name!r} and {other.name!r} of one robot have views {[c.role for c in first]} and "
                 f"{[c.role for c in other.cameras]}; name common roles (Recorded.roles) in both"
+            )
+        ways = [["mirrored" if c.mirrored else "true" for c in cameras] for cameras in (first, other.cameras)]
+        if ways[0] != ways[1]:
+            raise DataError(
+                f"datasets {group[0].name!r} and {other.name!r} of one robot show {[c.role for c in first]} as {ways[0]} and {ways[1]} pictures; "
+                "a policy sees one kind: leave one out"
             )
     return first
 

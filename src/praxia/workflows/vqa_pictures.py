@@ -17,6 +17,7 @@ _CONTROLS = {
     "/majority": "majority answer",
     "/blank": "blank pictures",
     "/velocity": "constant velocity",
+    "/still": "standing still",
     "/mean_path": "mean path",
     "/no_geometry": "without geometry",
 }

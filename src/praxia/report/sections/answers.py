@@ -18,6 +18,7 @@ _COLUMNS = {  # what a stage may be scored by -> heading, format
     "direction": ("axes right, of 3", ".2f"),
     "distance": ("distance off (m)", ".3f"),
     "contact": ("contact", "share"),
+    "touch": ("touches noticed", "share"),
     "turn": ("turns", "share"),
     "degrees": ("turn off (degrees)", ".1f"),
     "mean_mm": ("points off (mm)", ".0f"),
@@ -26,6 +27,7 @@ _COLUMNS = {  # what a stage may be scored by -> heading, format
     "said": ("paths said", "share"),
     "valid": ("whole without a grammar", "share"),
     "exact": ("described", "share"),
+    "words": ("words of it, F1", ".2f"),
     "unreadable": ("unreadable", "share"),
     "asked": ("asked", ".0f"),
 }
@@ -33,6 +35,7 @@ _CONTROLS = {
     "majority answer": "the commonest training answer to that kind of question, the mean or median of numbers",
     "blank pictures": "the same model shown grey pictures",
     "constant velocity": "the hand goes on as it was told to have moved last",
+    "standing still": "the hand stays where it is now, where a past is told",
     "without geometry": "the same model with alpha = 0, blind to the 3-D encoder (the model before its stage, where that trained the fusion alone)",
     "mean path": "the mean of the training paths, from where the hand is if that is told",
 }
