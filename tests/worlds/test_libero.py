@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from praxia.workflows.diagnose import libero_checks
 from praxia.worlds.libero import LIMITS, STARTS, SUITES, Libero, installed, tasks_of
 from praxia.worlds.libero.environment import DECIDING, check_versions, pins, python
 from praxia.worlds.libero.scene import Scene, Thing, _axis_angle, _upright
+from praxia.worlds.libero.server.drawing import Drawing
 from praxia.worlds.libero.tasks import instruction
 from praxia.worlds.world import Episode
 
@@ -99,6 +101,40 @@ def test_objects_of_interest_are_things_also_where_the_task_file_names_a_region(
 def test_axis_angle_does_not_jump_where_the_hand_points_down():
     just_before, just_after = _axis_angle(np.array((0.001, 1, 0, 0.0))), _axis_angle(np.array((-0.001, 1, 0, 0.0)))
     assert np.abs(just_before - just_after).max() < 0.01 and just_before[0] < np.pi < just_after[0]
+
+
+def scene(wall: str = "1 0 0", floor: str = "1 1 0.1", extent: float = 1.0, at: float = 0.0) -> tuple[mujoco.MjModel, mujoco.MjData]:
+    model = mujoco.MjModel.from_xml_string(
+        f'<mujoco><statistic extent="{extent}"/><visual><map fogstart="0.5" fogend="4"/></visual><asset>'
+        f'<texture name="wall" type="2d" builtin="checker" width="32" height="32" rgb1="{wall}" rgb2="0 0 1"/><material name="wall" texture="wall"/>'
+        '</asset><worldbody><light pos="0 0 2" castshadow="true"/><camera name="head" pos="0 -1 1" xyaxes="1 0 0 0 1 1"/>'
+        f'<geom name="floor" type="plane" size="{floor}" material="wall" group="1"/><geom name="ball" size="0.2" pos="{at} 0 0.2" group="1" rgba="0 1 0 1"/>'
+        "</worldbody></mujoco>"
+    )
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    return model, data
+
+
+def test_meshes_and_textures_are_uploaded_anew_only_where_they_differ():
+    kept = Drawing()
+    uploads, contexts = [], []
+    scenes = [scene(), scene(at=0.3), scene(extent=2.0), scene(floor="0.3 1 0.1"), scene(wall="0 1 1"), scene()]
+    for model, data in scenes:
+        kept.prepare(model, 48)
+        contexts.append(kept._context)  # held, so that no two are told apart by an address that is used again
+        uploads.append(len(contexts) == 1 or contexts[-1] is not contexts[-2])
+        alone = Drawing()
+        alone.prepare(model, 48)
+        image, depth = kept.picture(data, 0, 48, depth=True)
+        assert depth is not None and image.std() > 10
+        fresh, z = alone.picture(data, 0, 48, depth=True)
+        assert np.array_equal(image, fresh) and np.array_equal(depth, z)
+        ids = kept.geoms(data, 0, 48)
+        assert set(np.unique(ids)) == {-1, 0, 1} and np.array_equal(ids, alone.geoms(data, 0, 48))
+        alone.close()
+    assert uploads == [True, False, False, True, True, True]
+    kept.close()
 
 
 def test_an_upright_frame_has_its_z_axis_up():

@@ -14,6 +14,7 @@ from typing import Any
 
 import changes
 import numpy as np
+from drawing import Drawing
 from files import init_states, with_more
 from shapes import shapes
 
@@ -60,6 +61,7 @@ class Bench:
         self._kept: dict[str, np.ndarray] = {}  # what the last observation saw
         self._moments: list[dict[str, np.ndarray]] = []  # what earlier ones of this episode saw, where they may be drawn later
         self._scratch: Any = None
+        self._drawing = Drawing()
         self._parts: list[dict[str, Any]] = []
         self._geom_owner = np.zeros(0, np.int32)
 
@@ -155,25 +157,23 @@ class Bench:
         """Pictures of what the last observation saw (or one that was kept), true way up: image uint8 [H, W, 3], K's focal length, T_base_cam [4, 4]
         (OpenCV axes), metric depth float32 [H, W] (0 at the far plane), instance ids int32 [H, W]."""
         seen = self._kept if moment is None else self._moments[moment]
-        sim = self._env.sim
-        model = sim.model._model
-        context = self._context(sim)
+        model = self._env.sim.model._model
+        self._drawing.prepare(model, size)
         for name in _DRAWN:
             getattr(self._scratch, name)[:] = seen[name]
-        shown = model.site_rgba.copy()
+        now = model.site_rgba.copy()
         model.site_rgba[:] = seen["site_rgba"]  # a burner is seen to glow from the next observation on
-        context.data = _Shown(self._scratch)
         try:
-            return [self._view(sim, seen, camera, size, depth, masks) for camera in cameras]
+            return [self._view(model, seen, camera, size, depth, masks) for camera in cameras]
         finally:
-            context.data = sim.data
-            model.site_rgba[:] = shown
+            model.site_rgba[:] = now
 
     def close(self) -> None:
         """Free the environment."""
         if self._env is not None:
             self._env.close()
             self._env = None
+        self._drawing.close()
 
     def _open(self, suite: str, task: str, more: tuple[str, ...], count: int) -> None:
         from libero.libero import get_libero_path
@@ -212,26 +212,9 @@ class Bench:
                 observable.set_enabled(False)  # the same poses once more, at a third of the cost of a step
         env.add_observable(Observable(name="poses", sensor=poses, sampling_rate=env.control_freq))
 
-    def _context(self, sim: Any) -> Any:
-        """The GL context of this simulator, made at the first picture. Making it would move poses on by a physics step: that call is held off."""
-        if sim._render_context_offscreen is not None:
-            return sim._render_context_offscreen
-        from robosuite.utils.binding_utils import MjRenderContextOffscreen
-
-        sim.forward = lambda: None
-        try:
-            MjRenderContextOffscreen(sim, device_id=-1)
-        finally:
-            del sim.forward
-        context: Any = sim._render_context_offscreen
-        context.vopt.geomgroup[0], context.vopt.geomgroup[1] = 0, 1  # what is drawn, not what collides
-        return context
-
-    def _view(self, sim: Any, seen: dict[str, np.ndarray], camera: str, size: int, depth: bool, masks: bool) -> dict[str, np.ndarray]:
-        model = sim.model._model
-        found = sim.render(camera_name=camera, width=size, height=size, depth=depth)
-        image, z = found if depth else (found, None)
-        number = sim.model.camera_name2id(camera)
+    def _view(self, model: Any, seen: dict[str, np.ndarray], camera: str, size: int, depth: bool, masks: bool) -> dict[str, np.ndarray]:
+        number = model.camera(camera).id
+        image, z = self._drawing.picture(self._scratch, number, size, depth)
         pose = np.eye(4)
         pose[:3, :3] = seen["cam_xmat"][number].reshape(3, 3) @ np.diag((1.0, -1.0, -1.0))
         pose[:3, 3] = seen["cam_xpos"][number]
@@ -241,12 +224,8 @@ class Bench:
             metric = near / (1.0 - z.astype(np.float64) * (1.0 - near / far))
             view["depth"] = np.where(z < 1.0, metric, 0.0).astype(np.float32)[::-1]
         if masks:
-            groups = sim._render_context_offscreen.vopt.sitegroup
-            usual = groups.copy()
-            groups[:] = 0  # invisible sites hide what is behind them from a segmentation
-            kinds, ids = np.moveaxis(sim.render(camera_name=camera, width=size, height=size, segmentation=True), -1, 0)
-            groups[:] = usual
-            view["mask"] = np.where(kinds == 5, self._geom_owner[ids], 0).astype(np.int32)[::-1]  # 5: mujoco.mjtObj.mjOBJ_GEOM
+            geoms = self._drawing.geoms(self._scratch, number, size)
+            view["mask"] = np.where(geoms >= 0, self._geom_owner[geoms], 0).astype(np.int32)[::-1]
         return view
 
     def _describe(self, env: Any, model: Any) -> None:
@@ -321,10 +300,3 @@ class Bench:
             sides.append({int(self._geom_owner[g]) for g in met} - {0, ROBOT})
         things = [*env.fixtures_dict, *env.objects_dict]
         return [things[i - ROBOT - 1] for i in sorted(sides[0] & sides[1])]
-
-
-class _Shown:
-    """What the render context reads of a simulator's data."""
-
-    def __init__(self, data: Any) -> None:
-        self._data = data
