@@ -108,8 +108,8 @@ def scene(wall: str = "1 0 0", floor: str = "1 1 0.1", extent: float = 1.0, at: 
         f'<mujoco><statistic extent="{extent}"/><visual><map fogstart="0.5" fogend="4"/></visual><asset>'
         f'<texture name="wall" type="2d" builtin="checker" width="32" height="32" rgb1="{wall}" rgb2="0 0 1"/><material name="wall" texture="wall"/>'
         '</asset><worldbody><light pos="0 0 2" castshadow="true"/><camera name="head" pos="0 -1 1" xyaxes="1 0 0 0 1 1"/>'
-        f'<geom name="floor" type="plane" size="{floor}" material="wall" group="1"/><geom name="ball" size="0.2" pos="{at} 0 0.2" group="1" rgba="0 1 0 1"/>'
-        "</worldbody></mujoco>"
+        f'<geom name="floor" type="plane" size="{floor}" material="wall" group="1"/>'
+        f'<geom name="ball" size="0.2" pos="{at} 0 0.2" group="1" rgba="0 1 0 1"/></worldbody></mujoco>'
     )
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
