@@ -40,7 +40,6 @@ HERE = Path(__file__).parent
 PEERS = {"act": "ACT (LeRobot)", "diffusion": "diffusion policy (LeRobot)"}
 OURS = ("pose_vla", "pose_vla:robot", "action_priors", "poke_vla", "vipa_vla", "unified")
 TASKS = dict.fromkeys(("tabletop", "tabletop-plus"), QUICKSTART_TASKS)  # of benchmarks whose other tasks are not in the usual data
-REPLAN = 4
 
 
 def oracle_python() -> str:
@@ -100,20 +99,21 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[5.0])
     parser.add_argument("--benchmark", nargs="+", default=["tabletop"])
     parser.add_argument("--tasks", nargs="+", help="of the benchmarks; all if left out (tabletop and tabletop-plus: the five of the quickstart)")
-    parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--episodes", type=int, nargs="+", default=[20], help="a task: one number, or one for each benchmark")
     parser.add_argument("--seed", type=int, default=0, help="of the held-out episodes")
+    parser.add_argument("--replan", type=int, default=4, help="actions of a chunk that are carried out")
     parser.add_argument("--workers", type=int, help="that judge; one a core if left out, 0 = this process")
     parser.add_argument("--policies", nargs="+", choices=[*PEERS, *OURS], default=[*PEERS, OURS[0]])
     parser.add_argument("--threads", type=int, default=0, help="0 = all cores")
     parser.add_argument("--out", type=Path, default=Path("runs/peers"))
     options = parser.parse_args()
+    if len(options.episodes) not in (1, len(options.benchmark)):
+        parser.error(f"--episodes has {len(options.episodes)} numbers for {len(options.benchmark)} benchmarks: give one, or one for each")
+    counts = dict(zip(options.benchmark, options.episodes * len(options.benchmark)))
     shapes = [f["shape"] for key, f in read_json(options.dataset / "meta/info.json")["features"].items() if key.startswith("observation.images.")]
-    # pictures as they were trained on: the peers do not resize
+    settings, rules = {"size": shapes[0][0]}, Rules(replan=options.replan)  # pictures as they were trained on: the peers do not resize
     try:
-        judges = {
-            name: benchmark(name, options.tasks or TASKS.get(name), options.episodes, options.seed, {"size": shapes[0][0]}, Rules(replan=REPLAN))
-            for name in options.benchmark
-        }
+        judges = {name: benchmark(name, options.tasks or TASKS.get(name), count, options.seed, settings, rules) for name, count in counts.items()}
     except ConfigError as error:
         parser.error(str(error))
     python, rows = oracle_python() if set(options.policies) & set(PEERS) else "", []
@@ -125,13 +125,14 @@ def main() -> None:
                 policy = driver(out / "policy", next(iter(judges.values())).embodiment)
             else:
                 found = train_peer(name, options.dataset, minutes, out, python, options.threads)
-                policy = Factory("benchmarks.peers.peer_policy:PeerPolicy", {"folder": str(out), "python": python, "replan": REPLAN})
+                policy = Factory("benchmarks.peers.peer_policy:PeerPolicy", {"folder": str(out), "python": python, "replan": options.replan})
             for kind, judged in judges.items():
                 results = evaluate(judged, policy, out / "eval" / kind, controls=(), workers=options.workers)
                 row = {"policy": PEERS.get(name, name), "minutes": minutes, **found, "benchmark": kind, "plan": judged.plan.hash}
                 row |= {key: results[key] for key in ("success", "per_task", "effort")}
                 rows.append(row | ({"perturbed": results["perturbed"], "drop": drops(results["perturbed"])} if "perturbed" in results else {}))
-                write_json(options.out / "peers.json", {"rows": rows, "dataset": options.dataset.name, "machine": machine()})
+                found_so_far = {"rows": rows, "dataset": options.dataset.name, "replan": options.replan, "machine": machine()}
+                write_json(options.out / "peers.json", found_so_far)
     plot([row for row in rows if row["benchmark"] == options.benchmark[0]], options.out / "peers.png")
     shown = ("policy", "minutes", "samples", "benchmark")
     print(json.dumps([{key: row[key] for key in shown} | {"success": row["success"]["rate"]} for row in rows], indent=1))
