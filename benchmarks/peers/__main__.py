@@ -7,6 +7,7 @@ Every policy trains from scratch for as many minutes (ours: all stages of the re
 peers.png (success against minutes); what is finished is not done again. Several benchmarks judge every policy; one with perturbed episodes also has
 a drop by category, from its own unperturbed episodes to the perturbed, with an interval. Ours sees depth and calibration, theirs cannot; its stages
 before the robot's also learn from scenes of their own, with exact truth. `pose_vla:robot` is its last stage alone, from nothing: DATASET and no more.
+Further flags set fields of our recipes: --model.backbone.image_size 96.
 --threads 1 with `taskset -c 0` and `-c 1` trains two at a time; give each its own --out.
 """
 
@@ -30,7 +31,8 @@ from praxia.evaluate.intervals import Rate, difference
 from praxia.evaluate.rollout import Rules
 from praxia.files import read_json, write_json
 from praxia.recipes.base_vlm import QUICKSTART_TASKS
-from praxia.recipes.load import load_recipe
+from praxia.recipes.load import load_recipe, override
+from praxia.stages.recipe import Recipe
 from praxia.train.settings import TrainSettings
 from praxia.workflows.own_data import with_data
 from praxia.workflows.summary import machine
@@ -54,10 +56,13 @@ def train_peer(kind: str, dataset: Path, minutes: float, out: Path, python: str,
     return {key: value for key, value in read_json(out / "peer.json").items() if key in ("steps", "samples", "seconds", "parameters")}
 
 
-def train_ours(name: str, dataset: Path, minutes: float, out: Path, threads: int) -> dict[str, Any]:
-    """name: a recipe, or RECIPE:STAGE for one stage of it that starts from nothing."""
-    name, _, only = name.partition(":")
-    recipe = with_data(load_recipe(name), [str(dataset)])
+def ours(name: str, fields: list[str]) -> Recipe:
+    """name: a recipe, or RECIPE:STAGE for one stage of it that starts from nothing. fields: `--name.of.a.field value` of the recipe."""
+    return override(load_recipe(name.partition(":")[0]), fields)
+
+
+def train_ours(name: str, fields: list[str], dataset: Path, minutes: float, out: Path, threads: int) -> dict[str, Any]:
+    recipe, only = with_data(ours(name, fields), [str(dataset)]), name.partition(":")[2]
     if only:
         recipe = replace(recipe, stages=tuple(replace(stage, init_from=()) for stage in recipe.stages if stage.name == only))
     share = minutes / sum(stage.minutes for stage in recipe.stages)
@@ -106,13 +111,18 @@ def main() -> None:
     parser.add_argument("--policies", nargs="+", choices=[*PEERS, *OURS], default=[*PEERS, OURS[0]])
     parser.add_argument("--threads", type=int, default=0, help="0 = all cores")
     parser.add_argument("--out", type=Path, default=Path("runs/peers"))
-    options = parser.parse_args()
+    options, fields = parser.parse_known_args()
     if len(options.episodes) not in (1, len(options.benchmark)):
         parser.error(f"--episodes has {len(options.episodes)} numbers for {len(options.benchmark)} benchmarks: give one, or one for each")
     counts = dict(zip(options.benchmark, options.episodes * len(options.benchmark)))
-    shapes = [f["shape"] for key, f in read_json(options.dataset / "meta/info.json")["features"].items() if key.startswith("observation.images.")]
+    info = options.dataset / "meta/info.json"
+    if not info.is_file():
+        parser.error(f"{options.dataset} is not a dataset in LeRobot's format: it has no meta/info.json; `praxia data make` makes one")
+    shapes = [f["shape"] for key, f in read_json(info)["features"].items() if key.startswith("observation.images.")]
     settings, rules = {"size": shapes[0][0]}, Rules(replan=options.replan)  # pictures as they were trained on: the peers do not resize
     try:
+        if fields and not [ours(name, fields) for name in options.policies if name in OURS]:
+            parser.error(f"unknown: {' '.join(fields)}; fields are those of our recipes, and none is among --policies")
         judges = {name: benchmark(name, options.tasks or TASKS.get(name), count, options.seed, settings, rules) for name, count in counts.items()}
     except ConfigError as error:
         parser.error(str(error))
@@ -121,7 +131,7 @@ def main() -> None:
         for name in options.policies:
             out = (options.out / f"{name}-{minutes:g}min").resolve()
             if name in OURS:
-                found = train_ours(name, options.dataset, minutes, out, options.threads)
+                found = train_ours(name, fields, options.dataset, minutes, out, options.threads)
                 policy = driver(out / "policy", next(iter(judges.values())).embodiment)
             else:
                 found = train_peer(name, options.dataset, minutes, out, python, options.threads)
@@ -131,8 +141,8 @@ def main() -> None:
                 row = {"policy": PEERS.get(name, name), "minutes": minutes, **found, "benchmark": kind, "plan": judged.plan.hash}
                 row |= {key: results[key] for key in ("success", "per_task", "effort")}
                 rows.append(row | ({"perturbed": results["perturbed"], "drop": drops(results["perturbed"])} if "perturbed" in results else {}))
-                found_so_far = {"rows": rows, "dataset": options.dataset.name, "replan": options.replan, "machine": machine()}
-                write_json(options.out / "peers.json", found_so_far)
+                about = {"dataset": options.dataset.name, "replan": options.replan, "fields": fields, "machine": machine()}
+                write_json(options.out / "peers.json", {"rows": rows} | about)
     plot([row for row in rows if row["benchmark"] == options.benchmark[0]], options.out / "peers.png")
     shown = ("policy", "minutes", "samples", "benchmark")
     print(json.dumps([{key: row[key] for key in shown} | {"success": row["success"]["rate"]} for row in rows], indent=1))
