@@ -19,6 +19,7 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from datasets import Dataset
 from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from lerobot.policies.act.configuration_act import ACTConfig
@@ -46,10 +47,9 @@ def said(texts: list[str], vocabulary: list[str]) -> Tensor:
     return rows
 
 
-def pictures_of(dataset: LeRobotDataset, key: str, rows: np.ndarray) -> np.ndarray:
+def pictures_of(dataset: LeRobotDataset, table: Dataset, key: str, rows: np.ndarray) -> np.ndarray:
     """uint8 [len(rows), H, W, 3]: every video is decoded once, from front to back."""
-    episode = np.asarray(dataset.hf_dataset["episode_index"])
-    within = np.asarray(dataset.hf_dataset["frame_index"])
+    episode, within = np.asarray(table["episode_index"]), np.asarray(table["frame_index"])
     starts = np.asarray(dataset.meta.episodes[f"videos/{key}/from_timestamp"])
     paths = [dataset.root / dataset.meta.get_video_file_path(number, key) for number in range(dataset.num_episodes)]
     places: dict[Path, dict[int, int]] = {}
@@ -87,7 +87,7 @@ def train(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     dataset = LeRobotDataset("praxia/peer", root=options.dataset)
-    table = dataset.hf_dataset
+    table = dataset.hf_dataset.with_format("numpy")  # in its own form, a row at a time becomes tensors
     fresh = np.asarray(table["observation.fresh"], bool).ravel() if "observation.fresh" in table.column_names else np.ones(len(table), bool)
     rows = np.flatnonzero(fresh)
     last = np.asarray(dataset.meta.episodes["dataset_to_index"])[np.asarray(table["episode_index"])[rows]] - 1
@@ -95,7 +95,7 @@ def train(options: argparse.Namespace) -> None:
     texts = [dataset.meta.tasks.index[int(i)] for i in np.asarray(table["task_index"])[rows]]
     vocabulary = sorted({word for text in set(texts) for word in words_of(text)})
     language = said(texts, vocabulary)
-    views = {key: pictures_of(dataset, key, rows) for key in dataset.meta.camera_keys if key.startswith("observation.images.")}
+    views = {key: pictures_of(dataset, table, key, rows) for key in dataset.meta.camera_keys if key.startswith("observation.images.")}
     sizes = {key: (3, *array.shape[1:3]) for key, array in views.items()}
     sizes |= {STATE: (states.shape[1],), WORDS: (len(vocabulary),), ACTION: (actions.shape[1],)}
     stats = {key: {k: torch.as_tensor(v) for k, v in dataset.meta.stats[key].items()} for key in (ACTION, STATE)}
