@@ -26,6 +26,7 @@ from praxia.worlds.world import Episode
 
 real = pytest.mark.skipif(not installed(), reason="LIBERO is not installed here: scripts/oracles libero")
 SOUP, BOWL = tasks_of("libero_object")[0], tasks_of("libero_spatial")[1]
+KITCHEN = "KITCHEN_SCENE3_turn_on_the_stove_and_put_the_moka_pot_on_it"
 
 
 def drawn(task: str, seed: int, name: str) -> Perturbation:
@@ -185,7 +186,7 @@ def test_a_cube_has_the_new_texture_on_every_face():
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[Libero]:
-    world = Libero(("libero_object", "libero_spatial"), (SOUP, BOWL), size=64)
+    world = Libero(("libero_object", "libero_spatial", "libero_10"), (SOUP, BOWL, KITCHEN), size=64)
     yield world
     world.close()
 
@@ -237,6 +238,17 @@ def test_every_category_changes_what_it_should_and_nothing_else(world, category,
     assert same(plain.wrist, found.wrist) == (category in ("camera", "noise", "language"))
     if category in ("light", "background", "noise"):
         assert np.array_equal(plain.head.depth, found.head.depth) and np.array_equal(plain.head.mask, found.head.mask)
+
+
+@real
+@pytest.mark.slow
+@pytest.mark.parametrize("task", [SOUP, BOWL, KITCHEN])
+@pytest.mark.parametrize(("category", "kind", "least"), [("light", "direction", 2.0), ("background", "surroundings", 1.0)])
+def test_from_level_to_level_the_picture_is_another(world, category, kind, least, task):
+    seed = of_kind(task, category, kind)
+    plain = look(world, task, seed).head.image.astype(float)
+    changes = [np.abs(look(world, task, seed, f"{category}:{level}").head.image - plain).mean() for level in LEVELS]
+    assert changes == sorted(changes) and least < changes[0] < 0.7 * changes[-1]
 
 
 @real

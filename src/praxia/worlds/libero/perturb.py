@@ -5,6 +5,7 @@ Looks and starts are changed in LIBERO's process between the hard reset and the 
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,7 +33,7 @@ TABLE: Table = {
     "light": STRENGTHS["light"],
     "background": (
         Kind("table", "share", (0.2, 0.4, 0.6, 0.8, 1.0), "of the way from the texture of what things stand on to another one"),
-        Kind("surroundings", "share", (0.2, 0.4, 0.6, 0.8, 1.0), "the same of floor and walls"),
+        Kind("surroundings", "share", (0.2, 0.4, 0.6, 0.8, 1.0), "the same of floor and walls, and of the kitchen or living room behind"),
     ),
     "noise": (  # the five families of LIBERO-Plus, ten severities each
         _severities("motion_blur", (0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.105, 0.12)),
@@ -49,9 +50,11 @@ TABLE: Table = {
 BASE_VIEW = "head"  # what camera and noise perturbations touch; the wrist view stays
 _CAMERA = ("cam_pos/agentview", "cam_quat/agentview")
 _LAMPS = ("light_pos", "light_dir", "light_diffuse", "light_ambient", "light_specular")
+_CONES = ("light_cutoff", "light_exponent", "light_directional")
 _HEADLIGHT = ("ambient", "diffuse", "specular")
 _STOOD_ON = {"living_room": "tex-living_room_table", "study": "tex-desk", "coffee_table": "tex-short_coffee_table", "floor": "texplane"}
 _AROUND = ("texplane", "tex-wall")
+_MORE_AROUND = {"kitchen": ("tex-kitchen_background", "tex-kitchen_background_fridge"), "living_room": ("tex-living_room",)}  # meshes
 _TRIES = 128  # directions of a joint offset
 _LOWER = 0.10  # m, that the fingertips may start below where they usually do: above what stands there
 
@@ -87,19 +90,31 @@ def _change_view(process: Process, found: Perturbation, height: float) -> None:
 
 
 def _change_light(process: Process, found: Perturbation, height: float) -> None:
-    told = process.call("read", names=[*_LAMPS, *(f"headlight/{part}" for part in _HEADLIGHT)])
+    told = process.call("read", names=[*_LAMPS, *_CONES, *(f"headlight/{part}" for part in _HEADLIGHT)])
     head = SimpleNamespace(**{part: told[f"headlight/{part}"] for part in _HEADLIGHT})
-    model = SimpleNamespace(vis=SimpleNamespace(headlight=head), **{name: told[name] for name in _LAMPS})
+    model = SimpleNamespace(vis=SimpleNamespace(headlight=head), **{name: told[name] for name in (*_LAMPS, *_CONES)})
+    middle = np.array([0.0, 0.0, height])
+    arriving = _arriving(model, middle)
     change_light(model, found)
-    if found.kind.name == "direction":  # LIBERO's lamps shine in a cone: they go where what they shine upon is still in it
-        middle = np.array([0.0, 0.0, height])
+    if found.kind.name == "direction":
+        # LIBERO's lamps shine in a cone: they go where the middle of what they shine upon is that of the cone, and send as much there as before
         model.light_pos[:] = middle - model.light_dir * np.linalg.norm(model.light_pos - middle, axis=1, keepdims=True)
-    process.call("write", values=told)
+        model.light_diffuse[:] = model.light_diffuse * arriving[:, None]
+        model.light_specular[:] = model.light_specular * arriving[:, None]
+    process.call("write", values={name: value for name, value in told.items() if name not in _CONES})
+
+
+def _arriving(model: Any, point: np.ndarray) -> np.ndarray:
+    """Share of each lamp's light that goes towards a point, [lamps]: OpenGL's spotlight, cos ** exponent within the cut-off."""
+    ways = point - model.light_pos
+    cosine = (ways * model.light_dir).sum(1) / np.linalg.norm(ways, axis=1)
+    within = cosine >= np.cos(np.radians(model.light_cutoff))
+    return np.where(model.light_directional, 1.0, within * np.maximum(cosine, 0.0) ** model.light_exponent)
 
 
 def _change_background(process: Process, found: Perturbation, arena: str) -> None:
     stood_on = _STOOD_ON.get(arena, "tex-table")
-    names = [f"texture/{name}" for name in ((stood_on,) if found.kind.name == "table" else _AROUND)]
+    names = [f"texture/{name}" for name in ((stood_on,) if found.kind.name == "table" else (*_AROUND, *_MORE_AROUND.get(arena, ())))]
     other = paint(FOREIGN[int(found.rng().integers(len(FOREIGN)))])
     told = process.call("read", names=names)
     process.call("write", values={name: _mixed(own, other, found.strength) for name, own in told.items()})
