@@ -15,11 +15,11 @@ import sys
 import time
 from multiprocessing.connection import Listener
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import torch
-from datasets import Dataset
 from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from lerobot.policies.act.configuration_act import ACTConfig
@@ -47,7 +47,7 @@ def said(texts: list[str], vocabulary: list[str]) -> Tensor:
     return rows
 
 
-def pictures_of(dataset: LeRobotDataset, table: Dataset, key: str, rows: np.ndarray) -> np.ndarray:
+def pictures_of(dataset: LeRobotDataset, table: Any, key: str, rows: np.ndarray) -> np.ndarray:
     """uint8 [len(rows), H, W, 3]: every video is decoded once, from front to back."""
     episode, within = np.asarray(table["episode_index"]), np.asarray(table["frame_index"])
     starts = np.asarray(dataset.meta.episodes[f"videos/{key}/from_timestamp"])
