@@ -124,6 +124,22 @@ class PatientWorld(LittleWorld):
         return {"reach-green": "no skill for green things"}
 
 
+class TiringWorld(LittleWorld):
+    """The blue cube is out of reach in the 2nd to the 31st of its episodes, the green one always."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._met: dict[int, int] = {}  # seed -> place in the order of episodes
+
+    def reset(self, episode: Episode) -> str:
+        said = super().reset(episode)
+        place = self._met.setdefault(episode.seed, len(self._met)) if episode.task == "reach-blue" and episode.seed else 0
+        if episode.task == "reach-green" or 1 <= place <= 30:
+            self._data.mocap_pos[_CUBES.index(self._target)] = [5.0, 0, 0.03]
+            mujoco.mj_forward(self._model, self._data)
+        return said
+
+
 class LookingBackWorld(LittleWorld):
     """Draws what was to be seen earlier."""
 

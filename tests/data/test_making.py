@@ -169,7 +169,7 @@ def test_given_seeds_are_used_once_each_and_failures_are_reported(tmp_path):
 
 
 def test_an_expert_that_never_succeeds_is_reported_by_name(tmp_path):
-    with pytest.raises(DataError, match="'reach-blue': the expert failed 25 times"):
+    with pytest.raises(DataError, match="reach-blue: the expert failed 25 times and never succeeded; use weaker noise"):
         make_dataset(WORLD, root=tmp_path / "no", tasks=["reach-blue"], episodes=1, world_kwargs={"hopeless": 1}, workers=1, progress=False)
 
 
@@ -233,6 +233,14 @@ def test_tasks_without_an_expert_are_left_out_and_said(tmp_path):
     assert again.left_out == made.left_out
     with pytest.raises(ConfigError, match="no task has an expert .reach-green: no skill for green things"):
         make_dataset("little_world:PatientWorld", root=tmp_path / "none", tasks=("reach-green",), workers=1, progress=False)
+
+
+def test_a_task_whose_expert_always_fails_is_left_out_and_one_that_has_succeeded_is_tried_for_longer(tmp_path):
+    made = make_dataset("little_world:TiringWorld", root=tmp_path / "some", episodes=2, workers=1, progress=False)
+    assert made.episodes == {"reach-blue": 2} and made.attempts == {"reach-blue": 32, "reach-green": 25}
+    assert made.left_out == {"reach-green": "the expert failed 25 times and never succeeded"}
+    again = make_dataset("little_world:TiringWorld", root=tmp_path / "some", episodes=2, workers=1, progress=False)
+    assert (again.episodes, again.left_out) == (made.episodes, made.left_out) and len(LeRobotSource(made.root).episodes) == 2
 
 
 def test_a_world_that_looks_back_is_drawn_once_it_has_succeeded():

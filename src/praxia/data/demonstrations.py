@@ -12,7 +12,7 @@ from praxia.data.cache import cache_folder, code_digest
 from praxia.data.making import Made, make_dataset
 from praxia.data.recorded import Recorded, RecordedSource
 from praxia.data.recovery_noise import RecoveryNoise
-from praxia.errors import ConfigError, unknown
+from praxia.errors import ConfigError, DataError, unknown
 from praxia.registry import register, to_json
 from praxia.worlds import perturbations
 
@@ -98,5 +98,8 @@ class Demonstrations:
         )
 
     def open(self) -> RecordedSource:
-        """Make what is missing, then open it."""
-        return Recorded(str(self.made().root), self.roles, self.size, blind=self.blind).open()
+        """Make what is missing, then open it. DataError if a task that is named has no episode."""
+        made = self.made()
+        if lacking := [f"{task}: {made.left_out[task]}" for task in self.tasks if task in made.left_out]:
+            raise DataError(f"demonstrations of {self.world}: no episode of {'; '.join(lacking)}; leave these tasks out")
+        return Recorded(str(made.root), self.roles, self.size, blind=self.blind).open()

@@ -35,14 +35,16 @@ from praxia.specs import DatasetCard
 from praxia.worlds.world import Demonstrates, Episode, World
 
 DEMONSTRATION_SEEDS = 1 << 30  # drawn demonstration seeds lie at or above it: plans for evaluation that count from 0 never meet them
-MAX_ATTEMPTS = 25
+MAX_ATTEMPTS = 25  # of an episode, while no other of its task has succeeded
+_PATIENCE = 8  # times as many where one has
 _MAKING = "praxia.json"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
 class Made:
-    """What was made. attempts: per task, episodes that were run to get the kept ones. left_out: tasks without an expert -> why."""
+    """What was made. attempts: per task, episodes that were run to get the kept ones. left_out: tasks without an expert, or with one
+    that always failed -> why."""
 
     root: Path
     episodes: dict[str, int]
@@ -88,9 +90,10 @@ def make_dataset(
 ) -> Made:
     """Roll out the experts of `world` ("module:callable", called with world_kwargs) and write the successes as one LeRobotDataset v3.0.
 
-    tasks: all of the world's if None; those that have no expert are left out (`Made.left_out`), ConfigError if none remain.
+    tasks: all of the world's if None; those that have no expert, or whose expert fails 25 times in a row and succeeds in no other episode, are left
+    out (`Made.left_out`); ConfigError or DataError if none remain.
     seeds: episode seeds to use, one episode of every task for each (an expert that fails there drops that episode); if None, seeds are drawn
-    from `seed` until `episodes` a task succeed. steps: see Recording.
+    from `seed` until `episodes` a task succeed, 200 attempts each at most. steps: see Recording.
     perturbations: names of the world ("camera:3"; "" = unperturbed) of which every episode draws one, an attempt after a failure the same one. What
     an episode draws from its perturbation follows from its seed, and drawn seeds are no plan's (`DEMONSTRATION_SEEDS`): a judged perturbed episode
     is never among them. So `seeds` that are given cannot be perturbed.
@@ -224,6 +227,13 @@ def _publish(root: Path, jobs: Sequence[_Job], known: _Known, plan: dict[str, An
     for job in jobs:
         if _failure(job).is_file():
             attempts[job.task] += read_json(_failure(job))["attempts"]
+    hopeless = {task: f"the expert failed {attempts[task]} times and never succeeded" for task, count in episodes.items() if not count}
+    if not kept:
+        raise DataError(
+            f"{root}: nothing to write: {'; '.join(f'{task}: {why}' for task, why in hopeless.items())}; use weaker noise (RecoveryNoise) or check "
+            f"expert and step limit, then remove {work_folder(root)}"
+        )
+    episodes, left_out = {task: count for task, count in episodes.items() if count}, left_out | hopeless
     extra = {"plan": plan, "fingerprint": known.fingerprint, "episodes": episodes, "attempts": attempts} | (
         {"left_out": left_out} if left_out else {}
     )
@@ -279,10 +289,15 @@ def _look(factory: str, kwargs: str, recording: Recording) -> _Known:
 
 
 def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
-    """Try until the expert succeeds, then write the shard. Each attempt depends on the job alone, never on what ran before."""
-    world = _world(job.factory, job.kwargs)
-    attempts = 1 if job.fixed_seed is not None and job.recording.noise is None else MAX_ATTEMPTS
-    for attempt in range(attempts):
+    """Try until the expert succeeds, then write the shard. Each attempt depends on the job alone, never on what ran before; how many there are
+    where all fail also depends on whether the task's other episodes succeed."""
+    drawn_anew = job.fixed_seed is None
+    if drawn_anew and _any(job, ".failed.json") and not _any(job, "/shard.json"):
+        write_json(_failure(job), {"attempts": 0})
+        return
+    world, attempt = _world(job.factory, job.kwargs), 0
+    most = MAX_ATTEMPTS if drawn_anew or job.recording.noise is not None else 1
+    while attempt < most or (drawn_anew and attempt < _PATIENCE * MAX_ATTEMPTS and _any(job, "/shard.json")):
         key = (job.seed, zlib.crc32(job.task.encode()), job.number, attempt)
         drawn = DEMONSTRATION_SEEDS | int(np.random.SeedSequence(key).generate_state(1)[0]) >> 2
         episode = Episode(job.task, drawn if job.fixed_seed is None else job.fixed_seed, job.perturbation)
@@ -290,12 +305,13 @@ def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
         if data is not None:
             write_shard(job.shard, with_fields(data, attempts=attempt + 1), features, fps)
             return
-    if job.fixed_seed is None:
-        raise DataError(
-            f"world {world.name!r}, task {job.task!r}: the expert failed {attempts} times in a row; "
-            f"use weaker noise (RecoveryNoise) or check the task's expert and step limit ({world.max_steps(job.task)})"
-        )
-    write_json(_failure(job), {"attempts": attempts})
+        attempt += 1
+    write_json(_failure(job), {"attempts": attempt})
+
+
+def _any(job: _Job, end: str) -> bool:
+    """Whether an episode of the job's task has left a file with this end: "/shard.json" or ".failed.json"."""
+    return any(job.shard.parent.glob(f"{job.shard.name.partition('_')[0]}_*{end}"))
 
 
 @contextmanager
