@@ -103,37 +103,54 @@ def test_axis_angle_does_not_jump_where_the_hand_points_down():
     assert np.abs(just_before - just_after).max() < 0.01 and just_before[0] < np.pi < just_after[0]
 
 
-def scene(wall: str = "1 0 0", floor: str = "1 1 0.1", extent: float = 1.0, at: float = 0.0) -> tuple[mujoco.MjModel, mujoco.MjData]:
+def scene(
+    wall: str = "1 0 0", floor: str = "1 1 0.1", extent: float = 1.0, at: float = 0.0, top: float = 0.3
+) -> tuple[mujoco.MjModel, mujoco.MjData]:
     model = mujoco.MjModel.from_xml_string(
         f'<mujoco><statistic extent="{extent}"/><visual><map fogstart="0.5" fogend="4"/></visual><asset>'
         f'<texture name="wall" type="2d" builtin="checker" width="32" height="32" rgb1="{wall}" rgb2="0 0 1"/><material name="wall" texture="wall"/>'
-        '</asset><worldbody><light pos="0 0 2" castshadow="true"/><camera name="head" pos="0 -1 1" xyaxes="1 0 0 0 1 1"/>'
+        f'<mesh name="tent" vertex="0 0 0  0.2 0 0  0 0.2 0  0 0 {top}"/></asset>'
+        '<worldbody><light pos="0 0 2" castshadow="true"/><camera name="head" pos="0 -1 1" xyaxes="1 0 0 0 1 1"/>'
         f'<geom name="floor" type="plane" size="{floor}" material="wall" group="1"/>'
-        f'<geom name="ball" size="0.2" pos="{at} 0 0.2" group="1" rgba="0 1 0 1"/></worldbody></mujoco>'
+        f'<geom name="ball" size="0.2" pos="{at} 0 0.2" group="1" rgba="0 1 0 1"/>'
+        '<geom name="tent" type="mesh" mesh="tent" pos="-0.3 -0.1 0.1" group="1" rgba="1 1 0 1"/></worldbody></mujoco>'
     )
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     return model, data
 
 
+def painted() -> tuple[mujoco.MjModel, mujoco.MjData]:
+    model, data = scene()
+    model.tex_data[:] = 255 - model.tex_data
+    return model, data
+
+
 def test_meshes_and_textures_are_uploaded_anew_only_where_they_differ():
-    kept = Drawing()
-    uploads, contexts = [], []
-    scenes = [scene(), scene(at=0.3), scene(extent=2.0), scene(floor="0.3 1 0.1"), scene(wall="0 1 1"), scene()]
-    for model, data in scenes:
+    kept, contexts = Drawing(), []
+    scenes = {
+        "first": scene(), "same": scene(), "ball moved": scene(at=0.3), "extent": scene(extent=2.0), "floor": scene(floor="0.3 1 0.1"),
+        "endless floor": scene(floor="0 0 0.1"), "endless floor, extent": scene(floor="0 0 0.1", extent=2.0), "texture": scene(wall="0 1 1"),
+        "vertex": scene(top=0.4), "texels": painted(), "back": scene(),
+    }  # fmt: skip
+    for name, (model, data) in scenes.items():
         kept.prepare(model, 48)
         contexts.append(kept._context)  # held, so that no two are told apart by an address that is used again
-        uploads.append(len(contexts) == 1 or contexts[-1] is not contexts[-2])
+        assert (len(contexts) == 1 or contexts[-1] is not contexts[-2]) == (name not in ("same", "ball moved")), name
         alone = Drawing()
         alone.prepare(model, 48)
         image, depth = kept.picture(data, 0, 48, depth=True)
         assert depth is not None and image.std() > 10
         fresh, z = alone.picture(data, 0, 48, depth=True)
-        assert np.array_equal(image, fresh) and np.array_equal(depth, z)
+        assert np.array_equal(image, fresh) and np.array_equal(depth, z), name
         ids = kept.geoms(data, 0, 48)
-        assert set(np.unique(ids)) == {-1, 0, 1} and np.array_equal(ids, alone.geoms(data, 0, 48))
+        assert set(np.unique(ids)) - {-1} == {0, 1, 2} and np.array_equal(ids, alone.geoms(data, 0, 48))
+        kept.forget()
         alone.close()
-    assert uploads == [True, False, False, True, True, True]
+    kept.prepare(model, 700)  # more than a context of the usual size holds
+    assert kept._context is not contexts[-1] and kept.picture(data, 0, 700, depth=False)[0][600:, 600:].any()
+    kept.prepare(model, 48)
+    assert np.array_equal(kept.picture(data, 0, 48, depth=False)[0], image)
     kept.close()
 
 

@@ -33,8 +33,8 @@ def evaluate(
     """Run the plan, then the controls on it (on the first `control_episodes` of each task, all if None); write and return the results.
 
     folder: gets `normal.jsonl`, one file a control and `results.json`; what is already there is not run again.
-    Result: benchmark, plan {name, hash, tasks, episodes}, rules, success, per_task (per_group, group_mean), controls {name: {rate, low, high,
-    episodes, per_task}}, effort, fingerprint, policy. A control that cannot be (one instruction only) is None.
+    Result: benchmark, plan {name, hash, tasks, episodes, seeds [lowest, highest]}, rules, success, per_task (per_group, group_mean),
+    controls {name: {rate, low, high, episodes, per_task}}, effort, fingerprint, policy. A control that cannot be (one instruction only) is None.
     """
     for control in controls:
         if control not in CONTROLS:
@@ -52,9 +52,10 @@ def evaluate(
             told = shuffled_instructions(plan, own) if control == "instruction_shuffled" else None
             table = success_table(run_plan(plan, by, record_path(folder, control), control, indices, told, show).records)
             tables[control] = table.pop("success") | {name: table[name] for name in ("per_task", "perturbed") if name in table}
+    seeds = [f([episode.seed for episode in plan.episodes]) for f in (min, max)]
     results = {
         "benchmark": benchmark.name,
-        "plan": {"name": plan.name, "hash": plan.hash, "tasks": plan.tasks, "episodes": len(plan.episodes)},
+        "plan": {"name": plan.name, "hash": plan.hash, "tasks": plan.tasks, "episodes": len(plan.episodes), "seeds": seeds},
         "rules": asdict(benchmark.rules),
         **success_table(normal.records, benchmark.groups),
         "controls": tables,

@@ -205,6 +205,7 @@ class Libero:
         """Package versions, what draws, and the settings that decide physics and pictures."""
         about = self._running().about
         settings = {"orientation": self._orientation, "fixtures": self._fixtures, "size": self._size, "settling": SETTLING}
+        settings["step_limits"] = ", ".join(f"{suite} {self._limit or LIMITS[suite]}" for suite in sorted(set(self._suites.values())))
         views = ",".join(camera.role for camera in self.cameras)
         settings["perturbations"] = table_hash(TABLE)
         return {

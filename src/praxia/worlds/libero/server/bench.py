@@ -79,12 +79,14 @@ class Bench:
         if self._task != wanted:
             self._open(*wanted)
         env = self._env
+        self._scratch, self._moments = None, []  # with the model drawn last: two of them would take half a gigabyte while a third is built
+        self._drawing.forget()
         np.random.seed(seed)  # noqa: NPY002  # the generator that robosuite and LIBERO draw from
         env.reset()
         inner, model = env.env, env.sim.model._model
         import mujoco
 
-        self._scratch, self._moments = mujoco.MjData(model), []
+        self._scratch = mujoco.MjData(model)
         self._describe(inner, model)
         if start < 0:
             changes.place(env, {}, changes.drawn_joints(env, seed))

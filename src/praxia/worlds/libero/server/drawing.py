@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 _READ = ("tex_", "mesh_", "hfield_", "skin_", "mat_", "geom_type", "geom_size", "geom_matid", "geom_dataid")  # of a model, when a context is made
-_QUALITY = ("shadowsize", "offsamples", "numslices", "numstacks", "numquads")
 _MOST_GEOMS = 1000  # as robosuite's scenes
 
 
 def _digest(model: Any) -> str:
     """Of all that making a context reads of a mujoco.MjModel."""
-    found = hashlib.blake2b(repr([getattr(model.vis.quality, name) for name in _QUALITY]).encode())
+    looks, numbers = model.vis, [model.stat.extent, model.vis.global_.linewidth, *model.vis.rgba.fog]
+    numbers += [getattr(part, name) for part in (looks.quality, looks.map) for name in dir(part) if not name.startswith("_")]
+    found = hashlib.blake2b(repr([float(number) for number in numbers]).encode())
     for name in dir(model):
         array = getattr(model, name) if name.startswith(_READ) else None
         if isinstance(array, np.ndarray):
@@ -31,6 +32,7 @@ class Drawing:
 
     def __init__(self) -> None:
         self._model: Any = None
+        self._scene: Any = None
         self._gl: Any = None
         self._context: Any = None
         self._digest = ""
@@ -53,9 +55,6 @@ class Drawing:
             self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
             self._digest, self._side = digest, min(around.offwidth, around.offheight)
-        context, of, extent = self._context, model.vis.map, model.stat.extent
-        context.fogStart, context.fogEnd = of.fogstart * extent, of.fogend * extent
-        context.shadowClip, context.shadowScale = of.shadowclip * extent, of.shadowscale
         self._model, self._scene = model, mujoco.MjvScene(model, maxgeom=_MOST_GEOMS)
         self._shown, self._pushed, self._camera = mujoco.MjvOption(), mujoco.MjvPerturb(), mujoco.MjvCamera()
         self._shown.geomgroup[0], self._shown.geomgroup[1] = 0, 1  # what is drawn, not what collides
@@ -68,10 +67,10 @@ class Drawing:
 
     def geoms(self, data: Any, camera: int, size: int) -> np.ndarray:
         """Geom ids int [H, W], -1 where there is none, upside down."""
-        usual = self._shown.sitegroup.copy()
-        self._shown.sitegroup[:] = 0  # invisible sites hide what is behind them from a segmentation
         import mujoco
 
+        usual = self._shown.sitegroup.copy()
+        self._shown.sitegroup[:] = 0  # invisible sites hide what is behind them from a segmentation
         self._draw(data, camera, size, ids=True)
         colours, _ = self._read(size, depth=False)
         self._shown.sitegroup[:] = usual
@@ -82,12 +81,18 @@ class Drawing:
         ids = colours.astype(np.int64) @ (1, 2**8, 2**16)
         return geom[np.where(ids > self._scene.ngeom, 0, ids)]
 
+    def forget(self) -> None:
+        """Let go of the model; the context stays."""
+        self._model = self._scene = None
+
     def close(self) -> None:
         """Free the context."""
+        self.forget()
         if self._context is not None:
+            self._gl.make_current()
             self._context.free()
             self._gl.free()
-            self._model = self._context = self._gl = None
+            self._context = self._gl = None
             self._digest = ""
 
     def _draw(self, data: Any, camera: int, size: int, ids: bool) -> None:
