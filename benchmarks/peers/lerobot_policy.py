@@ -142,6 +142,7 @@ def train(options: argparse.Namespace) -> None:
     samples = steps * options.batch
     found = {"kind": options.kind, "steps": steps, "samples": samples, "seconds": time.monotonic() - began, "loss": float(np.mean(losses[-50:]))}
     found |= {"parameters": sum(p.numel() for p in policy.parameters()), "vocabulary": vocabulary, "sizes": sizes, "dataset": str(options.dataset)}
+    found |= {name: getattr(options, name) for name in ("minutes", "seed", "threads")}
     (out / "peer.json").write_text(json.dumps(found, indent=1))
     print(json.dumps({k: found[k] for k in ("kind", "steps", "samples", "seconds", "loss", "parameters")}))
 
