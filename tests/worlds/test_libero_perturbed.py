@@ -83,6 +83,8 @@ def test_the_last_step_names_what_nobody_asks_for():
     said = "pick up the milk and place it in the basket"
     assert unnamed(said, scene) == ("bbq sauce",)
     assert all("bbq sauce" in reworded(said, drawn(SOUP, seed, "language:5"), scene) for seed in range(5))
+    pan = scene_of(*things, ("chefmate_8_frypan_1", "chefmate_8_frypan", (0.1, 0.2)), asked=("milk_1", "bbq_sauce_1")).scene
+    assert unnamed("pick up the bbq sauce and place it in the basket", pan)[-1] == "frying pan"
 
 
 def test_an_instruction_of_another_form_is_refused():

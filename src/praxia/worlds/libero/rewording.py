@@ -56,6 +56,16 @@ class Clause:
         return pick(forms[self.verb], rng).format(x=self.x, they=they, them="them" if several else "it", where=self.where)
 
 
+_SPOKEN = {  # where a category is not what instructions call it
+    "akita_black_bowl": "black bowl",
+    "chefmate_8_frypan": "frying pan",
+    "glazed_rim_porcelain_ramekin": "ramekin",
+    "porcelain_mug": "white mug",
+    "red_coffee_mug": "red mug",
+    "white_yellow_mug": "yellow and white mug",
+}
+
+
 def clauses(said: str) -> tuple[Clause, ...]:
     """What an instruction asks for, in order. ConfigError for one that is not of LIBERO's forms."""
     whole = _clause(said) if said.startswith("pick up ") else None
@@ -92,8 +102,10 @@ def _all(outcomes: list[str], rng: np.random.Generator) -> str:
 
 
 def unnamed(said: str, scene: Scene) -> tuple[str, ...]:
-    """Kinds of things in the scene of which the instruction says nothing."""
+    """Kinds of things in the scene of which the instruction says nothing, as people call them."""
     asked = {thing.category for thing in scene.interesting()}
     words = {word.rstrip("s") for word in said.split()}
     kinds = dict.fromkeys(thing.category for thing in scene.things.values())
-    return tuple(kind.replace("_", " ") for kind in kinds if kind not in asked and kind.rsplit("_", 1)[-1].rstrip("s") not in words)
+    return tuple(
+        _SPOKEN.get(kind, kind.replace("_", " ")) for kind in kinds if kind not in asked and kind.rsplit("_", 1)[-1].rstrip("s") not in words
+    )
