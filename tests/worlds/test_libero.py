@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import mujoco
@@ -230,6 +231,15 @@ def _area(pixels: np.ndarray) -> float:
     from scipy.spatial import ConvexHull
 
     return float(ConvexHull(pixels).volume)
+
+
+@real
+def test_doctor_knows_how_an_episode_begins(monkeypatch):
+    found = {check.name: check for check in libero_checks()}
+    assert found["first frame"].status == "ok" and {check.status for check in found.values()} == {"ok", "note"}
+    monkeypatch.setattr("praxia.workflows.diagnose.Libero", partial(Libero, orientation="mirrored"))
+    turned = next(check for check in libero_checks() if check.name == "first frame")
+    assert turned.status == "missing" and re.search(r"head picture 1[0-9]\.\d grey levels", turned.found)
 
 
 @real
