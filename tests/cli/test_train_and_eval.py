@@ -93,6 +93,9 @@ def test_two_policies_are_compared_on_one_plan(run, praxia, tmp_path):
     shown = ("--tasks", "reach", "--episodes", 1, "--workers", 0, "--size", 48, "--out", tmp_path / "eval")
     said = praxia("eval", run / "policy", "--against", run / "policy", *shown)
     assert said.status == 0 and "second" in said.out and "McNemar p = 1" in said.out, said.err
+    plus = ("--benchmark", "tabletop-plus", "--tasks", "reach", "--episodes", 2, "--categories", "noise", *shown[4:-1], tmp_path / "plus")
+    said = praxia("eval", run / "policy", "--against", run / "policy", *plus)
+    assert said.status == 0 and "by category of perturbation" in said.out and "noise" in said.out, said.err
 
 
 def test_policies_that_see_other_pictures_of_libero_are_not_compared(run, refused, monkeypatch):

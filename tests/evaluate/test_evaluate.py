@@ -1,16 +1,17 @@
 """Whole evaluations: any number of workers, killed and resumed, beside controls, compared in pairs."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from pads import COLOURS
 
 from praxia.errors import ConfigError, DataError, EvaluationError
-from praxia.evaluate import Benchmark, Factory, compare_folders, evaluate
+from praxia.evaluate import Benchmark, Factory, compare_categories, compare_folders, evaluate
 from praxia.evaluate.controls import shuffled_instructions
 from praxia.evaluate.evaluate import record_path
 from praxia.evaluate.factory import policy_folder, policy_identity
-from praxia.evaluate.plan import interleaved, mt1_plan
+from praxia.evaluate.plan import EpisodePlan, interleaved, mt1_plan
 from praxia.evaluate.records import RecordFile
 from praxia.evaluate.rollout import Record, Rules, Trial
 from praxia.evaluate.runner import judges, run_plan
@@ -164,6 +165,18 @@ def test_two_policies_are_compared_episode_by_episode(tmp_path):
         compare_folders(tmp_path / "good", tmp_path / "else")
     with pytest.raises(DataError, match="no finished episodes"):
         compare_folders(tmp_path / "good", tmp_path / "nothing")
+
+
+def test_two_policies_are_compared_by_category(tmp_path):
+    names = ("", "camera:1", "camera:0", "light:5")
+    plan = EpisodePlan("perturbed", tuple(replace(e, perturbation=names[i % 4]) for i, e in enumerate(PLAN.episodes)))
+    for name, policy in (("good", seer()), ("lost", seer(noise=0.3))):
+        evaluate(Benchmark("pads", WORLD, plan), policy, tmp_path / name, controls=(), workers=0, show=False)
+    found, whole = (f(tmp_path / "good", tmp_path / "lost") for f in (compare_categories, compare_folders))
+    assert {name: p.episodes for name, p in found.items()} == {"unperturbed": 12, "camera": 6, "light": 6}
+    assert sum(p.only_first for p in found.values()) == whole.only_first > 0
+    evaluate(Benchmark("pads", WORLD, PLAN), seer(), tmp_path / "plain", controls=(), workers=0, show=False)
+    assert compare_categories(tmp_path / "plain", tmp_path / "plain") == {}
 
 
 def test_the_expert_behind_a_factory_opens_meta_worlds_drawer(tmp_path):

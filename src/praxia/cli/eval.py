@@ -14,14 +14,14 @@ from praxia.cli.train import resolve_device
 from praxia.errors import ConfigError
 from praxia.evaluate.benchmarks import LIBERO, benchmark
 from praxia.evaluate.controls import CONTROLS
-from praxia.evaluate.evaluate import compare_folders, evaluate
+from praxia.evaluate.evaluate import compare_categories, compare_folders, evaluate
 from praxia.evaluate.factory import driver, is_served
 from praxia.evaluate.pictures import libero_pictures
 from praxia.evaluate.rollout import Rules
 from praxia.policy.folder import read_config
 from praxia.report.conditions import conditions
 from praxia.report.perturbation_table import level_table
-from praxia.report.tables import paired_table, success_table
+from praxia.report.tables import paired_categories_table, paired_table, success_table
 from praxia.serve.client import Remote
 from praxia.specs import CameraSpec
 from praxia.workflows import summary
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.against:
         other = out.with_name(out.name + "-against")
         evaluate(chosen, policies[1], other, (), None, options.workers, not options.json)
-        results = {"first": results, "paired": compare_folders(out, other)}
+        results = {"first": results, "paired": compare_folders(out, other), "paired_categories": compare_categories(out, other)}
     page = write_films(chosen, policies[0], out, options.policy if is_served(options.policy) else run.resolve().name) if options.films else None
     if options.json:
         print_json(results | ({"films": str(page)} if page is not None else {}))
@@ -128,6 +128,8 @@ def main(arguments: Sequence[str]) -> None:
         Console().print(level_table(first).rich("success by category and level of perturbation"))
     if options.against:
         Console().print(paired_table(results["paired"]).rich(f"first: {options.policy}, second: {options.against}"))
+        if results["paired_categories"]:
+            Console().print(paired_categories_table(results["paired_categories"]).rich("by category of perturbation"))
     print(f"records and results.json: {out}")
     if page is not None:
         print(f"films: {page}")

@@ -1,7 +1,7 @@
 """Judging policies: plans fixed beforehand, closed-loop episodes, controls, intervals."""
 
 from praxia.evaluate.benchmarks import Benchmark, benchmark, benchmark_names
-from praxia.evaluate.evaluate import compare_folders, evaluate
+from praxia.evaluate.evaluate import compare_categories, compare_folders, evaluate
 from praxia.evaluate.factory import Factory, policy_folder
 from praxia.evaluate.plan import EpisodePlan
 from praxia.evaluate.rollout import Record, Rules, Trial, rollout
@@ -15,6 +15,7 @@ __all__ = [
     "Trial",
     "benchmark",
     "benchmark_names",
+    "compare_categories",
     "compare_folders",
     "evaluate",
     "policy_folder",

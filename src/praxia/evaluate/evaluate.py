@@ -17,6 +17,7 @@ from praxia.evaluate.rollout import Condition, Record
 from praxia.evaluate.runner import judges, run_plan
 from praxia.evaluate.workers import Setup
 from praxia.files import write_json
+from praxia.worlds.perturbations.perturbation import split_name
 
 RESULTS = "results.json"
 
@@ -74,6 +75,19 @@ def record_path(folder: Path | str, condition: Condition) -> Path:
 
 def compare_folders(first: Path | str, second: Path | str) -> Paired:
     """Two finished evaluations of one benchmark. DataError if records are missing, ConfigError if plan, world or rules differ."""
+    return compare(*_both(first, second))
+
+
+def compare_categories(first: Path | str, second: Path | str) -> dict[str, Paired]:
+    """The same for each category of perturbation ("unperturbed" where there is none); {} where no episode is perturbed."""
+    found: dict[str, tuple[list[Record], list[Record]]] = {}
+    for side, records in enumerate(_both(first, second)):
+        for record in records:
+            found.setdefault(split_name(record.perturbation)[0] or "unperturbed", ([], []))[side].append(record)
+    return {category: compare(*sides) for category, sides in found.items()} if set(found) - {"unperturbed"} else {}
+
+
+def _both(first: Path | str, second: Path | str) -> tuple[list[Record], list[Record]]:
     sides: list[tuple[dict[str, Any], list[Record]]] = []
     for folder in (first, second):
         file = RecordFile(record_path(folder, "normal"))
@@ -86,4 +100,4 @@ def compare_folders(first: Path | str, second: Path | str) -> Paired:
             raise ConfigError(
                 f"{first} and {second} differ in {field}: {a} and {b}; fix: evaluate both policies on one benchmark with one installation"
             )
-    return compare(sides[0][1], sides[1][1])
+    return sides[0][1], sides[1][1]

@@ -83,6 +83,15 @@ def paired_table(found: Paired) -> Table:
     return Table(("policy", "success", f"solved alone, of {found.episodes}"), rows, frozenset({1, 2}), frozenset({2}))
 
 
+def paired_categories_table(found: Mapping[str, Paired]) -> Table:
+    """Two policies on the episodes of one plan, by category of perturbation."""
+    rows = [
+        (name, interval(p.first), interval(p.second), f"{100 * p.difference:+.0f} ({100 * p.low:+.0f} to {100 * p.high:+.0f})", str(p.episodes))
+        for name, p in found.items()
+    ]
+    return Table(("category", "first", "second", "first - second, points", "episodes"), tuple(rows), frozenset({1, 2, 3, 4}))
+
+
 def stage_table(stages: Sequence[Mapping[str, Any]], training_losses: Mapping[str, float | None]) -> Table:
     """One row a stage. training_losses: stage -> its loss at the end of training."""
     columns = ["stage", "time", "samples", "samples/s", "trained parameters", "training loss", "held-out loss", "held-out action error"]

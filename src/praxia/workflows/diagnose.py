@@ -66,7 +66,7 @@ _FIRST_FRAME = Path(str(praxia.worlds.libero.__file__)).with_name("first_frame.p
 
 
 def _as_known(world: Libero) -> Check:
-    """Whether the episode that was just reset begins as everywhere: mirrored or turned pictures differ by 18 and 51 grey levels, other drivers by few."""
+    """Whether the episode that was just reset begins as everywhere: mirrored pictures differ by 18 grey levels, turned ones by 51."""
     with Image.open(_FIRST_FRAME) as known:
         picture = np.asarray(Image.fromarray(world.render()[0].image).resize(known.size, Image.Resampling.BOX), float)
         off = float(np.abs(picture - np.asarray(known)).mean())
