@@ -19,9 +19,10 @@ from praxia.recipes.load import load_recipe, override
 from praxia.specs import CameraSpec, check_identity
 from praxia.stages.recipe import Recipe
 from praxia.worlds.libero.environment import python as libero_python
+from praxia.worlds.perturbations.perturbation import split_name
 
 PEERS = {"act": "ACT (LeRobot)", "diffusion": "diffusion policy (LeRobot)"}
-PEER_HORIZON = 16
+PEER_HORIZON = 16  # as in lerobot_policy.py, which only lerobot's own environment can import
 OURS = ("pose_vla", "pose_vla:robot", "action_priors", "poke_vla", "vipa_vla", "unified")
 TASKS = dict.fromkeys(("tabletop", "tabletop-plus"), QUICKSTART_TASKS)  # of benchmarks whose other tasks are not in the usual data
 
@@ -118,7 +119,7 @@ def _judges(options: argparse.Namespace) -> dict[str, Benchmark]:
             print(note or f"{name}: pictures of {settings['size']} pixels, {settings.get('orientation', 'true')}")
         tasks = options.tasks and ([t for t in options.tasks if t in benchmark(name, seed=options.seed).plan.tasks] or options.tasks)
         judges[name] = benchmark(name, tasks or TASKS.get(name), count, options.seed, settings, rules)
-        columns = Counter((e.task, e.perturbation.partition(":")[0]) for e in judges[name].plan.episodes)
+        columns = Counter((e.task, split_name(e.perturbation)[0]) for e in judges[name].plan.episodes)
         everywhere = len({task for task, _ in columns}) * len(kinds := {kind for _, kind in columns})
         if len(columns) < everywhere or len(set(columns.values())) > 1:
             raise ConfigError(f"--episodes {count} of {name}: its categories would not have the same tasks; give a multiple of {len(kinds)}")
