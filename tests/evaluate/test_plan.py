@@ -6,6 +6,7 @@ from praxia.data.making import DEMONSTRATION_SEEDS
 from praxia.errors import ConfigError
 from praxia.evaluate.benchmarks import benchmark, benchmark_names, metaworld_training
 from praxia.evaluate.plan import EpisodePlan, check_disjoint, held_out_plan, interleaved, mt1_plan
+from praxia.evaluate.rollout import Rules
 from praxia.registry import from_json, to_json
 from praxia.worlds.metaworld import EIGHT, TASKS
 from praxia.worlds.world import Episode
@@ -75,6 +76,12 @@ def test_every_benchmark_has_a_plan_over_its_worlds_tasks():
     for name in benchmark_names():
         made = benchmark(name, episodes=2)
         assert len(made.plan.episodes) == 2 * len(made.plan.tasks)
+
+
+def test_another_step_limit_is_the_liberos_own_which_says_it_in_the_fingerprint():
+    for name in ("libero_spatial", "libero-plus-like"):
+        assert benchmark(name, rules=Rules(max_steps=280)).world.kwargs["limit"] == 280
+        assert "limit" not in benchmark(name, rules=Rules()).world.kwargs
 
 
 def test_libero_plans_are_its_init_states():

@@ -1,5 +1,6 @@
 """One closed-loop episode: when the policy looks, what it is told, what is executed."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -102,3 +103,12 @@ def test_a_policy_of_another_robot_or_with_other_eyes_is_refused():
     wrist.cameras = (CameraSpec("wrist", 8, 8),)
     with pytest.raises(SpecMismatch, match="wrist"):
         check_fit(Pads(), wrist)
+
+
+def test_pictures_the_other_way_round_than_in_training_are_said(caplog):
+    check_fit(Pads(), Seer())
+    assert not caplog.records
+    mirrored = Seer()
+    mirrored.cameras = tuple(replace(camera, mirrored=True) for camera in mirrored.cameras)
+    check_fit(Pads(), mirrored)
+    assert "the policy learnt from mirrored pictures, world 'pads' shows true ones" in caplog.text

@@ -5,8 +5,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import mujoco
 import numpy as np
@@ -19,6 +22,7 @@ from praxia.geometry.camera import project, unproject
 from praxia.workflows.diagnose import libero_checks
 from praxia.worlds.libero import LIMITS, STARTS, SUITES, Libero, installed, tasks_of
 from praxia.worlds.libero.environment import DECIDING, check_versions, pins, python
+from praxia.worlds.libero.process import Process
 from praxia.worlds.libero.scene import Scene, Thing, _axis_angle, _upright
 from praxia.worlds.libero.server.drawing import Drawing
 from praxia.worlds.libero.tasks import instruction
@@ -27,6 +31,7 @@ from praxia.worlds.world import Episode
 PEER = Path(__file__).parents[2] / "benchmarks" / "peers" / "libero_every_step.py"
 DRAWER = "open_the_top_drawer_and_put_the_bowl_inside"
 STOVE = "turn_on_the_stove"
+IN_DRAWER = tasks_of("libero_spatial")[4]
 real = pytest.mark.skipif(not installed(), reason="LIBERO is not installed here: scripts/oracles libero")
 
 
@@ -295,6 +300,29 @@ def test_episodes_follow_from_their_seed_alone(goal_world):
 
 
 @real
+def test_a_drawer_that_begins_open_does_not_make_an_episode_depend_on_those_before_it():
+    with closing(Libero("libero_spatial", (IN_DRAWER,))) as world:  # LIBERO keeps one sampler more for every reset
+
+        def start(seed: int) -> tuple[np.ndarray, np.ndarray]:
+            world.reset(Episode(IN_DRAWER, seed))
+            return world._running().call("state"), world.now.thing("flat_stove_1")
+
+        first, other, again = (start(seed) for seed in (0, 1, 0))
+        assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1]) and not np.array_equal(first[1], other[1])
+
+
+def test_fixtures_follow_the_episode_or_are_always_the_same():
+    asked: list[tuple[int, int]] = []
+    called = SimpleNamespace(ended=False, call=lambda name, **said: asked.append((said["seed"], said["start"])))
+    for fixtures in ("episode", "fixed"):
+        world = Libero("libero_goal", (STOVE,), fixtures=fixtures)
+        world._process = cast(Process, called)
+        for seed in (7, STARTS + 10):
+            world._reset(Episode(STOVE, seed), [], 0)
+    assert asked == [(7, 7), (STARTS + 10, -1), (0, 7), (STARTS + 10, -1)]
+
+
+@real
 def test_mirrored_pictures_have_no_calibration(goal_world):
     goal_world.reset(Episode(STOVE, 0))
     true = goal_world.render(("head",), masks=True)[0]
@@ -313,16 +341,28 @@ def test_a_dead_process_is_said_and_the_next_reset_starts_another(goal_world):
     goal_world._running()._child.kill()
     with pytest.raises(EvaluationError, match=r"died with exit code -9"):
         goal_world.step(np.zeros(7))
+    for ask in (lambda: goal_world.step(np.zeros(7)), goal_world.render, goal_world.moment):
+        with pytest.raises(ConfigError, match="no episode is running"):
+            ask()
     assert goal_world.reset(Episode(STOVE, 0)) == "turn on the stove"
 
 
 @real
-@pytest.mark.slow
-@pytest.mark.parametrize(("suite", "place", "start"), [("libero_spatial", 4, 1), ("libero_object", 0, 2), ("libero_10", 2, 0), ("libero_90", 40, 5)])
-def test_the_same_in_other_suites(tmp_path, suite, place, start):
+def test_what_fails_in_the_process_is_said_in_a_line_and_leaves_it_usable(goal_world):
+    goal_world.reset(Episode(STOVE, 0))
+    with pytest.raises(EvaluationError, match=r"asked to reset .*failed: .*no_task.*; fix: praxia doctor --benchmark libero") as said:
+        goal_world._running().call("reset", suite="libero_goal", task="no_task", seed=0, start=0, more=[], count=0)
+    assert "\n" not in str(said.value) and "Traceback" in str(said.value.__cause__)
+    assert goal_world.reset(Episode(STOVE, 0)) == "turn on the stove"
+
+
+OTHERS = [("libero_spatial", 4, 1, (0, 2)), ("libero_object", 0, 2, (0, 2))]
+OTHERS += [pytest.param(*case, (0, 8, 16), marks=pytest.mark.slow) for case in (("libero_10", 2, 0), ("libero_90", 40, 5))]
+
+
+@real
+@pytest.mark.parametrize(("suite", "place", "start", "looks"), OTHERS)
+def test_the_same_in_other_suites(tmp_path, suite, place, start, looks):
     task = tasks_of(suite)[place]
-    world = Libero(suite, (task,))
-    try:
-        check_against_published(world, tmp_path, task, start, (0, 8, 16))
-    finally:
-        world.close()
+    with closing(Libero(suite, (task,))) as world:
+        check_against_published(world, tmp_path, task, start, looks)

@@ -96,12 +96,12 @@ def scene_of(*things: tuple[str, str, tuple[float, float]], placed=(), asked=(),
     """Boxes of 6 x 6 x 8 cm, standing at (x, y)."""
     half = np.array((0.03, 0.03, 0.04))
     corners = np.array([[x, y, z] for y in (-1, 1) for x in (-1, 1) for z in (-1, 1)]) * half
-    parts = tuple(Part(name, True, False, (corners,), np.stack((-half, half)), True) for name, *_ in things)
+    parts = tuple(Part(name, (corners,), np.stack((-half, half)), True) for name, *_ in things)
     known = {n: Thing(n, kind, kind.replace("_", " "), n in fixtures, i + 2, (i,)) for i, (n, kind, _) in enumerate(things)}
     scene = Scene(known, parts, {}, {}, (), tuple(asked) or (things[0][0],), tuple(placed), "table", 0.9, tuple(added))
     poses = np.stack([se3.pose(np.eye(3), np.array((*at, 0.94))) for *_, at in things])
     tool, none = se3.pose(np.eye(3), np.array((0, 0, 1.2))), np.zeros(2)
-    return Now(scene, (), False, np.zeros(8, np.float32), tool, none, none, poses, np.zeros((0, 4, 4)), np.zeros(0), ())
+    return Now(scene, (), False, np.zeros(8, np.float32), tool, none, none, poses, np.zeros((0, 4, 4)), ())
 
 
 def test_what_the_instruction_describes_the_target_by_moves_along():

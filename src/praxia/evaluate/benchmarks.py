@@ -81,6 +81,8 @@ def benchmark(
     if name not in benchmark_names():
         raise ConfigError(unknown("benchmark", name, benchmark_names()))
     options = (name, None if tasks is None else tuple(tasks), episodes, seed, dict(world or {}))
+    if name in LIBERO and rules and rules.max_steps:
+        options = (*options[:-1], {**options[-1], "limit": rules.max_steps})  # the world says its limits in the fingerprint
     if name in _PLUS:
         made = _PLUS[name](*options, tuple(categories), tuple(levels))
     elif categories or levels:

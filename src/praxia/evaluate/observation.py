@@ -1,5 +1,6 @@
 """The one function that turns a World into the observation a policy gets, and what a policy is to the evaluation."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,6 +10,8 @@ import numpy as np
 from praxia.errors import SpecMismatch
 from praxia.specs import Observing, check_identity
 from praxia.worlds.world import World
+
+_log = logging.getLogger(__name__)
 
 
 class SessionLike(Protocol):
@@ -90,3 +93,7 @@ def check_fit(world: World, policy: PolicyLike) -> None:
             f"views: the policy looks at {wants}, world {world.name!r} shows {has}: {missing} missing; "
             "fix: judge it in the world it was trained in, or ask the world for these views"
         )
+    shown = {camera.role: camera.mirrored for camera in world.cameras}
+    if other := [camera.role for camera in policy.cameras if camera.mirrored != shown[camera.role]]:
+        seen, learnt = ("true", "mirrored") if shown[other[0]] is False else ("mirrored", "true")
+        _log.warning("views %s: the policy learnt from %s pictures, world %r shows %s ones", ", ".join(other), learnt, world.name, seen)

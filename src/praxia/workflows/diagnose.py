@@ -96,6 +96,7 @@ def libero_checks() -> list[Check]:
         for _ in range(5):
             world.step(np.zeros(7))
         checks.append(Check("physics", "ok", f"{(time.perf_counter() - start) / 5 * 1e3:.0f} ms a step"))
+        checks.append(_closes(world))
         world.render()
         start = time.perf_counter()
         world.render()
@@ -106,13 +107,24 @@ def libero_checks() -> list[Check]:
         said, _, fix = str(error).partition("; fix: ")
         gl = (
             "apt-get install -y libegl1 libgl1 libgl1-mesa-dri, or MUJOCO_GL=osmesa with libosmesa6"
-            if re.search(r"EGL|OSMesa|OpenGL|GLX", said)
+            if re.search(r"EGL|OSMesa|OpenGL|GLX", f"{said}{error.__cause__}")
             else MAKE
         )
         checks.append(Check("an episode", "missing", said.splitlines()[0], fix.splitlines()[0] if fix.startswith("scripts") else gl))
     finally:
         world.close()
     return checks
+
+
+def _closes(world: Libero) -> Check:
+    """Whether +1 closes the gripper, as everything here takes it."""
+    wide = world.now.opening
+    for _ in range(5):
+        world.step(np.array([0, 0, 0, 0, 0, 0, 1.0]))
+    moved = 1e3 * (world.now.opening - wide)
+    return Check(
+        "gripper", "ok" if moved < -10 else "missing", f"{moved:+.0f} mm in five steps of +1, which is to close it", "" if moved < -10 else MAKE
+    )
 
 
 def _licence(what: str, licence: str, spec: Any) -> Check:
@@ -186,7 +198,7 @@ def _metaworld() -> Check:
     try:
         return Check("Meta-World", "ok", version("metaworld"))
     except PackageNotFoundError:
-        return Check("Meta-World", "note", "not installed", "pip install 'praxia[metaworld]'")
+        return Check("Meta-World", "note", "not installed", "pip install -e '.[metaworld]' in the clone of praxia")
 
 
 def _video() -> Check:

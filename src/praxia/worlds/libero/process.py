@@ -19,14 +19,13 @@ class Process:
     """A running server. It ends when `close` is called, or when this process is gone."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.ended, interpreter = False, python()
         ours, theirs = socket.socketpair()
         self._connection = ours
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | {"PYTHONNOUSERSITE": "1"}
         environment.setdefault("MUJOCO_GL", "egl")
         with theirs:
-            interpreter = python()
             try:
                 self._child = subprocess.Popen(
                     [interpreter, _SERVER, str(theirs.fileno())],
@@ -63,7 +62,8 @@ class Process:
             self.close()
             raise
         if "error" in answer:
-            raise EvaluationError(f"{doing}, failed: {answer['error']}\n{answer['trace']}")
+            fix = "" if "; fix: " in answer["error"] else "; fix: praxia doctor --benchmark libero says what is missing"
+            raise EvaluationError(f"{doing}, failed: {answer['error']}{fix}") from RuntimeError(answer["trace"])
         return answer["ok"]
 
     def close(self) -> None:

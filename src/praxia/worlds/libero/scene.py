@@ -21,8 +21,6 @@ class Part:
     """A rigid body of a thing. solid: what collides, one array [N, 3] a convex shape, in the part's axes; seen: box [2, 3] around what is drawn."""
 
     thing: str
-    root: bool
-    moves: bool  # by a joint of its own, inside the thing
     solid: tuple[np.ndarray, ...]
     seen: np.ndarray
     drawn: bool
@@ -52,19 +50,15 @@ class Region:
     name: str
     parent: str  # the thing it belongs to; "" = the table or floor
     half: np.ndarray
-    joints: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Joint:
-    """A hinge or slide inside a thing: axis and anchor in the axes of the part that it moves."""
+    """A hinge or slide inside a thing: its axis in the axes of the part that it moves."""
 
     name: str
     part: int
-    slides: bool
     axis: np.ndarray
-    at: np.ndarray
-    range: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,7 @@ class Scene:
     goal: tuple[tuple[str, ...], ...]  # predicates, all to hold: ("in", "alphabet_soup_1", "basket_1_contain_region"), ("open", ...), ...
     of_interest: tuple[str, ...]  # as the task file has it, regions among them
     placed: tuple[tuple[str, ...], ...] = ()  # predicates of the start, as in `goal`
-    arena: str = ""  # floor, table, kitchen, living_room, study or coffee_table
+    arena: str = ""  # floor, table, kitchen, living_room or study
     height: float = 0.0  # m, of what things stand on
     added: tuple[str, ...] = ()  # things that a perturbation brought
 
@@ -108,7 +102,6 @@ class Now:
     finger_speeds: np.ndarray  # float64 [2], m/s
     poses: np.ndarray  # float64 [parts, 4, 4]
     region_poses: np.ndarray  # float64 [regions, 4, 4]
-    angles: np.ndarray  # float64 [joints]
     touched: tuple[str, ...]  # things that both fingers touch
 
     @property
@@ -123,10 +116,6 @@ class Now:
     def region(self, name: str) -> np.ndarray:
         """T_base_region."""
         return self.region_poses[tuple(self.scene.regions).index(name)]
-
-    def angle(self, joint: str) -> float:
-        """Radians or metres."""
-        return float(self.angles[tuple(self.scene.joints).index(joint)])
 
     @cached_property
     def points(self) -> dict[str, np.ndarray]:
@@ -143,9 +132,7 @@ class Now:
 def scene_from(told: dict[str, Any]) -> Scene:
     """What the process told at a reset."""
     parts = tuple(
-        Part(
-            p["thing"], p["root"], p["moves"], tuple(np.split(p["solid"], np.cumsum(p["runs"])[:-1])) if len(p["runs"]) else (), p["seen"], p["drawn"]
-        )
+        Part(p["thing"], tuple(np.split(p["solid"], np.cumsum(p["runs"])[:-1])) if len(p["runs"]) else (), p["seen"], p["drawn"])
         for p in told["parts"]
     )
     categories = [t["category"] for t in told["things"]]
@@ -159,8 +146,8 @@ def scene_from(told: dict[str, Any]) -> Scene:
     return Scene(
         things,
         parts,
-        {r["name"]: Region(r["name"], r["parent"], np.abs(r["half"]), tuple(r["joints"])) for r in told["regions"]},
-        {j["name"]: Joint(j["name"], j["part"], j["slides"], j["axis"], j["at"], j["range"]) for j in told["joints"]},
+        {r["name"]: Region(r["name"], r["parent"], np.abs(r["half"])) for r in told["regions"]},
+        {j["name"]: Joint(j["name"], j["part"], j["axis"]) for j in told["joints"]},
         tuple(tuple(predicate) for predicate in told["goal"]),
         tuple(told["of_interest"]),
         tuple(tuple(predicate) for predicate in told["placed"]),
@@ -178,7 +165,7 @@ def now_from(scene: Scene, told: dict[str, Any]) -> Now:
         scene, tuple(told["holds"]), told["success"], state, se3.pose(told["tool_axes"].reshape(3, 3), position), told["fingers"],
         told["finger_speeds"],
         se3.from_position_quaternion(told["parts"][:, :3], told["parts"][:, 3:]),
-        se3.pose(told["regions"][:, 3:].reshape(-1, 3, 3), told["regions"][:, :3]), told["hinges"], tuple(told["touched"]),
+        se3.pose(told["regions"][:, 3:].reshape(-1, 3, 3), told["regions"][:, :3]), tuple(told["touched"]),
     )  # fmt: skip
 
 

@@ -136,8 +136,8 @@ class Libero:
 
     @property
     def now(self) -> Now:
-        """Privileged: where everything is. ConfigError before the first reset."""
-        if self._now is None:
+        """Privileged: where everything is. ConfigError before the first reset, and where the process has died since."""
+        if self._now is None or (self._process is not None and self._process.ended):
             raise ConfigError("no episode is running; fix: call reset(Episode(task, seed)) first")
         return self._now
 

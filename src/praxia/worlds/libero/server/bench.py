@@ -56,6 +56,7 @@ class Bench:
         self._folder = folder  # for task files with more objects
         self._env: Any = None
         self._task: tuple[Any, ...] = ()
+        self._properties: list[Any] = []
         self._added: list[str] = []
         self._starts = np.zeros((0, 0))
         self._kept: dict[str, np.ndarray] = {}  # what the last observation saw
@@ -82,7 +83,7 @@ class Bench:
         self._scratch, self._moments = None, []  # with the model drawn last: two of them would take half a gigabyte while a third is built
         self._drawing.forget()
         np.random.seed(seed)  # noqa: NPY002  # the generator that robosuite and LIBERO draw from
-        env.reset()
+        self._hard_reset()
         inner, model = env.env, env.sim.model._model
         import mujoco
 
@@ -95,6 +96,20 @@ class Bench:
         else:
             env.set_init_state(self._starts[start])
         return {"scene": self._scene(inner), "now": self.now()}
+
+    def _hard_reset(self) -> None:
+        """As ControlEnv.reset, which draws again where things would not fit; but that one goes on for ever whatever the error is."""
+        from robosuite.utils.errors import RandomizationError
+
+        # Open drawers and the like add to this list at every reset, and each of its entries draws before fixtures are placed: without this an
+        # episode of 28 tasks would depend on how many went before it.
+        self._env.env.object_property_initializers[:] = self._properties
+        while True:
+            try:
+                self._env.env.reset()
+                return
+            except RandomizationError:
+                continue
 
     def settle(self, steps: int) -> dict[str, Any]:
         """Idle steps."""
@@ -142,7 +157,6 @@ class Bench:
             "joints": observed["robot0_joint_pos"].obs,
             "parts": np.array([np.concatenate((kept["xpos"][p["id"]], kept["xquat"][p["id"]])) for p in self._parts]),
             "regions": np.array([np.concatenate((kept["site_xpos"][i], kept["site_xmat"][i])) for i in self._sites]).reshape(-1, 12),
-            "hinges": np.array([env.sim.data.qpos[i] for i in self._hinges]),
             "touched": self._touched(),
         }
 
@@ -174,7 +188,7 @@ class Bench:
         """Free the environment."""
         if self._env is not None:
             self._env.close()
-            self._env = None
+            self._env, self._task = None, ()
         self._drawing.close()
 
     def _open(self, suite: str, task: str, more: tuple[str, ...], count: int) -> None:
@@ -187,6 +201,7 @@ class Bench:
         if count:
             bddl, self._added = with_more(bddl, more, count, self._folder)
         self._env = ControlEnv(bddl_file_name=str(bddl), ignore_done=True, use_camera_obs=False, has_offscreen_renderer=False)
+        self._properties = list(self._env.env.object_property_initializers)
         self._task = (suite, task, more, count)
         self._watch()
 
@@ -231,7 +246,7 @@ class Bench:
         return view
 
     def _describe(self, env: Any, model: Any) -> None:
-        """Which bodies, regions and hinges there are, and to whom each geom belongs."""
+        """Which bodies, regions and joints there are, and to whom each geom belongs."""
         things = {**env.fixtures_dict, **env.objects_dict}
         self._parts, owner = [], np.zeros(model.nbody, np.int32)
         robot = {env.sim.model.body_name2id(env.robots[0].robot_model.root_body)}
@@ -246,18 +261,16 @@ class Bench:
                 if body in members or int(model.body_parentid[body]) in members:
                     members.add(body)
                     owner[body] = ROBOT + 1 + i
-                    self._parts.append({"id": body, "thing": name, "root": body == root})
+                    self._parts.append({"id": body, "thing": name})  # the root first
         self._geom_owner = owner[model.geom_bodyid]
         self._regions = [name for name in env.object_sites_dict if name in env.sim.model.site_names]
         self._sites = [env.sim.model.site_name2id(name) for name in self._regions]
-        joints = [j for j in range(model.njnt) if model.jnt_type[j] >= 2 and owner[model.jnt_bodyid[j]] > ROBOT]
-        self._joints, self._hinges = joints, [int(model.jnt_qposadr[j]) for j in joints]
+        self._joints = [j for j in range(model.njnt) if model.jnt_type[j] >= 2 and owner[model.jnt_bodyid[j]] > ROBOT]
 
     def _scene(self, env: Any) -> dict[str, Any]:
         """What does not change in an episode: things with their parts' shapes, regions, joints, the goal."""
         model = env.sim.model._model
         things = {**env.fixtures_dict, **env.objects_dict}
-        joint_body = {int(model.jnt_bodyid[j]) for j in self._joints}
         return {
             "arena": env._arena_type,
             "height": float(max(env.workspace_offset[2], 0.0)),
@@ -269,19 +282,16 @@ class Bench:
                 {"name": n, "category": thing.category_name, "fixture": n in env.fixtures_dict, "instance": ROBOT + 1 + i}
                 for i, (n, thing) in enumerate(things.items())
             ],
-            "parts": [{"thing": p["thing"], "root": p["root"], "moves": p["id"] in joint_body, **shapes(model, p["id"])} for p in self._parts],
+            "parts": [{"thing": p["thing"], **shapes(model, p["id"])} for p in self._parts],
             "regions": [
-                {"name": name, "parent": site.parent_name or "", "half": model.site_size[i], "joints": list(site.joints or ())}
+                {"name": name, "parent": site.parent_name or "", "half": model.site_size[i]}
                 for name, i, site in ((name, i, env.object_sites_dict[name]) for name, i in zip(self._regions, self._sites))
             ],
             "joints": [
                 {
                     "name": env.sim.model.joint_id2name(j),
                     "part": next(k for k, p in enumerate(self._parts) if p["id"] == model.jnt_bodyid[j]),
-                    "slides": bool(model.jnt_type[j] == 2),
                     "axis": model.jnt_axis[j],
-                    "at": model.jnt_pos[j],
-                    "range": model.jnt_range[j],
                 }
                 for j in self._joints
             ],

@@ -42,7 +42,7 @@ def drawn_joints(env: Any, seed: int) -> np.ndarray:
 
 def with_state(env: Any, state: np.ndarray, added: Collection[str]) -> None:
     """Set an init state in a scene that holds more objects: it says nothing of them, they stay where they are."""
-    sim, model = env.sim, env.sim.model._model
+    model = env.sim.model._model
     q, v = np.ones(model.nq, bool), np.ones(model.nv, bool)
     for name in added:
         joint = model.joint(env.env.objects_dict[name].joints[-1])
@@ -52,7 +52,6 @@ def with_state(env: Any, state: np.ndarray, added: Collection[str]) -> None:
     whole[1 : 1 + model.nq][q] = state[1 : 1 + q.sum()]
     whole[1 + model.nq :][v] = state[1 + q.sum() :]
     env.set_init_state(whole)
-    assert sim.data.qpos.shape == q.shape
 
 
 def free(env: Any, robot: np.ndarray, joints: np.ndarray, lowest: float) -> np.ndarray:
