@@ -212,5 +212,5 @@ def test_broken_files_and_a_missing_library_say_what_to_do(folder, tmp_path, mon
     with pytest.raises(DataError, match="cannot be read as EgoDex"):
         EgoDex(str(tmp_path)).open().clip(0)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(DataError, match=r"pip install 'praxia\[egodex\]'"):
+    with pytest.raises(DataError, match=r"pip install -e '.\[egodex\]'"):
         EgoDex(str(folder)).open()

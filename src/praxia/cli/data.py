@@ -143,6 +143,9 @@ def _make(options: Make) -> None:
     for task, why in made.left_out.items():
         table.add_row(task, "none", why)
     Console().print(table)
+    wanted = options.seeds or options.episodes
+    if short := [task for task, kept in made.episodes.items() if kept < wanted]:
+        print(f"fewer than {wanted} episodes, because the expert kept failing: {', '.join(short)}")
     rate = f" in {made.seconds:.0f} s, {made.frames / made.seconds:.0f} steps/s" if made.seconds else ", already there"
     print(f"{made.root}: {sum(made.episodes.values())} episodes, {made.frames} steps{rate}")
 

@@ -8,7 +8,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,8 +35,8 @@ from praxia.specs import DatasetCard
 from praxia.worlds.world import Demonstrates, Episode, World
 
 DEMONSTRATION_SEEDS = 1 << 30  # drawn demonstration seeds lie at or above it: plans for evaluation that count from 0 never meet them
-MAX_ATTEMPTS = 25  # of an episode, while no other of its task has succeeded
-_PATIENCE = 8  # times as many where one has
+MAX_ATTEMPTS = 25  # of a task's first episode
+_PATIENCE = 8  # times as many of its others, once that one has succeeded
 _MAKING = "praxia.json"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1")
 
@@ -90,10 +90,10 @@ def make_dataset(
 ) -> Made:
     """Roll out the experts of `world` ("module:callable", called with world_kwargs) and write the successes as one LeRobotDataset v3.0.
 
-    tasks: all of the world's if None; those that have no expert, or whose expert fails 25 times in a row and succeeds in no other episode, are left
-    out (`Made.left_out`); ConfigError or DataError if none remain.
+    tasks: all of the world's if None; those that have no expert, or whose expert fails 25 times in a row in the first episode, are left out
+    (`Made.left_out`); ConfigError or DataError if none remain.
     seeds: episode seeds to use, one episode of every task for each (an expert that fails there drops that episode); if None, seeds are drawn
-    from `seed` until `episodes` a task succeed, 200 attempts each at most. steps: see Recording.
+    from `seed` until `episodes` a task succeed, 200 attempts each at most (an episode that needs more is dropped). steps: see Recording.
     perturbations: names of the world ("camera:3"; "" = unperturbed) of which every episode draws one, an attempt after a failure the same one. What
     an episode draws from its perturbation follows from its seed, and drawn seeds are no plan's (`DEMONSTRATION_SEEDS`): a judged perturbed episode
     is never among them. So `seeds` that are given cannot be perturbed.
@@ -201,14 +201,24 @@ def _demonstrable(names: Sequence[str], lacking: Mapping[str, str]) -> tuple[tup
 
 
 def _run_jobs(pool: ProcessPoolExecutor, jobs: Sequence[_Job], features: Mapping[str, Feature], fps: float, show: bool, name: str) -> None:
-    left = [job for job in jobs if not (job.shard / "shard.json").is_file() and not _failure(job).is_file()]
+    left = [job for job in jobs if not _solved(job) and not _failure(job).is_file()]
+    first = {job.task: job for job in jobs if job.fixed_seed is None and job.number == 0}  # the others of a task wait for it, and end with it
+
+    def waits(job: _Job) -> bool:
+        return job.task in first and job is not first[job.task] and not _solved(first[job.task])
+
     with progress_bar(f"making {name} (episodes)", len(jobs)) if show else _silent() as advance:
-        advance(len(jobs) - len(left))
-        futures = {pool.submit(_make, job, dict(features), fps): job for job in left}
+        futures = {pool.submit(_make, job, dict(features), fps): job for job in left if not waits(job)}
+        advance(len(jobs) - len(left) + sum(waits(job) and _failure(first[job.task]).is_file() for job in left))
         try:
-            for future in as_completed(futures):
-                future.result()
-                advance(1)
+            while futures:
+                for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                    job = futures.pop(future)
+                    future.result()
+                    others = [other for other in left if other.task == job.task and other is not job] if job is first.get(job.task) else []
+                    if _solved(job):
+                        futures |= {pool.submit(_make, other, dict(features), fps): other for other in others}
+                    advance(1 if _solved(job) else 1 + len(others))
         except BrokenProcessPool as error:
             raise DataError(
                 "a worker process died (out of memory, or the graphics driver failed); run again to resume, with fewer workers"
@@ -218,7 +228,7 @@ def _run_jobs(pool: ProcessPoolExecutor, jobs: Sequence[_Job], features: Mapping
 
 
 def _publish(root: Path, jobs: Sequence[_Job], known: _Known, plan: dict[str, Any], left_out: dict[str, str], seconds: float) -> Made:
-    kept = [(job, read_shard(job.shard)) for job in jobs if (job.shard / "shard.json").is_file()]
+    kept = [(job, read_shard(job.shard)) for job in jobs if _solved(job)]
     episodes = {job.task: 0 for job in jobs}
     attempts = dict(episodes)
     for job, shard in kept:
@@ -248,6 +258,10 @@ def _drawn(perturbations: Sequence[str], seed: int, task: str, number: int) -> s
         return ""
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, zlib.crc32(task.encode()), number))))
     return perturbations[int(rng.integers(len(perturbations)))]
+
+
+def _solved(job: _Job) -> bool:
+    return (job.shard / "shard.json").is_file()
 
 
 def _failure(job: _Job) -> Path:
@@ -289,15 +303,12 @@ def _look(factory: str, kwargs: str, recording: Recording) -> _Known:
 
 
 def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
-    """Try until the expert succeeds, then write the shard. Each attempt depends on the job alone, never on what ran before; how many there are
-    where all fail also depends on whether the task's other episodes succeed."""
+    """Try until the expert succeeds, then write the shard. Each attempt depends on the job alone, never on what ran before."""
     drawn_anew = job.fixed_seed is None
-    if drawn_anew and _any(job, ".failed.json") and not _any(job, "/shard.json"):
-        write_json(_failure(job), {"attempts": 0})
-        return
-    world, attempt = _world(job.factory, job.kwargs), 0
     most = MAX_ATTEMPTS if drawn_anew or job.recording.noise is not None else 1
-    while attempt < most or (drawn_anew and attempt < _PATIENCE * MAX_ATTEMPTS and _any(job, "/shard.json")):
+    most *= _PATIENCE if drawn_anew and job.number else 1
+    world = _world(job.factory, job.kwargs)
+    for attempt in range(most):
         key = (job.seed, zlib.crc32(job.task.encode()), job.number, attempt)
         drawn = DEMONSTRATION_SEEDS | int(np.random.SeedSequence(key).generate_state(1)[0]) >> 2
         episode = Episode(job.task, drawn if job.fixed_seed is None else job.fixed_seed, job.perturbation)
@@ -305,13 +316,7 @@ def _make(job: _Job, features: dict[str, Feature], fps: float) -> None:
         if data is not None:
             write_shard(job.shard, with_fields(data, attempts=attempt + 1), features, fps)
             return
-        attempt += 1
-    write_json(_failure(job), {"attempts": attempt})
-
-
-def _any(job: _Job, end: str) -> bool:
-    """Whether an episode of the job's task has left a file with this end: "/shard.json" or ".failed.json"."""
-    return any(job.shard.parent.glob(f"{job.shard.name.partition('_')[0]}_*{end}"))
+    write_json(_failure(job), {"attempts": most})
 
 
 @contextmanager
