@@ -59,8 +59,8 @@ def train_ours(name: str, asked: Asked, minutes: float, out: Path) -> dict[str, 
     recipe, only = with_data(asked.recipe(name), [str(asked.dataset)]), name.partition(":")[2]
     if only:
         recipe = replace(recipe, stages=tuple(replace(stage, init_from=()) for stage in recipe.stages if stage.name == only))
-    share = minutes / sum(stage.minutes for stage in recipe.stages)
-    stages = tuple(replace(stage, minutes=stage.minutes * share, shared=False) for stage in recipe.stages)
+    recipe = recipe.within(minutes)
+    stages = tuple(replace(stage, shared=False) for stage in recipe.stages)
     trained = train_recipe(replace(recipe, stages=stages), out, TrainSettings(threads=asked.threads))
     assert trained.policy is not None
     parameters = sum(p.numel() for p in trained.assembly.build(stages[-1]).parameters())
@@ -105,7 +105,7 @@ def judge(name: str, minutes: float, asked: Asked, python: str) -> list[dict[str
     for kind, judged in asked.judges.items():
         results = evaluate(judged, policy, out / "eval" / kind, controls=(), workers=asked.workers)
         row = {"policy": PEERS.get(name, name), "minutes": minutes, **found, "benchmark": kind, "plan": judged.plan.hash}
-        row |= {key: results[key] for key in ("success", "per_task", "effort")}
+        row |= {key: results[key] for key in ("success", "per_task", "effort", "rules", "fingerprint")}
         rows.append(row | ({"perturbed": results["perturbed"], "drop": drops(results["perturbed"])} if "perturbed" in results else {}))
     return rows
 

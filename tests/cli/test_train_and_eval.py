@@ -3,16 +3,22 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from tests.recipes.micro_recipe import MICRO
 
 from praxia.cli.main import main
+from praxia.cli.train import tasks_shown
 from praxia.errors import ConfigError
 from praxia.files import read_json
 from praxia.policy import Policy
+from praxia.recipes.base_vlm import QUICKSTART_TASKS
+from praxia.recipes.load import load_recipe
 from praxia.serve import ServeOptions, in_background
+from praxia.workflows.assemble import Assembly
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +68,12 @@ def test_one_stage_with_overrides_and_its_own_name(run, tabletop_data, praxia, t
         and "25% from tabletop:scene_questions" in said.out
         and "short/stages/warm/checkpoints" in said.out
     )
+
+
+def test_the_line_that_judges_names_the_tasks_that_were_shown(tabletop_source):
+    recipe = load_recipe("pose_vla", "tiny")
+    assembly = cast(Assembly, SimpleNamespace(recipe=recipe, sources={s.data: tabletop_source for s in recipe.stages[-1].sources}))
+    assert tasks_shown(assembly, "arm7") == ("--tasks", *QUICKSTART_TASKS) and tasks_shown(assembly, "sawyer") == ()
 
 
 def test_a_stage_before_its_predecessor_is_refused(tabletop_data, refused, tmp_path):

@@ -51,3 +51,16 @@ def test_parts_of_a_start_are_names_or_pairs():
     for wrong in ("head", (("a", "b", "c"),), (3,)):
         with pytest.raises(ConfigError, match="InitFrom.parts is .*; expected names of parts"):
             InitFrom("first", parts=wrong)  # type: ignore[arg-type]
+
+
+def test_minutes_are_shared_out_in_the_recipes_proportions():
+    recipe = load_recipe("pose_vla", "tiny")
+    longer = recipe.within(60)
+    assert sum(stage.minutes for stage in longer.stages) == pytest.approx(60)
+    assert [new.minutes / old.minutes for new, old in zip(longer.stages, recipe.stages, strict=True)] == pytest.approx([60 / 7.25] * 4)
+    with pytest.raises(ConfigError, match=r"0 minutes for recipe 'pose_vla' \(tiny\): expected more than 0"):
+        recipe.within(0)
+    with pytest.raises(
+        ConfigError, match=r"60 minutes for recipe 'pose_vla' \(paper\): stages that count updates alone: object_poses, waypoints, robot"
+    ):
+        load_recipe("pose_vla", "paper").within(60)

@@ -139,6 +139,6 @@ def test_nets_without_weights_and_absent_packages_are_said_before_data_is_made(f
     with pytest.raises(CheckpointError, match=r"TabletopGeometry\.checkpoint '.*nowhere' does not exist"):
         starts(teachers=(Teacher("geometry", replace(NET, checkpoint=str(tmp_path / "nowhere"))),))
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(ConfigError, match=r"needs the package peft\n  fix: pip install 'praxia\[lora\]'"):
+    with pytest.raises(ConfigError, match=r"needs the package peft\n  fix: pip install -e '.\[lora\]'"):
         starts()
     assert not (tmp_path / "run").exists()

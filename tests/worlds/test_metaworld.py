@@ -245,7 +245,7 @@ def test_actions_that_cannot_be_executed_are_refused(world: MetaWorld):
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "metaworld", None)
-    with pytest.raises(ConfigError, match=r"pip install praxia\[metaworld\]"):
+    with pytest.raises(ConfigError, match=r"pip install -e '.\[metaworld\]'"):
         MetaWorld()
 
 

@@ -10,12 +10,14 @@ import tyro
 from rich.console import Console
 
 from praxia.cli.arguments import flag_names, parse_known
+from praxia.data.demonstrations import Demonstrations
 from praxia.errors import ConfigError
 from praxia.recipes.load import load_recipe, override
 from praxia.registry import to_json
 from praxia.specs.licences import LicensePolicy
 from praxia.train.parallel import Spread, process_group, ranks
 from praxia.train.settings import TrainSettings
+from praxia.workflows.assemble import Assembly
 from praxia.workflows.describe import source_table, stage_table
 from praxia.workflows.own_data import with_data
 from praxia.workflows.report import run_report
@@ -43,6 +45,8 @@ class Train:
     """Train only this stage; the stages before it must be finished."""
     data: tuple[str, ...] = ()
     """Dataset folders (each with its dataset.yaml) to learn actions from, in place of the recipe's."""
+    minutes: float | None = None
+    """For all stages together, in the recipe's proportions, where each has a budget of minutes (`tiny`); the recipe's own if left out."""
     size: int = 0
     """Longer side that pictures of --data are kept at; 0 = as stored."""
     device: str = "auto"
@@ -74,9 +78,10 @@ def _train(options: Train, rest: Sequence[str], device: str) -> None:
     recipe, group = load_recipe(options.recipe, options.preset), ranks()
     if options.data and not any(s.data is None or s.supervision.needs.horizon for stage in recipe.stages for s in stage.sources):
         raise ConfigError(f"recipe {recipe.name!r} learns no actions: there is nothing that --data could take the place of; leave it out")
+    recipe = replace(recipe, preset=options.preset)
+    recipe = recipe if options.minutes is None else recipe.within(options.minutes)
     with group.main_first():
         recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest, flag_names(Train))
-    recipe = replace(recipe, preset=options.preset)
     if options.dry_run:
         if group.main:
             Console().print(stage_table(recipe).rich(f"{recipe.name} ({recipe.preset})"), source_table(recipe).rich("reads"))
@@ -102,8 +107,17 @@ def _tell(trained: Trained) -> None:
         print(f"policy: {trained.policy}")
         for robot in trained.assembly.robots:
             if robot.embodiment in BENCHMARK_OF:
-                print(f"  judge it: praxia eval {trained.policy} --benchmark {BENCHMARK_OF[robot.embodiment]}")
+                tasks = tasks_shown(trained.assembly, robot.embodiment)
+                print(" ".join(("  judge it: praxia eval", str(trained.policy), "--benchmark", BENCHMARK_OF[robot.embodiment], *tasks)))
         print(f"  serve it: praxia serve {trained.policy}")
+
+
+def tasks_shown(assembly: Assembly, embodiment: str) -> tuple[str, ...]:
+    """--tasks, and those that experts of ours showed a robot in the last stage: a benchmark has more. () of recorded datasets."""
+    shown = [s.data for s in assembly.recipe.stages[-1].sources if s.supervision.needs.horizon > 0]
+    own = [data.tasks for data in shown if isinstance(data, Demonstrations) and assembly.sources[data].embodiment == embodiment]
+    tasks = dict.fromkeys(task for some in own for task in some)
+    return ("--tasks", *tasks) if tasks else ()
 
 
 def resolve_device(name: str) -> str:

@@ -38,7 +38,7 @@ class LoRA:
 def check_installed() -> None:
     """ConfigError if `peft` is not installed."""
     if find_spec("peft") is None:
-        raise ConfigError("Stage.lora needs the package peft\n  fix: pip install 'praxia[lora]'")
+        raise ConfigError("Stage.lora needs the package peft\n  fix: pip install -e '.[lora]' in the clone of praxia")
 
 
 def inject(model: nn.Module, spec: LoRA) -> tuple[str, ...]:

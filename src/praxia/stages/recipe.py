@@ -1,6 +1,6 @@
 """Recipe and Stage: the whole composition as frozen data. A recipe reads like the paper's method section."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from praxia.errors import ConfigError, unknown
@@ -235,3 +235,19 @@ class Recipe:
         horizon = getattr(self.model.head, "horizon", self.replan)
         if not 1 <= self.replan <= horizon:
             raise ConfigError(f"recipe {self.name!r}: replan is {self.replan}; expected 1 to the head's horizon {horizon}")
+
+    def within(self, minutes: float) -> "Recipe":
+        """The recipe with so many minutes for all stages together, in its own proportions (a stage may still end earlier, after its steps).
+
+        Raises ConfigError where a stage has no budget of minutes.
+        """
+        counted = [stage.name for stage in self.stages if not stage.minutes]
+        if counted or not minutes > 0:
+            why = (
+                f"stages that count updates alone: {', '.join(counted)}; set their `steps`, or give each its `minutes`"
+                if counted
+                else "expected more than 0"
+            )
+            raise ConfigError(f"{minutes:g} minutes for recipe {self.name!r} ({self.preset}): {why}")
+        share = minutes / sum(stage.minutes for stage in self.stages)
+        return replace(self, stages=tuple(replace(stage, minutes=stage.minutes * share) for stage in self.stages))

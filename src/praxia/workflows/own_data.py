@@ -14,8 +14,7 @@ from praxia.stages.recipe import Recipe, Source, Stage
 
 
 def with_data(recipe: Recipe, folders: Sequence[str], size: int = 0) -> Recipe:
-    """The recipe with its action data, and sources that name no data, replaced by recorded datasets, in proportion to their episodes
-    (Pose-VLA, open point 8).
+    """The recipe with its action data, and sources that name no data, replaced by recorded datasets, in proportion to their episodes.
 
     Sources that teach no actions are kept where they have data of their own (stage 0); what was asked about the replaced data is asked about
     the new one if it knows the answers (objects and calibration), and left out otherwise. size: longer side the pictures are kept at, 0 = as stored.

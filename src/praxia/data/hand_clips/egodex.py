@@ -48,7 +48,7 @@ def is_egodex(folder: Path) -> bool:
 @dataclass(frozen=True)
 class EgoDex:
     """All pairs below a folder. size: pictures are shrunk to this longer side (0 = as stored, 1080p). stride: every so many frames is a step:
-    2 gives motion at 15 Hz (VIPA-VLA §3.7). Needs h5py (`pip install praxia[egodex]`).
+    2 gives motion at 15 Hz (VIPA-VLA §3.7). Needs h5py (extra `egodex`).
     """
 
     root: str
@@ -217,4 +217,4 @@ def _h5py() -> Any:
         import h5py
 
         return h5py
-    raise DataError("EgoDex's files are HDF5, which needs h5py; fix: pip install 'praxia[egodex]'")
+    raise DataError("EgoDex's files are HDF5, which needs h5py; fix: pip install -e '.[egodex]' in the clone of praxia")

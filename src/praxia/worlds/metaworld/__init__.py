@@ -1,4 +1,4 @@
-"""Meta-World: a benchmark of 50 tasks that nobody here wrote (`pip install praxia[metaworld]`)."""
+"""Meta-World: a benchmark of 50 tasks that nobody here wrote (extra `metaworld`)."""
 
 from praxia.worlds.metaworld.starts import STARTS_PER_SEED, drawn_starts, episode_seed, shared_starts
 from praxia.worlds.metaworld.tasks import EIGHT, GROUPS, MT10, TASKS, tasks_of

@@ -27,7 +27,7 @@ def package() -> ModuleType:
     try:
         import metaworld.policies
     except ImportError as error:
-        raise ConfigError(f"Meta-World is not installed ({error}); fix: pip install praxia[metaworld]") from error
+        raise ConfigError(f"Meta-World is not installed ({error}); fix: pip install -e '.[metaworld]' in the clone of praxia") from error
     return metaworld
 
 
