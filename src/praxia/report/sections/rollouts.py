@@ -61,6 +61,7 @@ def _figure(clip: Clip, film: bytes) -> Markup:
         "video", src=video_uri(film), poster=data_uri(clip.frames[0]), aria_label=words, width=width, height=height,
         autoplay=True, controls=True, loop=True, muted=True, playsinline=True,
     )  # fmt: skip
-    about = [title(clip.task), f"{len(clip.frames) / clip.rate_hz:.1f} s", *([clip.perturbation] if clip.perturbation else [])]
+    named = [title(clip.task)] if title(clip.task) != clip.instruction else []  # LIBERO's tasks are their instructions
+    about = [*named, f"{len(clip.frames) / clip.rate_hz:.1f} s", *([clip.perturbation] if clip.perturbation else [])]
     caption = tag("figcaption", outcome, " ", tag("span", ", ".join(about), class_="note"), tag("br"), f"“{clip.instruction}”")
     return tag("figure", video, caption)
