@@ -7,8 +7,8 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -202,23 +202,27 @@ def _demonstrable(names: Sequence[str], lacking: Mapping[str, str]) -> tuple[tup
 
 def _run_jobs(pool: ProcessPoolExecutor, jobs: Sequence[_Job], features: Mapping[str, Feature], fps: float, show: bool, name: str) -> None:
     left = [job for job in jobs if not _solved(job) and not _failure(job).is_file()]
-    first = {job.task: job for job in jobs if job.fixed_seed is None and job.number == 0}  # the others of a task wait for it, and end with it
+    # The other episodes of a task wait for its first, and end with it.
+    first = [job for job in jobs if job.fixed_seed is None and job.number == 0 and not _solved(job)]
+    behind = {job.task: [other for other in left if other.task == job.task and other.number] for job in first}
+    waiting = {job for some in behind.values() for job in some}
+    futures: dict[Future[None], _Job] = {}
 
-    def waits(job: _Job) -> bool:
-        return job.task in first and job is not first[job.task] and not _solved(first[job.task])
+    def begin(some: Iterable[_Job]) -> None:
+        futures.update({pool.submit(_make, job, dict(features), fps): job for job in some})
 
     with progress_bar(f"making {name} (episodes)", len(jobs)) if show else _silent() as advance:
-        futures = {pool.submit(_make, job, dict(features), fps): job for job in left if not waits(job)}
-        advance(len(jobs) - len(left) + sum(waits(job) and _failure(first[job.task]).is_file() for job in left))
+        advance(len(jobs) - len(left))
         try:
+            begin(job for job in left if job not in waiting)
             while futures:
                 for future in wait(futures, return_when=FIRST_COMPLETED).done:
                     job = futures.pop(future)
                     future.result()
-                    others = [other for other in left if other.task == job.task and other is not job] if job is first.get(job.task) else []
+                    advance(1)
                     if _solved(job):
-                        futures |= {pool.submit(_make, other, dict(features), fps): other for other in others}
-                    advance(1 if _solved(job) else 1 + len(others))
+                        begin(behind.pop(job.task, ()))
+            advance(sum(map(len, behind.values())))
         except BrokenProcessPool as error:
             raise DataError(
                 "a worker process died (out of memory, or the graphics driver failed); run again to resume, with fewer workers"
