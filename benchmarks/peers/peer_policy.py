@@ -55,8 +55,8 @@ class PeerPolicy:
         self.state_spec: StateSpec = card.state
         self.replan = replan
         sizes = {key.removeprefix("observation.images."): shape for key, shape in known["sizes"].items() if key.startswith("observation.images.")}
-        mirrored = {view.role: view.mirrored for view in card.views}
-        self.cameras = tuple(CameraSpec(role, shape[1], shape[2], mirrored=mirrored[role]) for role, shape in sizes.items())
+        mirrored = {view.image.removeprefix("observation.images.") for view in card.views if view.mirrored}
+        self.cameras = tuple(CameraSpec(role, shape[1], shape[2], mirrored=role in mirrored) for role, shape in sizes.items())
         self.metadata: Mapping[str, Any] = {"kind": known["kind"], "steps": known["steps"]}
         self._folder = tempfile.TemporaryDirectory(prefix="peer-")
         socket = str(Path(self._folder.name) / "socket")
