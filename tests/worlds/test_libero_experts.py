@@ -95,6 +95,14 @@ def test_what_is_too_wide_has_no_grasp_and_neighbours_are_avoided():
     assert free is not None and abs(free.closing[1]) > 0.9  # without it the hand need not turn
 
 
+def test_in_a_drawer_the_palm_stays_above_its_sides():
+    own = filled([box((0.02, 0.02, 0.025), (0, 0, 0.025))])
+    sides = filled([box(*side) for r in (-0.08, 0.08) for side in (((0.085, 0.005, 0.03), (0, r, 0.03)), ((0.005, 0.085, 0.03), (r, 0, 0.03)))])
+    deep, shallow = plan(np.eye(4), own, NOTHING, HAND, 0.0), plan(np.eye(4), own, sides, HAND, 0.0)
+    assert deep is not None and deep.place[2] + motion.PALM < 0.06
+    assert shallow is not None and shallow.place[2] + motion.PALM >= 0.06
+
+
 def test_a_grasp_moves_with_its_object():
     own = filled([box((0.045, 0.021, 0.01), (0, 0, 0.01))])
     found = plan(np.eye(4), own, NOTHING, HAND, 0.0)

@@ -1,8 +1,8 @@
 """Where to take hold of an object, from its collision shapes: a place between the fingertips and a horizontal closing direction, hand down.
 
-Shapes are boxes and are filled with points. A grasp is free where no point stands in the way of the fingers as they come down, and good where
-they meet much of the object, near its middle, over a small width, with little turning of the hand. Rims of bowls come out by themselves; of places
-as good as each other the one further to the robot's left is taken, so that alike scenes are grasped alike.
+Shapes are boxes and are filled with points. A grasp is free where no point stands in the way of the fingers and the palm as they come down, and good
+where the fingers meet much of the object, near its middle, over a small width, with little turning of the hand. Rims of bowls come out by themselves;
+of places as good as each other the one further to the robot's left is taken, so that alike scenes are grasped alike.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from praxia.geometry import se3
+from praxia.worlds.libero.experts.motion import PALM
 
 WIDEST = 0.074  # metres between the fingers, less some play
 _OPEN, _THICK = 0.040, 0.016  # fingers stand at 4 cm on either side, so thick outwards
 _HALF_WIDTH = 0.011  # of a finger, across the closing direction
+_PALM_LENGTH, _PALM_WIDTH = 0.10, 0.032  # half sides of the palm, along and across the closing direction
 _DEPTHS = (0.034, 0.024, 0.015)  # of the fingertips' middle below an object's top; deeper, the palm meets it
 _CLEAR = 0.011  # of the fingertips' middle above what the object stands on
 _BAND = 0.009  # fingertips reach so far above and below their middle
@@ -72,12 +74,12 @@ def plan(
         band = own[np.abs(own[:, 2] - height) < _BAND]
         if not len(band):
             continue
-        high, beside = own[own[:, 2] > height - _BAND], near[near[:, 2] > height - _BAND]
+        high, beside, tall = own[own[:, 2] > height - _BAND], near[near[:, 2] > height - _BAND], near[near[:, 2] > height + PALM]
         for way in _WAYS:
             closing = np.array([np.cos(way), np.sin(way)])
             turn = np.arccos(np.clip(abs(closing @ tool[:2, 0]), 0, 1))
             for spot in middle[None] if centred else _spots(band, middle):
-                score = _score(spot, closing, band, high, beside, middle) - 0.1 * turn - 10.0 * (height - top + _DEPTHS[0])
+                score = _score(spot, closing, band, high, beside, tall, middle) - 0.1 * turn - 10.0 * (height - top + _DEPTHS[0])
                 if score == -np.inf:
                     continue
                 at = _centred(spot, closing, band)
@@ -103,8 +105,10 @@ def _spots(band: np.ndarray, middle: np.ndarray) -> np.ndarray:
     return np.array(spots)
 
 
-def _score(spot: np.ndarray, closing: np.ndarray, band: np.ndarray, high: np.ndarray, beside: np.ndarray, middle: np.ndarray) -> float:
-    """How good it is to close at `spot`; -inf where the fingers do not fit."""
+def _score(
+    spot: np.ndarray, closing: np.ndarray, band: np.ndarray, high: np.ndarray, beside: np.ndarray, tall: np.ndarray, middle: np.ndarray
+) -> float:
+    """How good it is to close at `spot`; -inf where the fingers or the palm do not fit."""
     across = np.array([-closing[1], closing[0]])
 
     def seen(points: np.ndarray, half: float) -> np.ndarray:
@@ -123,7 +127,7 @@ def _score(spot: np.ndarray, closing: np.ndarray, band: np.ndarray, high: np.nda
     if any(hit.any() for hit in fingers):
         return -np.inf
     between = np.abs(seen(beside, 0.014) - shift) < _OPEN  # another thing between the fingers
-    if between.any():
+    if between.any() or (np.abs(seen(tall, _PALM_WIDTH) - shift) < _PALM_LENGTH).any():
         return -np.inf
     off = float(np.linalg.norm(spot + shift * closing - middle))
     return min(len(held), 20) / 20 - 10.0 * off - 15.0 * float(np.ptp(held))
