@@ -57,9 +57,7 @@ def train_peer(kind: str, asked: Asked, minutes: float, out: Path, python: str) 
 def train_ours(name: str, asked: Asked, minutes: float, out: Path) -> dict[str, Any]:
     """name: a recipe, or RECIPE:STAGE for one stage of it that starts from nothing."""
     recipe, only = with_data(asked.recipe(name), [str(asked.dataset)]), name.partition(":")[2]
-    if only:
-        recipe = replace(recipe, stages=tuple(replace(stage, init_from=()) for stage in recipe.stages if stage.name == only))
-    recipe = recipe.within(minutes)
+    recipe = (recipe.alone(only) if only else recipe).within(minutes)
     stages = tuple(replace(stage, shared=False) for stage in recipe.stages)
     trained = train_recipe(replace(recipe, stages=stages), out, TrainSettings(threads=asked.threads))
     assert trained.policy is not None

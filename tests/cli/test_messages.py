@@ -34,6 +34,8 @@ WRONG = [
     (("train", f"{FILE}:mikro"), "unknown function 'mikro'; did you mean 'micro'"),
     (("train", f"{FILE}:not_a_recipe"), "returned int"),
     (("train", "pose_vla", "--device", "cudda"), "device 'cudda' cannot be used here"),
+    (("train", "pose_vla", "--alone", "robots"), "unknown stage of recipe 'pose_vla' 'robots'; did you mean 'robot'"),
+    (("train", "pose_vla", "--alone", "robot", "--stage", "robot"), "the first is of a run of its own; give one of them"),
     (("train", "pose_vla", "--stage", "robot", "--restart"), "--restart forgets every stage of runs/pose_vla"),
     (("data", "stats", "no/such"), "dataset folder no/such does not exist"),
     (("data", "verify", "mine", "--write-card"), "--write-card"),

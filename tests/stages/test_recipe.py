@@ -53,6 +53,22 @@ def test_parts_of_a_start_are_names_or_pairs():
             InitFrom("first", parts=wrong)  # type: ignore[arg-type]
 
 
+def test_a_stage_alone_starts_from_nothing_that_other_stages_taught():
+    recipe = load_recipe("pose_vla", "tiny")
+    alone = recipe.alone("robot")
+    assert alone.name == "pose_vla_robot" and alone.stages == (replace(recipe.stages[-1], init_from=()),)
+    assert recipe.alone("base_vlm").stages == recipe.stages[:1]
+    kept = InitFrom(checkpoint="weights")
+    given = replace(recipe, stages=(*recipe.stages[:-1], replace(recipe.stages[-1], init_from=(kept, InitFrom("waypoints")))))
+    assert given.alone("robot").stages[0].init_from == (kept,)
+    with pytest.raises(ConfigError, match="unknown stage of recipe 'pose_vla' 'robots'; did you mean 'robot'"):
+        recipe.alone("robots")
+    with pytest.raises(ConfigError, match="stage 'robot' of recipe 'poke_vla' cannot do without the stages before it: it learns from geometry"):
+        load_recipe("poke_vla", "tiny").alone("robot")
+    with pytest.raises(ConfigError, match=r"it trains backbone\.model\.model\.language_model\.\*, .* alone"):
+        load_recipe("vipa_vla", "tiny").alone("robot")
+
+
 def test_minutes_are_shared_out_in_the_recipes_proportions():
     recipe = load_recipe("pose_vla", "tiny")
     longer = recipe.within(60)

@@ -43,6 +43,8 @@ class Train:
     """Where run folders are."""
     stage: str = ""
     """Train only this stage; the stages before it must be finished."""
+    alone: str = ""
+    """Only this stage, without what stages before it teach, into runs/RECIPE_STAGE: the comparison that says what they add."""
     data: tuple[str, ...] = ()
     """Dataset folders (each with its dataset.yaml) to learn actions from, in place of the recipe's."""
     minutes: float | None = None
@@ -79,6 +81,9 @@ def _train(options: Train, rest: Sequence[str], device: str) -> None:
     if options.data and not any(s.data is None or s.supervision.needs.horizon for stage in recipe.stages for s in stage.sources):
         raise ConfigError(f"recipe {recipe.name!r} learns no actions: there is nothing that --data could take the place of; leave it out")
     recipe = replace(recipe, preset=options.preset)
+    if options.alone and options.stage:
+        raise ConfigError(f"--alone {options.alone} and --stage {options.stage}: the first is of a run of its own; give one of them")
+    recipe = recipe.alone(options.alone) if options.alone else recipe
     recipe = recipe if options.minutes is None else recipe.within(options.minutes)
     with group.main_first():
         recipe = override(with_data(recipe, options.data, options.size) if options.data else recipe, rest, flag_names(Train))

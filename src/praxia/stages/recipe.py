@@ -236,6 +236,22 @@ class Recipe:
         if not 1 <= self.replan <= horizon:
             raise ConfigError(f"recipe {self.name!r}: replan is {self.replan}; expected 1 to the head's horizon {horizon}")
 
+    def alone(self, name: str) -> "Recipe":
+        """The recipe with this stage only, without what stages before it teach: what they add is the difference.
+
+        Raises ConfigError for an unknown stage, and for one that cannot do without them: it does not train all it uses, or learns from their nets.
+        """
+        names = [stage.name for stage in self.stages]
+        if name not in names:
+            raise ConfigError(unknown(f"stage of recipe {self.name!r}", name, names))
+        stage = self.stages[names.index(name)]
+        only = replace(stage, init_from=tuple(init for init in stage.init_from if not init.stage))
+        needs = [f"learns from {' and '.join(only.waits_for)}"] if only.waits_for else []
+        needs += [f"trains {', '.join(only.trainable)} alone"] if only.trainable != ("*",) and stage.init_from != only.init_from else []
+        if needs:
+            raise ConfigError(f"stage {name!r} of recipe {self.name!r} cannot do without the stages before it: it {' and '.join(needs)}")
+        return replace(self, name=f"{self.name}_{name}", stages=(only,))
+
     def within(self, minutes: float) -> "Recipe":
         """The recipe with so many minutes for all stages together, in its own proportions (a stage may still end earlier, after its steps).
 
