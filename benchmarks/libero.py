@@ -1,6 +1,6 @@
 """What it is worth to draw only when somebody looks: episodes a minute of LIBERO with a stub policy that replans every eight steps.
 
-    python benchmarks/libero.py [--suite libero_object] [--episodes 6] [--workers 2] [--steps 96] [--out docs/results/libero.json]
+    python benchmarks/libero.py [--suite libero_object] [--episodes 6] [--workers 2] [--steps 96] [--out runs/libero.json]
 
 lazy: praxia's world, looked at before every chunk. every_step: the published loop (benchmarks/peers/libero_every_step.py), in which robosuite draws
 both cameras at every step. Same tasks, init states, actions and picture size, one after the other in one run, `--workers` episodes at once in either
@@ -20,7 +20,7 @@ import numpy as np
 
 from praxia.files import write_json
 from praxia.workflows.summary import machine
-from praxia.worlds.libero import LIMITS, Libero, tasks_of
+from praxia.worlds.libero import LIMITS, STARTS, Libero, tasks_of
 from praxia.worlds.libero.environment import python
 from praxia.worlds.world import Episode
 
@@ -70,12 +70,15 @@ def compared(suite: str, world: Libero, number: int, steps: int) -> tuple[float,
 def main() -> None:
     """Measure, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--suite", default="libero_object")
+    parser.add_argument("--suite", default="libero_object", choices=LIMITS)
     parser.add_argument("--episodes", type=int, default=6)
     parser.add_argument("--workers", type=int, default=2, help="episodes at once (default: 2)")
     parser.add_argument("--steps", type=int, help="steps an episode (default: the suite's limit)")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    for name, most in (("episodes", STARTS), ("workers", 64), ("steps", 10_000)):
+        if (given := getattr(options, name)) is not None and not 1 <= given <= most:
+            parser.error(f"--{name} {given}: expected 1 to {most}")
     steps = options.steps or LIMITS[options.suite]
     worlds = [Libero(options.suite, size=128) for _ in range(options.workers)]
     seconds: dict[str, list[float]] = {"lazy": [], "every_step": []}
@@ -87,8 +90,10 @@ def main() -> None:
             for number, (took, looks, state, success), peer in zip(numbers, ours, theirs):
                 shown = [np.stack((peer["head"][i], peer["wrist"][i])) for i in range(0, CHUNK * len(looks), CHUNK)]
                 task = tasks_of(options.suite)[number % 10]
-                assert np.array_equal(state, peer["states"][-1]) and success == bool(peer["success"]), f"{task}: outcomes differ"
-                assert all(np.array_equal(a, b) for a, b in zip(looks, shown)), f"{task}: pictures differ"
+                if not (np.array_equal(state, peer["states"][-1]) and success == bool(peer["success"])):
+                    raise SystemExit(f"{task}: outcomes differ")
+                if not all(np.array_equal(a, b) for a, b in zip(looks, shown, strict=True)):
+                    raise SystemExit(f"{task}: pictures differ")
                 seconds["lazy"].append(took)
                 seconds["every_step"].append(float(peer["seconds"]))
     for world in worlds:

@@ -17,6 +17,7 @@ from praxia.data.cache import code_digest
 from praxia.errors import ConfigError
 from praxia.evaluate.intervals import wilson
 from praxia.worlds.libero import STARTS, SUITES, Libero
+from praxia.worlds.libero.environment import python
 from praxia.worlds.libero.experts import can
 from praxia.worlds.world import Episode
 
@@ -63,6 +64,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/libero_experts.jsonl"))
     parser.add_argument("--summary", action="store_true", help="only print what is there")
     options = parser.parse_args()
+    for suite in options.suites:
+        if beyond := [number for number in options.tasks if not 0 <= number < len(SUITES[suite])]:
+            parser.error(f"--tasks {beyond}: {suite} has 0 to {len(SUITES[suite]) - 1}")
+    if not 1 <= options.starts <= STARTS:
+        parser.error(f"--starts {options.starts}: expected 1 to {STARTS}")
+    if not options.summary:
+        try:
+            python()
+        except ConfigError as error:
+            parser.error(str(error))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     rows = read(options.out)
     for start in range(0 if options.summary else options.starts):
@@ -72,11 +83,8 @@ def main() -> None:
                 for task in (SUITES[suite][number] for number in options.tasks):
                     if (suite, task, start) in rows:
                         continue
-                    try:
-                        row = {"suite": suite, "task": task, "start": start, **attempt(world, task, start)}
-                    except ConfigError as error:  # what no skill can do; a process that died ends the run, which goes on when it is started again
-                        row = {"suite": suite, "task": task, "start": start, "success": False, "error": str(error)}
-                    rows[suite, task, start] = row = row | {"code": CODE}
+                    row = {"suite": suite, "task": task, "start": start, **attempt(world, task, start), "code": CODE}
+                    rows[suite, task, start] = row
                     with options.out.open("a") as file:
                         file.write(json.dumps(row) + "\n")
             finally:

@@ -5,11 +5,12 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from praxia.data.card import read_card
-from praxia.errors import ConfigError, DataError, SpecMismatch
+from praxia.errors import ConfigError, DataError, SpecMismatch, unknown
 from praxia.evaluate.benchmarks import Benchmark, benchmark
 from praxia.evaluate.pictures import libero_pictures
 from praxia.evaluate.rollout import Rules
@@ -18,6 +19,7 @@ from praxia.recipes.base_vlm import QUICKSTART_TASKS
 from praxia.recipes.load import load_recipe, override
 from praxia.specs import CameraSpec, check_identity
 from praxia.stages.recipe import Recipe
+from praxia.worlds.libero import SUITES
 from praxia.worlds.libero.environment import python as libero_python
 from praxia.worlds.perturbations.perturbation import split_name
 
@@ -110,6 +112,10 @@ def _judges(options: argparse.Namespace) -> dict[str, Benchmark]:
     if not (options.dataset / "meta/info.json").is_file():
         raise DataError(f"{options.dataset} is not a dataset in LeRobot's format: it has no meta/info.json; `praxia data make` makes one")
     cameras, rules = _cameras(options.dataset), Rules(replan=options.replan)
+    known = {name: _tasks_known(name, options.seed) for name in options.benchmark}
+    for task in options.tasks or ():
+        if not any(task in tasks for tasks in known.values()):
+            raise ConfigError(unknown(f"task of {', '.join(known)}", task, tuple(dict.fromkeys(chain(*known.values())))))
     judges = {}
     for name, count in zip(options.benchmark, options.episodes * len(options.benchmark)):
         settings: dict[str, Any] = {"size": max(camera.width for camera in cameras)}  # pictures as they were trained on: the peers do not resize
@@ -117,13 +123,17 @@ def _judges(options: argparse.Namespace) -> dict[str, Benchmark]:
             libero_python()  # or the message that says how to get it
             settings, note = libero_pictures(options.dataset, cameras, None, None)
             print(note or f"{name}: pictures of {settings['size']} pixels, {settings.get('orientation', 'true')}")
-        tasks = options.tasks and ([t for t in options.tasks if t in benchmark(name, seed=options.seed).plan.tasks] or options.tasks)
+        tasks = options.tasks and ([task for task in options.tasks if task in known[name]] or options.tasks)
         judges[name] = benchmark(name, tasks or TASKS.get(name), count, options.seed, settings, rules)
         columns = Counter((e.task, split_name(e.perturbation)[0]) for e in judges[name].plan.episodes)
         everywhere = len({task for task, _ in columns}) * len(kinds := {kind for _, kind in columns})
         if len(columns) < everywhere or len(set(columns.values())) > 1:
             raise ConfigError(f"--episodes {count} of {name}: its categories would not have the same tasks; give a multiple of {len(kinds)}")
     return judges
+
+
+def _tasks_known(name: str, seed: int) -> tuple[str, ...]:
+    return tuple(chain(*SUITES.values())) if name == "libero-plus-like" else benchmark(name, seed=seed).plan.tasks
 
 
 def _cameras(dataset: Path) -> tuple[CameraSpec, ...]:

@@ -11,7 +11,7 @@ import pytest
 from tests.recipes.micro_recipe import MICRO
 
 from praxia.cli.main import main
-from praxia.cli.train import tasks_shown
+from praxia.cli.train import judging
 from praxia.errors import ConfigError
 from praxia.files import read_json
 from praxia.policy import Policy
@@ -73,7 +73,12 @@ def test_one_stage_with_overrides_and_its_own_name(run, tabletop_data, praxia, t
 def test_the_line_that_judges_names_the_tasks_that_were_shown(tabletop_source):
     recipe = load_recipe("pose_vla", "tiny")
     assembly = cast(Assembly, SimpleNamespace(recipe=recipe, sources={s.data: tabletop_source for s in recipe.stages[-1].sources}))
-    assert tasks_shown(assembly, "arm7") == ("--tasks", *QUICKSTART_TASKS) and tasks_shown(assembly, "sawyer") == ()
+    assert judging(assembly) == [("--benchmark", "tabletop", "--tasks", *QUICKSTART_TASKS)]
+    recorded = SimpleNamespace(name="libero_goal+libero_10", embodiment="panda")
+    elsewhere = SimpleNamespace(name="kitchen", embodiment="panda")
+    for shown, told in ((recorded, [("--benchmark", "libero_goal"), ("--benchmark", "libero_10")]), (elsewhere, [])):
+        assembly = cast(Assembly, SimpleNamespace(recipe=recipe, sources={s.data: shown for s in recipe.stages[-1].sources}))
+        assert judging(assembly) == told
 
 
 def test_a_stage_before_its_predecessor_is_refused(tabletop_data, refused, tmp_path):

@@ -78,6 +78,13 @@ def test_what_is_complete_is_not_made_again_and_other_settings_are_refused(made)
         make_dataset(WORLD, root=made.root, noise=RecoveryNoise(), **(SETTINGS | {"seed": 6}))
 
 
+def test_a_request_that_made_nothing_leaves_the_folder_to_the_next(made, tmp_path):
+    root = tmp_path / "again"
+    with pytest.raises(ConfigError, match="unknown task 'greeen'"):
+        make_dataset(WORLD, root=root, workers=1, tasks=("greeen",), noise=RecoveryNoise(), **SETTINGS)
+    assert digest(make_dataset(WORLD, root=root, workers=1, noise=RecoveryNoise(), **SETTINGS).root) == digest(made.root)
+
+
 def test_every_row_tells_what_the_world_did(made):
     source, world = LeRobotSource(made.root), LittleWorld()
     assert sum(made.episodes.values()) == len(source.episodes) == 6 and made.frames == len(source)

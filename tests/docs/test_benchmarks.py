@@ -51,6 +51,7 @@ def test_the_drop_of_a_category_is_the_difference_from_the_unperturbed():
         ("--episodes 3 4", "--episodes has 2 numbers for 1 benchmarks"),
         ("--benchmark tabletop-plus --episodes 20 --tasks reach", "--episodes 20 of tabletop-plus: its categories would not have the same tasks"),
         ("--benchmark tabletop tabletop", "give each once"),
+        ("--tasks reach reech", "unknown task of tabletop 'reech'; did you mean 'reach'"),
         ("--benchmark metaworld-8", "width"),
         ("--policies act --model.backbone.image_size 96", "fields are those of our recipes, and none is among --policies"),
         ("--policies pose_vla --model.backbone.image_siz 96", "did you mean"),

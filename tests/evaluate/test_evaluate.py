@@ -103,6 +103,14 @@ def test_records_of_another_evaluation_are_not_continued(tmp_path, changed: Setu
         run_plan(PLAN, by, tmp_path / "a.jsonl", show=False)
 
 
+def test_an_evaluation_that_failed_in_its_first_episode_binds_nobody(tmp_path, reference):
+    path = tmp_path / "a.jsonl"
+    with pytest.raises(EvaluationError, match="not finite"), judges(setup(seer(nan_at=0)), 0) as by:
+        run_plan(PLAN, by, path, show=False)
+    with judges(setup(seer(noise=0.04)), 0) as by:
+        assert outcome(run_plan(PLAN, by, path, show=False).records) == reference
+
+
 def test_a_damaged_line_in_the_middle_is_not_overlooked(tmp_path):
     path = tmp_path / "a.jsonl"
     with judges(setup(), 0) as by:

@@ -22,6 +22,7 @@ from praxia.workflows.describe import source_table, stage_table
 from praxia.workflows.own_data import with_data
 from praxia.workflows.report import run_report
 from praxia.workflows.train_recipe import Trained, train_recipe
+from praxia.worlds.libero import SUITES
 
 # robots of the worlds that come with praxia
 BENCHMARK_OF = {"arm7": "tabletop", "arm6": "tabletop-arm6", "bimanual": "tabletop-bimanual", "sawyer": "metaworld-8"}
@@ -110,19 +111,22 @@ def _tell(trained: Trained) -> None:
         print(f"says poses: {trained.poses} (Policy.load(FOLDER).objects(observation, category), .waypoints(observation))")
     if trained.policy:
         print(f"policy: {trained.policy}")
-        for robot in trained.assembly.robots:
-            if robot.embodiment in BENCHMARK_OF:
-                tasks = tasks_shown(trained.assembly, robot.embodiment)
-                print(" ".join(("  judge it: praxia eval", str(trained.policy), "--benchmark", BENCHMARK_OF[robot.embodiment], *tasks)))
+        for benchmark in judging(trained.assembly):
+            print(" ".join(("  judge it: praxia eval", str(trained.policy), *benchmark)))
         print(f"  serve it: praxia serve {trained.policy}")
 
 
-def tasks_shown(assembly: Assembly, embodiment: str) -> tuple[str, ...]:
-    """--tasks, and those that experts of ours showed a robot in the last stage: a benchmark has more. () of recorded datasets."""
-    shown = [s.data for s in assembly.recipe.stages[-1].sources if s.supervision.needs.horizon > 0]
-    own = [data.tasks for data in shown if isinstance(data, Demonstrations) and assembly.sources[data].embodiment == embodiment]
-    tasks = dict.fromkeys(task for some in own for task in some)
-    return ("--tasks", *tasks) if tasks else ()
+def judging(assembly: Assembly) -> list[tuple[str, ...]]:
+    """What `praxia eval` is to be told, for every benchmark of ours whose robot acted in the last stage. --tasks: those that experts of ours
+    showed there, a benchmark has more; all of recorded datasets."""
+    found: dict[str, dict[str, None]] = {}
+    for data in (source.data for source in assembly.recipe.stages[-1].sources if source.supervision.needs.horizon > 0):
+        shown = assembly.sources[data]
+        suites = [suite for suite in shown.name.split("+") if suite in SUITES]  # demonstrations made in LIBERO are named by their suites
+        own = BENCHMARK_OF.get(shown.embodiment)
+        for name in suites or filter(None, [own]):
+            found.setdefault(name, {}).update(dict.fromkeys(data.tasks if isinstance(data, Demonstrations) and not suites else ()))
+    return [("--benchmark", name, *(("--tasks", *tasks) if tasks else ())) for name, tasks in found.items()]
 
 
 def resolve_device(name: str) -> str:

@@ -136,8 +136,9 @@ def make_dataset(
         if not resume:
             shutil.rmtree(work, ignore_errors=True)
         with worker_pool(workers) as pool:
-            known = _describe(pool, work, plan, world, kwargs, recording)
+            known = pool.submit(_look, world, kwargs, recording).result()
             names, left_out = _demonstrable(_checked_tasks(tasks, known.tasks), known.lacking)
+            _begin(work, {"plan": plan, "fingerprint": known.fingerprint, "columns": list(known.features)})
             jobs = [
                 _Job(task, k, seed, fixed, world, kwargs, recording, work / "shards" / f"{t:03d}_{k:05d}", _drawn(perturbations, seed, task, k))
                 for t, task in enumerate(names)
@@ -173,16 +174,16 @@ def _finished(root: Path, plan: dict[str, Any], resume: bool) -> Made | None:
     return Made(root, made["episodes"], made["attempts"], frames, 0.0, made.get("left_out", {}))
 
 
-def _describe(pool: ProcessPoolExecutor, work: Path, plan: dict[str, Any], world: str, kwargs: str, recording: Recording) -> _Known:
-    known = pool.submit(_look, world, kwargs, recording).result()
-    path = work / "plan.json"
-    note = {"plan": plan, "fingerprint": known.fingerprint, "columns": list(known.features)}
+def _begin(work: Path, note: dict[str, Any]) -> None:
+    """Say what is made in the work folder. DataError where episodes of something else are there."""
+    path, shards = work / "plan.json", work / "shards"
     if path.is_file() and read_json(path) != note:
-        raise DataError(
-            f"{work} holds an unfinished dataset made with other settings, columns or package versions; remove it or choose another folder"
-        )
+        if any(shards.glob("*/shard.json")):
+            raise DataError(
+                f"{work} holds an unfinished dataset made with other settings, columns or package versions; remove it or choose another folder"
+            )
+        shutil.rmtree(shards, ignore_errors=True)
     write_json(path, note)
-    return known
 
 
 def _checked_tasks(tasks: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:

@@ -37,9 +37,10 @@ class RecordFile:
                 raise DataError(f"{self.path}, line {number + 1} is damaged ({error}); fix: delete the file and evaluate again") from error
 
     def begin(self, header: dict[str, Any]) -> None:
-        """Write the header, or compare it with the one that is there. ConfigError names the first field that differs."""
+        """Write the header, or compare it with the one that is there if episodes follow it. ConfigError names the first field that differs."""
         header = json.loads(json.dumps(to_json(header)))
-        if self.header is None:
+        if self.header is None or not self.records:
+            self.path.unlink(missing_ok=True)
             self.header = header
             self._append({"header": header})
             return

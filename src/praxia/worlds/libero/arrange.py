@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
+from praxia.errors import EvaluationError
 from praxia.geometry import se3
 from praxia.worlds.libero.experts.grasp import filled
 from praxia.worlds.libero.rewording import clauses
@@ -76,7 +77,9 @@ def company(scene: Scene, said: str) -> list[str]:
         return chain
 
     movable = [thing.name for thing in scene.interesting()] + list(scene.things)
-    name = next(n for n in movable if not any(scene.things[m].fixture for m in with_support(n)))
+    name = next((n for n in movable if not any(scene.things[m].fixture for m in with_support(n))), None)
+    if name is None:
+        raise EvaluationError(f"nothing in this scene can be moved aside ({', '.join(scene.things)}); fix: leave the layout out")
     own = scene.things[name].category
     words = {word.rstrip("s") for word in clauses(said)[0].x.split() if word not in own.split("_")} if name == movable[0] else set()
     described = [n for n, thing in scene.things.items() if not thing.fixture and thing.category != own and _noun(thing.category) in words]

@@ -137,5 +137,7 @@ def _start(process: Process, found: Perturbation, now: Now, joints: np.ndarray) 
     free = process.call("free", joints=tried.reshape(-1, len(joints)), lowest=float(now.tool[2, 3]) - _LOWER).reshape(tried.shape[:2])
     way = free.all(0) if free.all(0).any() else free[found.level - 1]
     if not way.any():
-        raise EvaluationError(f"no start of the arm off by {found.strength} rad is free in this scene; fix: leave the level out (--levels)")
+        raise EvaluationError(
+            f"no start of the arm off by {found.strength} rad is free here; fix: leave its level out (eval: --levels, data make: --perturbations)"
+        )
     return tried[found.level - 1, int(np.argmax(way))]

@@ -110,6 +110,8 @@ class Libero:
 
     def max_steps(self, task: str) -> int:
         """Step limit of an episode."""
+        if task not in self._tasks:
+            raise ConfigError(unknown(f"{self.name} task", task, self._tasks))
         return self._limit or LIMITS[self._suites[task]]
 
     def reset(self, episode: Episode) -> str:

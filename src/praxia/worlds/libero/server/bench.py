@@ -65,6 +65,11 @@ class Bench:
         self._drawing = Drawing()
         self._parts: list[dict[str, Any]] = []
         self._geom_owner = np.zeros(0, np.int32)
+        self._regions: list[str] = []
+        self._sites: list[int] = []
+        self._joints: list[int] = []
+        self._finger_ids: list[set[int]] = []
+        self._finger_model: Any = None
 
     def hello(self) -> dict[str, Any]:
         """Versions ("" = absent) and GL of this process, and what draws in it."""
@@ -76,7 +81,7 @@ class Bench:
 
         more: categories of which the first `count` that the task does not have come along, to be placed. The idle steps are `settle`.
         """
-        wanted = (suite, task, tuple(more[:0] if not count else more), count)
+        wanted = (suite, task, tuple(more), count)
         if self._task != wanted:
             self._open(*wanted)
         env = self._env
@@ -301,7 +306,7 @@ class Bench:
         """Things that both fingers touch now."""
         env = self._env.env
         data, model = env.sim.data._data, env.sim.model._model
-        if not hasattr(self, "_finger_ids") or self._finger_model is not model:
+        if self._finger_model is not model:
             names = env.robots[0].gripper.important_geoms
             self._finger_ids = [{env.sim.model.geom_name2id(g) for g in names[side]} for side in ("left_finger", "right_finger")]
             self._finger_model = model
