@@ -21,6 +21,7 @@ from praxia.data.making import DEMONSTRATION_SEEDS, make_dataset
 from praxia.data.recording import ACTION, STATE, Recording, record_success
 from praxia.data.recovery_noise import NoiseRun, RecoveryNoise
 from praxia.errors import ConfigError, DataError
+from praxia.files import write_json
 from praxia.worlds.world import Episode
 
 WORLD = "little_world:LittleWorld"
@@ -82,6 +83,10 @@ def test_a_request_that_made_nothing_leaves_the_folder_to_the_next(made, tmp_pat
     root = tmp_path / "again"
     with pytest.raises(ConfigError, match="unknown task 'greeen'"):
         make_dataset(WORLD, root=root, workers=1, tasks=("greeen",), noise=RecoveryNoise(), **SETTINGS)
+    shards = work_folder(root) / "shards"
+    shards.mkdir(parents=True)
+    write_json(work_folder(root) / "plan.json", {"plan": "of another request"})
+    write_json(shards / "000_00000.failed.json", {"attempts": 25})  # its failure is not ours
     assert digest(make_dataset(WORLD, root=root, workers=1, noise=RecoveryNoise(), **SETTINGS).root) == digest(made.root)
 
 

@@ -16,7 +16,7 @@ from praxia.worlds.libero.experts.motion import PALM
 WIDEST = 0.074  # metres between the fingers, less some play
 _OPEN, _THICK = 0.040, 0.016  # fingers stand at 4 cm on either side, so thick outwards
 _HALF_WIDTH = 0.011  # of a finger, across the closing direction
-_PALM_LENGTH, _PALM_WIDTH = 0.10, 0.032  # half sides of the palm, along and across the closing direction
+_PALM_LENGTH, _PALM_WIDTH = 0.10, 0.032  # half sides of the palm along and across the closing direction; robosuite's collides within 0.103, 0.032
 _DEPTHS = (0.034, 0.024, 0.015)  # of the fingertips' middle below an object's top; deeper, the palm meets it
 _CLEAR = 0.011  # of the fingertips' middle above what the object stands on
 _BAND = 0.009  # fingertips reach so far above and below their middle
