@@ -85,7 +85,8 @@ class Bench:
         if self._task != wanted:
             self._open(*wanted)
         env = self._env
-        self._scratch, self._finger_model, self._moments = None, None, []  # with the model of before: two of them would take half a gigabyte while a third is built
+        # With the model of before: two of them would take half a gigabyte while a third is built.
+        self._scratch, self._finger_model, self._moments = None, None, []
         self._drawing.forget()
         np.random.seed(seed)  # noqa: NPY002  # the generator that robosuite and LIBERO draw from
         self._hard_reset()
