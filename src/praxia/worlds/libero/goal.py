@@ -1,11 +1,23 @@
 """Which part of a task's goal is worked on now: the expert, and what is told of the target and of where it goes, follow the same choice."""
 
-from praxia.worlds.libero.scene import Now
+from praxia.worlds.libero.scene import Now, Scene
 
 _ORDER = {"open": 0, "turnon": 1, "on": 2, "in": 2, "turnoff": 3, "close": 4}  # a door is opened before something is put behind it
 
 
 def subgoal(now: Now) -> tuple[str, ...]:
-    """The first predicate that does not hold yet, in the order in which a goal is reached; the last one once all hold."""
+    """The first predicate that does not hold yet, in the order in which a goal is reached; the last one once all hold.
+
+    Before something is put into a drawer, that it be open, whether the goal says so or not.
+    """
     goal = sorted(zip(now.scene.goal, now.holds), key=lambda pair: _ORDER[pair[0][0]])
-    return next((predicate for predicate, holds in goal if not holds), goal[-1][0])
+    predicate = next((predicate for predicate, holds in goal if not holds), goal[-1][0])
+    if predicate[0] == "in" and not all(now.holds) and drawer(now.scene, predicate[2]) and predicate[2] not in now.open:
+        return ("open", predicate[2])
+    return predicate
+
+
+def drawer(scene: Scene, region: str) -> str | None:
+    """The joint of the drawer that a region is in; None for any other name."""
+    part = scene.regions[region].part if region in scene.regions else -1
+    return next((name for name, joint in scene.joints.items() if joint.part == part and joint.slides), None)

@@ -50,6 +50,7 @@ class Region:
     name: str
     parent: str  # the thing it belongs to; "" = the table or floor
     half: np.ndarray
+    part: int = -1  # the part that it moves with; -1 = none
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Joint:
     name: str
     part: int
     axis: np.ndarray
+    slides: bool
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Now:
     poses: np.ndarray  # float64 [parts, 4, 4]
     region_poses: np.ndarray  # float64 [regions, 4, 4]
     touched: tuple[str, ...]  # things that both fingers touch
+    open: tuple[str, ...] = ()  # regions in drawers, or behind doors, that the benchmark calls open
 
     @property
     def opening(self) -> float:
@@ -116,6 +119,10 @@ class Now:
     def region(self, name: str) -> np.ndarray:
         """T_base_region."""
         return self.region_poses[tuple(self.scene.regions).index(name)]
+
+    def shapes(self, part: int) -> list[np.ndarray]:
+        """What collides of a part: one array [N, 3] a shape, in the base frame."""
+        return [se3.apply(self.poses[part], shape) for shape in self.scene.parts[part].solid]
 
     @cached_property
     def points(self) -> dict[str, np.ndarray]:
@@ -146,8 +153,8 @@ def scene_from(told: dict[str, Any]) -> Scene:
     return Scene(
         things,
         parts,
-        {r["name"]: Region(r["name"], r["parent"], np.abs(r["half"])) for r in told["regions"]},
-        {j["name"]: Joint(j["name"], j["part"], j["axis"]) for j in told["joints"]},
+        {r["name"]: Region(r["name"], r["parent"], np.abs(r["half"]), r["part"]) for r in told["regions"]},
+        {j["name"]: Joint(j["name"], j["part"], j["axis"], j["slides"]) for j in told["joints"]},
         tuple(tuple(predicate) for predicate in told["goal"]),
         tuple(told["of_interest"]),
         tuple(tuple(predicate) for predicate in told["placed"]),
@@ -165,7 +172,7 @@ def now_from(scene: Scene, told: dict[str, Any]) -> Now:
         scene, tuple(told["holds"]), told["success"], state, se3.pose(told["tool_axes"].reshape(3, 3), position), told["fingers"],
         told["finger_speeds"],
         se3.from_position_quaternion(told["parts"][:, :3], told["parts"][:, 3:]),
-        se3.pose(told["regions"][:, 3:].reshape(-1, 3, 3), told["regions"][:, :3]), tuple(told["touched"]),
+        se3.pose(told["regions"][:, 3:].reshape(-1, 3, 3), told["regions"][:, :3]), tuple(told["touched"]), tuple(told["open"]),
     )  # fmt: skip
 
 

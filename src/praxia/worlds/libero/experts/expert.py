@@ -6,8 +6,8 @@ Predicates are LIBERO's own: in, on, open, close, turnon, turnoff. What it canno
 import numpy as np
 
 from praxia.errors import ConfigError
-from praxia.worlds.libero.experts import motion, skills
-from praxia.worlds.libero.goal import subgoal
+from praxia.worlds.libero.experts import drawers, motion, skills
+from praxia.worlds.libero.goal import drawer, subgoal
 from praxia.worlds.libero.scene import Now, Scene
 
 
@@ -19,24 +19,47 @@ class Expert:
 
     def __call__(self, now: Now) -> np.ndarray:
         """Clean action float32 [7] (metres, radians, gripper) for the present scene."""
-        done = {predicate[1] for predicate, holds in zip(now.scene.goal, now.holds) if holds}
-        if all(now.holds) or done & set(now.touched):
+        wanted = subgoal(now)
+        leaving = drawers.leave(now, None if all(now.holds) else drawer(now.scene, wanted[1]))
+        if leaving is not None:
+            return leaving
+        done = [predicate for predicate, holds in zip(now.scene.goal, now.holds) if holds]
+        held = [predicate for predicate in done if predicate[1] in now.touched]
+        if held and held[0][0] == "in" and drawer(now.scene, held[0][2]):
+            return self._make(now, held[0])  # it is called in while it is still above the drawer
+        if all(now.holds) or held:
             return skills.let_go(now)
-        return self._make(now, subgoal(now))
+        return self._make(now, wanted)
 
     def _make(self, now: Now, predicate: tuple[str, ...]) -> np.ndarray:
         if predicate[0] in ("on", "in") and len(predicate) == 3:
             thing, place = predicate[1:]
-            return skills.carry(self._hand, now, thing, _spot(now, place))
+            spot = _spot(now, place)
+            if skills.flat(now, thing) and place in now.scene.regions and not now.scene.regions[place].parent:
+                return skills.push(now, thing, spot)
+            return skills.carry(self._hand, now, thing, spot)
         if predicate[0] in ("turnon", "turnoff"):
             joint = next(n for n, j in now.scene.joints.items() if now.scene.parts[j.part].thing == predicate[1])
             return skills.turn(self._hand, now, joint, 1.0 if predicate[0] == "turnon" else -1.0)
+        joint = drawer(now.scene, predicate[1])
+        if joint and predicate[0] == "open":
+            return self._open(now, predicate[1], joint)
+        if joint and predicate[0] == "close":
+            return drawers.press(now, joint)
         raise ConfigError(f"no expert can make {' '.join(predicate)!r} hold; fix: choose among the tasks that docs/libero.md lists as demonstrated")
+
+    def _open(self, now: Now, region: str, joint: str) -> np.ndarray:
+        """Pull, once what is to be put into the drawer stands where it can be taken when the drawer is out."""
+        for thing in (predicate[1] for predicate in now.scene.goal if predicate[0] == "in" and predicate[2] == region):
+            first = skills.set_aside(self._hand, now, thing, drawers.way(now, joint))
+            if first is not None:
+                return first
+        return drawers.pull(now, joint)
 
 
 def can(scene: Scene) -> bool:
     """Whether there is a skill for every predicate of the goal (not whether it succeeds)."""
-    return all(predicate[0] in ("on", "in", "turnon", "turnoff") for predicate in scene.goal)
+    return all(predicate[0] in ("on", "in", "turnon", "turnoff") or drawer(scene, predicate[1]) for predicate in scene.goal)
 
 
 def _spot(now: Now, place: str) -> skills.Spot:

@@ -92,6 +92,18 @@ def plan(
     return found
 
 
+def free_closing(place: np.ndarray, others: np.ndarray, tool: np.ndarray) -> np.ndarray:
+    """The closing direction [3] nearest to the hand's with which its palm meets nothing of `others` [N, 3] at `place` [3]; the hand's if none."""
+    tall = others[others[:, 2] > place[2] + PALM] - place
+    now = float(np.arctan2(tool[1, 0], tool[0, 0]))
+    for way in now + np.array(sorted((*_WAYS, *(_WAYS - np.pi)), key=abs)):
+        closing = np.array([np.cos(way), np.sin(way), 0.0])
+        along, across = np.abs(tall @ closing), np.abs(tall @ np.array([-closing[1], closing[0], 0.0]))
+        if not ((along < _PALM_LENGTH) & (across < _PALM_WIDTH)).any():
+            return closing
+    return tool[:3, 0]
+
+
 def _spots(band: np.ndarray, middle: np.ndarray) -> np.ndarray:
     """Places [K, 2] to try: the middle, and around it on the object's outline at this height."""
     spots = [middle]

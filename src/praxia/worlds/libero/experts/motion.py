@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 OPEN, CLOSED = -1.0, 1.0
 MOST, TURN = 0.05, 0.5  # limits of a command
 GAIN = 1.5
+FREE = 0.07  # m between the fingers, of 0.08 when open
 PALM = 0.032  # m, from the fingertips' middle up to the palm
 
 
@@ -18,6 +19,13 @@ def downward(closing: np.ndarray) -> np.ndarray:
     x = np.array([closing[0], closing[1], 0.0]) / np.hypot(closing[0], closing[1])
     z = np.array([0.0, 0.0, -1.0])
     return np.stack((x, np.cross(z, x), z), axis=1)
+
+
+def pointing(tool: np.ndarray, ahead: np.ndarray, closing: np.ndarray) -> np.ndarray:
+    """Rotation [3, 3] of a tool that points along the unit vector `ahead` [3] and closes along `closing` [3], at right angles to it, or its opposite:
+    whichever turns the hand less."""
+    both = [np.stack((x, np.cross(ahead, x), ahead), axis=1) for x in (closing, -closing)]
+    return min(both, key=lambda R: angle_between(tool, R))
 
 
 def nearest_closing(tool: np.ndarray, closing: np.ndarray) -> np.ndarray:

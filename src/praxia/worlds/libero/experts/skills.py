@@ -6,7 +6,7 @@ import numpy as np
 
 from praxia.geometry import se3
 from praxia.worlds.libero.experts import motion
-from praxia.worlds.libero.experts.grasp import Grasp, filled, plan
+from praxia.worlds.libero.experts.grasp import WIDEST, Grasp, filled, free_closing, plan
 from praxia.worlds.libero.scene import Now
 
 _ABOVE = 0.035  # m, clearance over what lies on the way
@@ -16,8 +16,11 @@ _TIPPED = 0.2  # of its up axis: a grasp is planned anew
 _TRIES = 4  # grasps of a thing that may miss; the last is then kept
 _PATIENCE = 12  # steps of standing still after which a grasp has missed, or the way is blocked
 _NOTHING = 0.004  # m between fingers that closed on nothing
-_FREE = 0.07  # m between the fingers, of 0.08 when open
+_SPARE, _ASIDE, _FURTHEST = 0.015, 0.03, 0.25  # m around a thing that is set aside, how exactly, and how far at most
 _RISE = 0.08  # m, before a thing is taken elsewhere
+_LOW = 0.03  # m: a lower rim leaves the fingers nothing to take
+_PRESSED, _WITHIN = 0.012, 0.006  # m below a flat thing's rim, which its floor hinders: so hard it is pressed; m above it: the fingers are inside
+_PUSH = 0.04  # m a command
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,10 @@ class Spot:
 
 
 class Hand:
-    """The hand in one episode. Its only memory is the grasps planned so far, those that missed, and since when it stands still."""
+    """The hand in one episode. It remembers the grasps planned so far, those that missed, since when it stands still, and where a thing is set aside."""
 
     def __init__(self) -> None:
+        self.aside: dict[str, np.ndarray] = {}
         self._grasps: dict[str, tuple[Grasp, np.ndarray]] = {}
         self._missed: dict[str, list[Grasp]] = {}
         self._stood, self._still = np.eye(4), 0
@@ -45,8 +49,7 @@ class Hand:
         T = now.poses[chosen[0]]
         kept = self._grasps.get(name)
         if kept is None or np.linalg.norm(kept[1] - T[:3, 2]) > _TIPPED:
-            own = filled([se3.apply(now.poses[i], shape) for i in chosen for shape in now.scene.parts[i].solid])
-            rest = filled([se3.apply(now.poses[i], shape) for i, part in enumerate(now.scene.parts) if i not in chosen for shape in part.solid])
+            own, rest = _divided(now, chosen)
             found = plan(T, own, rest, now.tool, now.table, middle, self._missed.get(name, ()))
             found = found or plan(T, own, rest, now.tool, now.table, middle)
             if found is None:
@@ -57,6 +60,10 @@ class Hand:
             self._grasps[name] = kept
         place, closing = kept[0].at(T)
         return place, motion.nearest_closing(now.tool, closing)
+
+    def forget(self, name: str) -> None:
+        """Plan the grasp of a thing anew, when it is to be taken next."""
+        self._grasps.pop(name, None)
 
     def take(self, now: Now, name: str, parts: tuple[int, ...] | None = None, middle: bool = False) -> np.ndarray | None:
         """Command that brings the fingers around a thing and closes them; None once they hold it.
@@ -100,6 +107,12 @@ class Hand:
             self._still += 1
 
 
+def _divided(now: Now, chosen: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Points [N, 3] of some parts, and of all others."""
+    shapes = [(i in chosen, shape) for i in range(len(now.scene.parts)) for shape in now.shapes(i)]
+    return filled([shape for own, shape in shapes if own]), filled([shape for own, shape in shapes if not own])
+
+
 def travel(now: Now, target: np.ndarray, held: tuple[str, ...], hang: float = 0.0) -> float:
     """Height at which the fingertips pass over everything between here and `target` [3]; hang: how far what they hold reaches below them."""
     here = now.tool[:2, 3]
@@ -130,9 +143,64 @@ def carry(hand: Hand, now: Now, name: str, spot: Spot) -> np.ndarray:
     return motion.from_above(now.tool, target, R, motion.CLOSED, travel(now, target, (name,), hang), reach=0.06)
 
 
+def set_aside(hand: Hand, now: Now, name: str, way: np.ndarray) -> np.ndarray | None:
+    """Carry a thing out of the way of what is about to come there; None where it is not in the way. Where to is decided once an episode.
+
+    way: lowest and highest corner [2, 3] of the box that is to be free.
+    """
+    origin, points, tool = now.thing(name)[:2, 3], now.points[name], now.tool[:3, 3]
+    if name not in hand.aside:
+        hand.aside[name] = origin + _least_move(now, name, way)
+    spot = Spot(hand.aside[name], now.table + 0.004, -np.inf)
+    if name in now.touched or np.linalg.norm(origin - spot.xy) > _ASIDE:
+        return carry(hand, now, name, spot)
+    if np.linalg.norm(tool[:2] - origin) > _CORRIDOR or tool[2] > points[:, 2].max() + _ABOVE:
+        return None
+    hand.forget(name)  # it has other neighbours here
+    return let_go(now)
+
+
+def _least_move(now: Now, name: str, way: np.ndarray) -> np.ndarray:
+    """The shortest displacement [2] of a thing after which it stands free of everything and outside the box `way`; zero where none is found."""
+    own, others = _divided(now, now.scene.things[name].parts)
+    middle, half = (own[:, :2].min(0) + own[:, :2].max(0)) / 2, np.ptp(own[:, :2], axis=0).max() / 2
+    others = others[np.abs(others[:, :2] - middle).max(1) < _FURTHEST + half + _SPARE]
+    for length in np.arange(0.0, _FURTHEST, 0.01):
+        for angle in np.radians(np.arange(0, 360, 5)):
+            move = length * np.array([np.cos(angle), np.sin(angle)])
+            at = middle + move
+            apart = np.linalg.norm(at - np.clip(at, way[0, :2], way[1, :2]))
+            nearest = np.linalg.norm(others[:, :2] - at, axis=1).min(initial=np.inf)
+            if apart > half + _SPARE and (not length or nearest > half + _SPARE):
+                return move
+    return np.zeros(2)
+
+
+def flat(now: Now, name: str) -> bool:
+    """Whether a thing is too wide to be taken around its middle and too low to be taken at its rim: it is pushed."""
+    part = now.scene.parts[now.scene.things[name].parts[0]]
+    thin, wide, _ = np.sort(np.ptp(part.points, axis=0))
+    return bool(thin < _LOW and wide > WIDEST)
+
+
+def push(now: Now, name: str, spot: Spot) -> np.ndarray:
+    """Closed fingers press on a flat thing's middle and take it along: pushed at its rim it would tip, or turn aside."""
+    points, tool = now.points[name], now.tool[:3, 3]
+    low, high = points.min(0), points.max(0)
+    middle, depth = (low + high)[:2] / 2, high[2] - _PRESSED
+    way = spot.xy - middle
+    left = float(np.linalg.norm(way))
+    if tool[2] < high[2] + _WITHIN and np.linalg.norm(tool[:2] - middle) < (high - low)[:2].min() / 2:
+        return motion.towards(now.tool, np.array([*(tool[:2] + way * min(1.0, _PUSH / max(left, 1e-9))), depth]), motion.downward(now.tool[:3, 0]), motion.CLOSED)
+    target = np.array([*middle, depth])
+    _, others = _divided(now, now.scene.things[name].parts)
+    R = motion.downward(free_closing(target, others, now.tool))
+    return motion.from_above(now.tool, target, R, motion.CLOSED, travel(now, target, ()))
+
+
 def let_go(now: Now) -> np.ndarray:
     """Open the fingers, then, once they hold nothing, straight up: not before, or a wide thing comes along and the goal holds no longer."""
-    free = not now.touched and now.opening > _FREE
+    free = not now.touched and now.opening > motion.FREE
     up = now.tool[:3, 3] + np.array([0, 0, 0.05 if free else 0.0])
     return motion.towards(now.tool, up, motion.downward(now.tool[:3, 0]), motion.OPEN)
 

@@ -164,6 +164,7 @@ class Bench:
             "parts": np.array([np.concatenate((kept["xpos"][p["id"]], kept["xquat"][p["id"]])) for p in self._parts]),
             "regions": np.array([np.concatenate((kept["site_xpos"][i], kept["site_xmat"][i])) for i in self._sites]).reshape(-1, 12),
             "touched": self._touched(),
+            "open": [name for name in self._regions if env.object_sites_dict[name].joints and env.object_states_dict[name].is_open()],
         }
 
     def state(self) -> np.ndarray:
@@ -290,18 +291,23 @@ class Bench:
             ],
             "parts": [{"thing": p["thing"], **shapes(model, p["id"])} for p in self._parts],
             "regions": [
-                {"name": name, "parent": site.parent_name or "", "half": model.site_size[i]}
+                {"name": name, "parent": site.parent_name or "", "half": model.site_size[i], "part": self._part_of(model.site_bodyid[i])}
                 for name, i, site in ((name, i, env.object_sites_dict[name]) for name, i in zip(self._regions, self._sites))
             ],
             "joints": [
                 {
                     "name": env.sim.model.joint_id2name(j),
-                    "part": next(k for k, p in enumerate(self._parts) if p["id"] == model.jnt_bodyid[j]),
+                    "part": self._part_of(model.jnt_bodyid[j]),
                     "axis": model.jnt_axis[j],
+                    "slides": bool(model.jnt_type[j] == 2),
                 }
                 for j in self._joints
             ],
         }
+
+    def _part_of(self, body: int) -> int:
+        """Number of the part that a body is; -1 = none."""
+        return next((k for k, part in enumerate(self._parts) if part["id"] == body), -1)
 
     def _touched(self) -> list[str]:
         """Things that both fingers touch now."""
