@@ -5,7 +5,6 @@ benchmark's own sampler, which placed the things of the init states too, and joi
 among those that policies are judged on.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
@@ -196,8 +195,7 @@ class Libero:
 
     def without_expert(self) -> dict[str, str]:
         """Task -> why it has no expert, of those that have none."""
-        found = {task: re.search(r"(?:^|_)(open|close|push)_", task) for task in self._tasks}
-        return {task: f"no skill to {match[1]} things" for task, match in found.items() if match}
+        return {task: "no skill for doors" for task in self._tasks if "microwave" in task}
 
     def expert(self) -> np.ndarray:
         """The scripted expert's clean action float32 [7]; ConfigError for a goal that none can reach."""

@@ -1,6 +1,6 @@
 """Drawers: the hand comes from in front with its fingers ahead, pulls at the handle or presses against it. Functions of the present scene alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,12 +13,13 @@ _HELD = 0.03  # m from there within which what both fingers touch is the bar
 _PULL = 0.04  # m a command: slow enough for two fingers' friction
 _LEFT = 0.08  # m before the handle, where the hand may go elsewhere
 _TRAVEL, _HAND = 0.16, 0.15  # m that a drawer comes out; m before it that the hand takes up
+_THROUGH = 0.03  # m behind the bar, where a hand that presses is sent to
 _STILL = 0.015  # m/s of the fingers
 
 
 @dataclass(frozen=True)
 class Handle:
-    """In the base frame. middle [3] of the bar; ahead [3]: unit vector in which the drawer shuts; closing [3]: unit vector over the bar's thin side."""
+    """In the base frame. middle [3] of the bar; unit vectors: ahead [3], in which the drawer shuts; closing [3], over the bar's thin side."""
 
     middle: np.ndarray
     ahead: np.ndarray
@@ -64,10 +65,11 @@ def pull(now: Now, joint: str) -> np.ndarray:
 
 
 def press(now: Now, joint: str) -> np.ndarray:
-    """Command that brings the closed fingers before the handle and presses it in. They close sideways, or the palm would meet the table."""
+    """Command that brings the closed fingers before the handle and presses it in; half down, or the hand would meet handles above or the table."""
     found = handle(now, joint)
-    R = motion.pointing(now.tool, found.ahead, np.cross(found.ahead, (0.0, 0.0, 1.0)))
-    return _from_front(now, found, R, motion.CLOSED)
+    across = np.cross(found.ahead, (0.0, 0.0, 1.0))
+    R = motion.pointing(now.tool, (found.ahead - (0.0, 0.0, 1.0)) / np.sqrt(2), across)
+    return _from_front(now, replace(found, middle=found.middle + _THROUGH * found.ahead), R, motion.CLOSED)
 
 
 def leave(now: Now, wanted: str | None) -> np.ndarray | None:
@@ -75,7 +77,7 @@ def leave(now: Now, wanted: str | None) -> np.ndarray | None:
     handles = {joint: handle(now, joint) for joint, found in now.scene.joints.items() if found.slides}
     off = {joint: float(np.linalg.norm(found.middle - now.tool[:3, 3])) for joint, found in handles.items()}
     at = min(off, key=off.__getitem__, default=None)
-    if at is None or at == wanted or off[at] > _LEFT or now.tool[:3, 2] @ handles[at].ahead < 0.7:
+    if at is None or at == wanted or off[at] > _LEFT or now.tool[:3, 2] @ handles[at].ahead < 0.5:
         return None
     return back(now)
 

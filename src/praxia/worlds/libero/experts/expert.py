@@ -7,15 +7,18 @@ import numpy as np
 
 from praxia.errors import ConfigError
 from praxia.worlds.libero.experts import drawers, motion, skills
+from praxia.worlds.libero.experts.hand import Hand
 from praxia.worlds.libero.goal import drawer, subgoal
 from praxia.worlds.libero.scene import Now, Scene
+
+_OUTWARDS = 0.025  # m from the middle of a drawer to its front: the hand comes between what it holds and the handles above
 
 
 class Expert:
     """Scripted from privileged state; one an episode."""
 
     def __init__(self) -> None:
-        self._hand = skills.Hand()
+        self._hand = Hand()
 
     def __call__(self, now: Now) -> np.ndarray:
         """Clean action float32 [7] (metres, radians, gripper) for the present scene."""
@@ -75,6 +78,10 @@ def _spot(now: Now, place: str) -> skills.Spot:
     floor = T[2, 3] - reach[2]
     if reach[2] < 0.02:  # a surface
         return skills.Spot(T[:2, 3], floor - 0.01, -np.inf)
+    joint = drawer(now.scene, place)
+    if joint:
+        xy = T[:2, 3] - _OUTWARDS * drawers.handle(now, joint).ahead[:2]
+        return skills.Spot(xy, floor + 0.02, max(shape[:, 2].max() for shape in now.shapes(region.part)) - motion.PALM, turned=True)
     parent = now.points[region.parent] if region.parent else np.zeros((0, 3))
     rim = parent[np.abs(parent[:, :2] - T[:2, 3]).max(1) < reach[:2].max() + 0.05]
     return skills.Spot(T[:2, 3], floor + 0.02, float(rim[:, 2].max()) - motion.PALM if len(rim) else -np.inf)

@@ -92,15 +92,19 @@ def plan(
     return found
 
 
-def free_closing(place: np.ndarray, others: np.ndarray, tool: np.ndarray) -> np.ndarray:
-    """The closing direction [3] nearest to the hand's with which its palm meets nothing of `others` [N, 3] at `place` [3]; the hand's if none."""
-    tall = others[others[:, 2] > place[2] + PALM] - place
-    now = float(np.arctan2(tool[1, 0], tool[0, 0]))
-    for way in now + np.array(sorted((*_WAYS, *(_WAYS - np.pi)), key=abs)):
-        closing = np.array([np.cos(way), np.sin(way), 0.0])
-        along, across = np.abs(tall @ closing), np.abs(tall @ np.array([-closing[1], closing[0], 0.0]))
+def free_closing(pivot: np.ndarray, hold: np.ndarray, others: np.ndarray, tool: np.ndarray) -> np.ndarray:
+    """The closing direction [3] that turns the hand least and leaves its palm clear of `others` [N, 3]; the hand's own if none does.
+
+    pivot: position [3] that the hand is turned about; hold [3]: from there to the fingertips, as the hand is now.
+    """
+    for angle in sorted((*_WAYS, *(_WAYS - np.pi)), key=abs):
+        c, s = np.cos(angle), np.sin(angle)
+        turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        place, closing = pivot + turn @ hold, (turn @ tool[:3, 0])[:2]
+        offset = others[others[:, 2] > place[2] + PALM, :2] - place[:2]
+        along, across = np.abs(offset @ closing), np.abs(offset @ np.array([-closing[1], closing[0]]))
         if not ((along < _PALM_LENGTH) & (across < _PALM_WIDTH)).any():
-            return closing
+            return turn @ tool[:3, 0]
     return tool[:3, 0]
 
 

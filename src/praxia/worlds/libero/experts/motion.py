@@ -33,17 +33,19 @@ def nearest_closing(tool: np.ndarray, closing: np.ndarray) -> np.ndarray:
     return closing if tool[:3, 0] @ closing >= 0 else -closing
 
 
-def towards(tool: np.ndarray, target: np.ndarray, R: np.ndarray, gripper: float, hold: float = 0.0) -> np.ndarray:
-    """Command float32 [7] towards position `target` [3] and rotation R [3, 3]; hold in [0, 1] slows the sideways part."""
+def towards(tool: np.ndarray, target: np.ndarray, R: np.ndarray, gripper: float, hold: float = 0.0, fastest: float = TURN) -> np.ndarray:
+    """Command float32 [7] towards position `target` [3] and rotation R [3, 3]; hold in [0, 1] slows the sideways part; fastest: radians."""
     step = GAIN * (target - tool[:3, 3])
     step[:2] *= 1.0 - hold
     step *= min(1.0, MOST / max(float(np.abs(step).max()), 1e-9))
     turn = Rotation.from_matrix(R @ tool[:3, :3].T).as_rotvec()
-    turn *= min(1.0, TURN / max(float(np.linalg.norm(turn)), 1e-9))
+    turn *= min(1.0, fastest / max(float(np.linalg.norm(turn)), 1e-9))
     return np.array([*step, *turn, gripper], np.float32)
 
 
-def from_above(tool: np.ndarray, target: np.ndarray, R: np.ndarray, gripper: float, travel: float, reach: float = 0.05) -> np.ndarray:
+def from_above(
+    tool: np.ndarray, target: np.ndarray, R: np.ndarray, gripper: float, travel: float, reach: float = 0.05, fastest: float = TURN
+) -> np.ndarray:
     """Command towards `target` through a funnel: at height `travel` while far aside, down only right above it.
 
     reach: sideways distance (m) from which on the tool keeps the travel height.
@@ -52,7 +54,7 @@ def from_above(tool: np.ndarray, target: np.ndarray, R: np.ndarray, gripper: flo
     share = float(np.clip((aside - 0.006) / (reach - 0.006), 0.0, 1.0))
     height = target[2] + share * max(travel - target[2], 0.0)
     too_low = float(np.clip((height - tool[2, 3] - 0.02) / 0.03, 0.0, 1.0))
-    return towards(tool, np.array([target[0], target[1], height]), R, gripper, too_low)
+    return towards(tool, np.array([target[0], target[1], height]), R, gripper, too_low, fastest)
 
 
 def angle_between(tool: np.ndarray, R: np.ndarray) -> float:
