@@ -4,16 +4,21 @@ from praxia.worlds.libero.scene import Now, Scene
 
 _ORDER = {"open": 0, "turnon": 1, "on": 2, "in": 2, "turnoff": 3, "close": 4}  # a door is opened before something is put behind it
 
+_OPEN, _ENOUGH = 0.9, 0.72  # of the way that a drawer comes out: so far it is pulled; more than that is left as it is
+
 
 def subgoal(now: Now) -> tuple[str, ...]:
     """The first predicate that does not hold yet, in the order in which a goal is reached; the last one once all hold.
 
-    Before something is put into a drawer, that it be open, whether the goal says so or not.
+    Before something is put into a drawer, that it be open, whether the goal says so or not. (Of what the expert sets aside for that nothing is told.)
     """
     goal = sorted(zip(now.scene.goal, now.holds), key=lambda pair: _ORDER[pair[0][0]])
     predicate = next((predicate for predicate, holds in goal if not holds), goal[-1][0])
-    if predicate[0] == "in" and not all(now.holds) and drawer(now.scene, predicate[2]) and predicate[2] not in now.open:
-        return ("open", predicate[2])
+    joint = drawer(now.scene, predicate[2]) if predicate[0] == "in" and not all(now.holds) else None
+    if joint:
+        pulled = now.scene.parts[now.scene.joints[joint].part].thing in now.touched
+        if now.out(joint) < (_OPEN if pulled else _ENOUGH):
+            return ("open", predicate[2])
     return predicate
 
 

@@ -61,6 +61,7 @@ class Joint:
     part: int
     axis: np.ndarray
     slides: bool
+    range: tuple[float, float]  # of its position, metres or radians; drawers are shut at 0
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Now:
     poses: np.ndarray  # float64 [parts, 4, 4]
     region_poses: np.ndarray  # float64 [regions, 4, 4]
     touched: tuple[str, ...]  # things that both fingers touch
-    open: tuple[str, ...] = ()  # regions in drawers, or behind doors, that the benchmark calls open
+    joints: tuple[float, ...] = ()  # positions of the scene's joints, metres or radians
 
     @property
     def opening(self) -> float:
@@ -119,6 +120,10 @@ class Now:
     def region(self, name: str) -> np.ndarray:
         """T_base_region."""
         return self.region_poses[tuple(self.scene.regions).index(name)]
+
+    def out(self, joint: str) -> float:
+        """How far a drawer is open, of how far it can be: 0 to 1."""
+        return abs(self.joints[tuple(self.scene.joints).index(joint)]) / max(abs(end) for end in self.scene.joints[joint].range)
 
     def shapes(self, part: int) -> list[np.ndarray]:
         """What collides of a part: one array [N, 3] a shape, in the base frame."""
@@ -154,7 +159,7 @@ def scene_from(told: dict[str, Any]) -> Scene:
         things,
         parts,
         {r["name"]: Region(r["name"], r["parent"], np.abs(r["half"]), r["part"]) for r in told["regions"]},
-        {j["name"]: Joint(j["name"], j["part"], j["axis"], j["slides"]) for j in told["joints"]},
+        {j["name"]: Joint(j["name"], j["part"], j["axis"], j["slides"], tuple(j["range"])) for j in told["joints"]},
         tuple(tuple(predicate) for predicate in told["goal"]),
         tuple(told["of_interest"]),
         tuple(tuple(predicate) for predicate in told["placed"]),
@@ -172,7 +177,8 @@ def now_from(scene: Scene, told: dict[str, Any]) -> Now:
         scene, tuple(told["holds"]), told["success"], state, se3.pose(told["tool_axes"].reshape(3, 3), position), told["fingers"],
         told["finger_speeds"],
         se3.from_position_quaternion(told["parts"][:, :3], told["parts"][:, 3:]),
-        se3.pose(told["regions"][:, 3:].reshape(-1, 3, 3), told["regions"][:, :3]), tuple(told["touched"]), tuple(told["open"]),
+        se3.pose(told["regions"][:, 3:].reshape(-1, 3, 3), told["regions"][:, :3]), tuple(told["touched"]),
+        tuple(float(position) for position in told["joint_positions"]),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from praxia.worlds.libero.experts.hand import Hand
 from praxia.worlds.libero.goal import drawer, subgoal
 from praxia.worlds.libero.scene import Now, Scene
 
-_OUTWARDS = 0.025  # m from the middle of a drawer to its front: the hand comes between what it holds and the handles above
+_OUTWARDS = 0.02  # m from the middle of a drawer to its front: the hand comes between what it holds and the handles above
 
 
 class Expert:
@@ -27,10 +27,10 @@ class Expert:
         if leaving is not None:
             return leaving
         done = [predicate for predicate, holds in zip(now.scene.goal, now.holds) if holds]
-        held = [predicate for predicate in done if predicate[1] in now.touched]
-        if held and held[0][0] == "in" and drawer(now.scene, held[0][2]):
-            return self._make(now, held[0])  # it is called in while it is still above the drawer
-        if all(now.holds) or held:
+        for predicate in done:
+            if predicate[0] == "in" and drawer(now.scene, predicate[2]) and _above(now, *predicate[1:]):
+                return self._make(now, predicate)  # the benchmark calls it in already
+        if all(now.holds) or any(predicate[1] in now.touched for predicate in done):
             return skills.let_go(now)
         return self._make(now, wanted)
 
@@ -63,6 +63,11 @@ class Expert:
 def can(scene: Scene) -> bool:
     """Whether there is a skill for every predicate of the goal (not whether it succeeds)."""
     return all(predicate[0] in ("on", "in", "turnon", "turnoff") or drawer(scene, predicate[1]) for predicate in scene.goal)
+
+
+def _above(now: Now, thing: str, place: str) -> bool:
+    """Whether a thing is not yet down on what it is put on."""
+    return bool(now.points[thing][:, 2].min() > _spot(now, place).surface)
 
 
 def _spot(now: Now, place: str) -> skills.Spot:

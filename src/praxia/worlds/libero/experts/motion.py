@@ -43,9 +43,7 @@ def towards(tool: np.ndarray, target: np.ndarray, R: np.ndarray, gripper: float,
     return np.array([*step, *turn, gripper], np.float32)
 
 
-def from_above(
-    tool: np.ndarray, target: np.ndarray, R: np.ndarray, gripper: float, travel: float, reach: float = 0.05, fastest: float = TURN
-) -> np.ndarray:
+def from_above(tool: np.ndarray, target: np.ndarray, R: np.ndarray, gripper: float, travel: float, reach: float = 0.05) -> np.ndarray:
     """Command towards `target` through a funnel: at height `travel` while far aside, down only right above it.
 
     reach: sideways distance (m) from which on the tool keeps the travel height.
@@ -54,7 +52,7 @@ def from_above(
     share = float(np.clip((aside - 0.006) / (reach - 0.006), 0.0, 1.0))
     height = target[2] + share * max(travel - target[2], 0.0)
     too_low = float(np.clip((height - tool[2, 3] - 0.02) / 0.03, 0.0, 1.0))
-    return towards(tool, np.array([target[0], target[1], height]), R, gripper, too_low, fastest)
+    return towards(tool, np.array([target[0], target[1], height]), R, gripper, too_low)
 
 
 def angle_between(tool: np.ndarray, R: np.ndarray) -> float:

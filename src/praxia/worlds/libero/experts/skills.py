@@ -11,8 +11,8 @@ from praxia.worlds.libero.scene import Now
 
 _NEAR = 0.012  # m, how exactly a thing is placed
 _SPARE, _ASIDE, _FURTHEST = 0.015, 0.03, 0.25  # m around a thing that is set aside, how exactly, and how far at most
-_HIGH = 0.08  # m above its place, where a thing is turned
-_SLOWLY = 0.2  # radians a command by which the hand turns with what it holds
+_LOWER = 0.03  # m below its travelling height the hand is not turned with what it holds
+_SLOWLY, _TURNED = 0.3, 0.2  # radians a command by which it is turned; radians from there at which it goes on
 _LOW = 0.03  # m: a lower rim leaves the fingers nothing to take
 _PRESSED, _WITHIN = 0.012, 0.006  # m below a flat thing's rim, which its floor hinders: so hard it is pressed; m above it: the fingers are inside
 _PUSH = 0.04  # m a command
@@ -39,15 +39,16 @@ def carry(hand: Hand, now: Now, name: str, spot: Spot) -> np.ndarray:
     hang = float(tool[2] - points[:, 2].min())
     target = np.array([*(spot.xy + tool[:2] - origin[:2]), max(spot.surface + hang, spot.least)])
     R = motion.downward(now.tool[:3, 0])
-    if spot.turned and tool[2] > target[2] + _HIGH:
+    height = travel(now, target, (name,), hang)
+    if spot.turned and tool[2] > height - _LOWER:
         _, others = divided(now, now.scene.things[name].parts)
-        closing = free_closing(np.array([*spot.xy, target[2]]), np.array([*(tool - origin)[:2], 0.0]), others, now.tool)
-        R = motion.downward(closing)
+        R = motion.downward(free_closing(np.array([*spot.xy, target[2]]), np.array([*(tool - origin)[:2], 0.0]), others, now.tool))
+        if motion.angle_between(now.tool, R) > _TURNED:
+            return motion.towards(now.tool, np.array([*tool[:2], height]), R, motion.CLOSED, fastest=_SLOWLY)
     aside = float(np.linalg.norm(origin[:2] - spot.xy))
     if aside < _NEAR and tool[2] < target[2] + 0.006:
         return motion.towards(now.tool, tool, R, motion.OPEN)
-    fastest = _SLOWLY if spot.turned else motion.TURN
-    return motion.from_above(now.tool, target, R, motion.CLOSED, travel(now, target, (name,), hang), reach=0.06, fastest=fastest)
+    return motion.from_above(now.tool, target, R, motion.CLOSED, height, reach=0.06)
 
 
 def set_aside(hand: Hand, now: Now, name: str, way: np.ndarray) -> np.ndarray | None:

@@ -164,7 +164,7 @@ class Bench:
             "parts": np.array([np.concatenate((kept["xpos"][p["id"]], kept["xquat"][p["id"]])) for p in self._parts]),
             "regions": np.array([np.concatenate((kept["site_xpos"][i], kept["site_xmat"][i])) for i in self._sites]).reshape(-1, 12),
             "touched": self._touched(),
-            "open": [name for name in self._regions if env.object_sites_dict[name].joints and env.object_states_dict[name].is_open()],
+            "joint_positions": env.sim.data.qpos[env.sim.model._model.jnt_qposadr[self._joints]],
         }
 
     def state(self) -> np.ndarray:
@@ -300,6 +300,7 @@ class Bench:
                     "part": self._part_of(model.jnt_bodyid[j]),
                     "axis": model.jnt_axis[j],
                     "slides": bool(model.jnt_type[j] == 2),
+                    "range": model.jnt_range[j],
                 }
                 for j in self._joints
             ],
