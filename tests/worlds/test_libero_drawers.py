@@ -18,6 +18,7 @@ OUT = np.array((0.0, 1.0, 0.0))  # where the drawer of the little cabinet opens 
 FRONT = -0.15  # y of its front when shut
 BAR = np.array((0.0, FRONT + 0.03, 1.0))  # middle of its handle when shut
 REST = se3.pose(motion.downward(np.array((0.0, 1.0, 0.0))), np.array((-0.2, 0.0, 1.17)))
+GRIP = np.array((0.0, 0.0, 0.02))  # from the cup's origin to where it is held
 PLATE = np.array((0.04, -0.02, 0.9))
 
 
@@ -79,7 +80,7 @@ class Little:
         }
         holds = tuple(bool(truth[predicate[0]](*predicate[1:])) for predicate in self.scene.goal)
         fingers = np.array((self.opening / 2, -self.opening / 2))
-        touched = tuple(name for name, where in (("cabinet_1", BAR + self.out * OUT), ("cup_1", self.cup + (0, 0, 0.02))) if self.held(where))
+        touched = tuple(name for name, where in (("cabinet_1", BAR + self.out * OUT), ("cup_1", self.cup + GRIP)) if self.held(where))
         return Now(
             self.scene, holds, all(holds), np.zeros(8, np.float32), self.tool, fingers, np.zeros(2), poses, regions, touched, (sign * self.out,),
         )  # fmt: skip
@@ -92,7 +93,7 @@ class Little:
         if self.held(bar) and command[6] > 0:
             self.out = float(np.clip(self.out + move[1], 0.0, 0.16))
             move = move * (0, 1, 0)
-        elif self.held(self.cup + (0, 0, 0.02)) and command[6] > 0:
+        elif self.held(self.cup + GRIP) and command[6] > 0:
             self.cup = self.cup + move
         elif self.opening < 0.01 and self.tool[1, 3] > bar[1] and np.linalg.norm(self.tool[:3, 3] + move - bar) < 0.02:  # pressed from in front
             self.out = float(np.clip(self.out + move[1], 0.0, 0.16))
@@ -186,6 +187,35 @@ def test_what_is_flat_and_wide_is_pushed_over_the_table():
     assert skills.flat(world.now(), "plate_1") and not skills.flat(world.now(), "cup_1")
     assert world.play(250) < 250
     assert np.linalg.norm(world.tool[:2, 3] - world.plate[:2]) < 0.05  # pressed on its middle
+
+
+@pytest.mark.parametrize("about", [1.0, -1.0])
+def test_a_knob_is_turned_though_the_fingers_do_not_feel_it_all_the_time(about):
+    knob = part("stove_1", box((-0.035, -0.012, 0.0), (0.035, 0.012, 0.04)))
+    known = Scene(
+        {"stove_1": Thing("stove_1", "stove", "stove", True, 2, (0, 1)), "cup_1": Thing("cup_1", "cup", "cup", False, 3, (2,))},
+        (part("stove_1", box((0.05, -0.1, 0.0), (0.2, 0.1, 0.02))), knob, part("cup_1", box((-0.02, -0.02, 0.0), (0.02, 0.02, 0.05)))),
+        {}, {"button": Joint("button", 1, np.array((0.0, 0.0, about)), False, (0.0, 2.0))}, (("turnon", "stove_1"),), ("stove_1",),
+    )  # fmt: skip
+    stands, tool, opening, angle, expert = np.array((-0.3, 0.2, 0.9)), REST.copy(), 0.08, 0.0, Expert()
+    for k in range(150):
+        around = opening < 0.03 and np.linalg.norm(tool[:3, 3] - stands - (0, 0, 0.02)) < 0.025
+        R = Rotation.from_rotvec((0, 0, about * angle)).as_matrix()
+        poses = np.stack([se3.pose(np.eye(3), stands), se3.pose(R, stands), se3.pose(np.eye(3), np.array((0.1, -0.2, 0.9)))])
+        fingers, touched = np.array((opening / 2, -opening / 2)), ("stove_1",) if around and k % 8 == 0 else ()
+        now = Now(
+            known, (angle > 0.9,), angle > 0.9, np.zeros(8, np.float32), tool, fingers, np.zeros(2), poses, np.zeros((0, 4, 4)), touched, (angle,)
+        )
+        if now.success:
+            break
+        command = expert(now)
+        tool = tool.copy()
+        tool[:3, 3] += command[:3] / 3
+        tool[:3, :3] = Rotation.from_rotvec(command[3:6] / 3).as_matrix() @ tool[:3, :3]
+        lead = about * float(np.arctan2(-tool[0, 0], tool[1, 0])) - angle  # of the hand, which took hold along y; the knob has some play
+        angle += float(np.clip(abs(lead) - 0.15, 0.0, None) * np.sign(lead)) if around else 0.0
+        opening = float(np.clip(opening - 0.01 * command[6], 0.026 if around else 0.0, 0.08))
+    assert angle > 0.9
 
 
 def test_the_hand_turns_as_little_as_its_palm_needs():

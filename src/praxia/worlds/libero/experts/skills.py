@@ -16,6 +16,8 @@ _SLOWLY, _TURNED = 0.3, 0.2  # radians a command by which it is turned; radians 
 _LOW = 0.03  # m: a lower rim leaves the fingers nothing to take
 _PRESSED, _WITHIN = 0.012, 0.006  # m below a flat thing's rim, which its floor hinders: so hard it is pressed; m above it: the fingers are inside
 _PUSH = 0.04  # m a command
+_TURN, _SLIPPED = 0.4, 0.5  # radians a command with a knob; radians between hand and knob at which it has slipped
+_AROUND, _CLOSED_ON = 0.015, 0.05  # m from a knob's middle, m between the fingers: they are around it, whether or not they touch now
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,14 @@ def let_go(now: Now) -> np.ndarray:
 def turn(hand: Hand, now: Now, joint: str, way: float) -> np.ndarray:
     """Take a knob in its middle and turn the hand with it; way: +1 or -1 about the joint's axis."""
     found = now.scene.joints[joint]
-    part = now.scene.parts[found.part]
-    command = hand.take(now, part.thing, (found.part,), middle=True)
-    if command is not None:
-        return command
-    T = now.poses[found.part]
-    about = way * np.sign((T[:3, :3] @ found.axis)[2]) * 0.4
+    T, thing = now.poses[found.part], now.scene.parts[found.part].thing
+    place, closing = hand.grasp(now, thing, (found.part,), middle=True)
+    around = np.linalg.norm(place - now.tool[:3, 3]) < _AROUND and now.opening < _CLOSED_ON
+    if not around or motion.angle_between(now.tool, motion.downward(closing)) > _SLIPPED:
+        command = hand.take(now, thing, (found.part,), middle=True)
+        if command is not None:
+            return command
+    about = way * np.sign((T[:3, :3] @ found.axis)[2]) * _TURN
     c, s = np.cos(about), np.sin(about)
     R = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ motion.downward(now.tool[:3, 0])
-    place, _ = hand.grasp(now, part.thing, (found.part,), middle=True)
     return motion.towards(now.tool, place, R, motion.CLOSED)
