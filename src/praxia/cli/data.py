@@ -1,7 +1,7 @@
 """praxia data make | inspect | stats | verify."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -93,6 +93,7 @@ class Verify:
     """Dataset folder (holds meta/info.json)."""
 
 
+_ONLY_IN = {"robot": ("tabletop",), "split": ("tabletop", "hands"), "suite": ("libero",), "orientation": ("libero",)}
 ACTIONS = ("make", "inspect", "stats", "verify")
 
 
@@ -121,10 +122,13 @@ def main(arguments: Sequence[str]) -> None:
 def _make(options: Make) -> None:
     if options.world not in WORLDS:
         raise ConfigError(unknown("world", options.world, WORLDS))
+    for name, worlds in _ONLY_IN.items():
+        value, usual = getattr(options, name), next(f.default for f in fields(Make) if f.name == name)
+        if value != usual and options.world not in worlds:
+            said = " ".join(value) if isinstance(value, tuple) else value
+            raise ConfigError(f"--{name} {said} in world {options.world}: only {' and '.join(worlds)} can take it; leave it out")
     of_world = {"tabletop": {"split": options.split, "robot": options.robot}, "hands": {"split": options.split}}
     of_world |= {"libero": {"suite": options.suite[0] if len(options.suite) == 1 else list(options.suite), "orientation": options.orientation}}
-    if options.orientation != "true" and options.world != "libero":
-        raise ConfigError(f"--orientation {options.orientation} in world {options.world}: only libero has two; leave it out")
     kwargs = {"size": options.size or (128 if options.world == "libero" else 96)} | of_world.get(options.world, {})
     noise = None
     if options.noise:
