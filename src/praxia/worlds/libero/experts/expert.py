@@ -41,9 +41,9 @@ class Expert:
             if skills.flat(now, thing) and place in now.scene.regions and not now.scene.regions[place].parent:
                 return skills.push(now, thing, spot)
             return skills.carry(self._hand, now, thing, spot)
-        if predicate[0] in ("turnon", "turnoff"):
-            joint = next(n for n, j in now.scene.joints.items() if now.scene.parts[j.part].thing == predicate[1])
-            return skills.turn(self._hand, now, joint, 1.0 if predicate[0] == "turnon" else -1.0)
+        knob = _knob(now.scene, predicate[1])
+        if knob and predicate[0] in ("turnon", "turnoff"):
+            return skills.turn(self._hand, now, knob, 1.0 if predicate[0] == "turnon" else -1.0)
         joint = drawer(now.scene, predicate[1])
         if joint and predicate[0] == "open":
             return self._open(now, predicate[1], joint)
@@ -62,7 +62,13 @@ class Expert:
 
 def can(scene: Scene) -> bool:
     """Whether there is a skill for every predicate of the goal (not whether it succeeds)."""
-    return all(predicate[0] in ("on", "in", "turnon", "turnoff") or drawer(scene, predicate[1]) for predicate in scene.goal)
+    needs = {"open": drawer, "close": drawer, "turnon": _knob, "turnoff": _knob}
+    return all(predicate[0] not in needs or needs[predicate[0]](scene, predicate[1]) for predicate in scene.goal)
+
+
+def _knob(scene: Scene, thing: str) -> str | None:
+    """The hinge of a thing that has one."""
+    return next((name for name, joint in scene.joints.items() if scene.parts[joint.part].thing == thing and not joint.slides), None)
 
 
 def _above(now: Now, thing: str, place: str) -> bool:
