@@ -1,6 +1,6 @@
 """Experts at drawers and flat things, in a little world that moves as they command. No LIBERO is needed but for the last test."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -167,6 +167,34 @@ def test_something_is_put_into_a_shut_drawer_after_it_was_opened():
     assert drawer(world.scene, "cabinet_1_top_region") == "slide" and drawer(world.scene, "table_spot") is None
     assert world.play(600) < 600
     assert world.out >= 0.14
+
+
+@pytest.mark.parametrize(("out", "pulled", "wanted"), [(0.10, False, "open"), (0.13, False, "in"), (0.13, True, "open"), (0.155, True, "in")])
+def test_a_drawer_that_was_pushed_in_a_little_is_left_but_one_in_hand_is_pulled_to_the_end(out, pulled, wanted):
+    world = Little(scene((("in", "cup_1", "cabinet_1_top_region"),)), out=out)
+    if pulled:
+        world.tool, world.opening = se3.pose(REST[:3, :3], BAR + out * OUT), 0.014
+    assert ("cabinet_1" in world.now().touched) is pulled and subgoal(world.now())[0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("other", "first"), [(("on", "plate_1", "table_spot"), "close"), (("in", "cup_1", "cabinet_1_top_region"), "in"), (("open", "shelf_1"), "close")]
+)
+def test_a_drawer_is_shut_first_unless_something_is_put_into_it(other, first):
+    now = Little(scene((("close", "cabinet_1_top_region"),)), out=0.155).now()
+    both = replace(now, scene=scene((other, ("close", "cabinet_1_top_region"))), holds=(False, False))
+    assert subgoal(both)[0] == first
+
+
+def test_what_is_called_in_while_it_is_above_the_drawer_is_laid_down_before_it_is_let_go():
+    world, expert = Little(scene((("in", "cup_1", "cabinet_1_top_region"),)), out=0.155), Expert()
+    heights = []
+    for _ in range(400):
+        now, before = world.now(), world.opening
+        world.step(expert(now))
+        if now.success and before < 0.045 <= world.opening:
+            heights.append(float(world.cup[2]))
+    assert heights and heights[-1] < 0.97 + 0.03  # the floor of what the region is
 
 
 def test_what_stands_where_the_drawer_comes_out_is_set_aside_first():

@@ -2,7 +2,7 @@
 
 from praxia.worlds.libero.scene import Now, Scene
 
-_ORDER = {"open": 0, "turnon": 1, "on": 2, "in": 2, "turnoff": 3, "close": 4}  # a door is opened before something is put behind it
+_ORDER = {"open": 1, "turnon": 2, "on": 3, "in": 3, "turnoff": 4, "close": 5}  # a door is opened before something is put behind it
 
 _OPEN, _ENOUGH = 0.9, 0.72  # of the way that a drawer comes out: so far it is pulled; more than that is left as it is
 
@@ -10,9 +10,11 @@ _OPEN, _ENOUGH = 0.9, 0.72  # of the way that a drawer comes out: so far it is p
 def subgoal(now: Now) -> tuple[str, ...]:
     """The first predicate that does not hold yet, in the order in which a goal is reached; the last one once all hold.
 
-    Before something is put into a drawer, that it be open, whether the goal says so or not. (Of what the expert sets aside for that nothing is told.)
+    What nothing is put into is shut first: open it would be in the way. Before something is put into a drawer, that it be open, whether the goal says so or not. (Of what the expert sets aside for that nothing is told.)
     """
-    goal = sorted(zip(now.scene.goal, now.holds), key=lambda pair: _ORDER[pair[0][0]])
+    filled = [predicate[2] for predicate in now.scene.goal if predicate[0] == "in"]
+    first = [predicate for predicate in now.scene.goal if predicate[0] == "close" and not any(place.startswith(predicate[1]) for place in filled)]
+    goal = sorted(zip(now.scene.goal, now.holds), key=lambda pair: 0 if pair[0] in first else _ORDER[pair[0][0]])
     predicate = next((predicate for predicate, holds in goal if not holds), goal[-1][0])
     joint = drawer(now.scene, predicate[2]) if predicate[0] == "in" and not all(now.holds) else None
     if joint:

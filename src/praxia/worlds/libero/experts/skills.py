@@ -22,13 +22,12 @@ _AROUND, _CLOSED_ON = 0.015, 0.05  # m from a knob's middle, m between the finge
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a thing's origin is to come to, sideways [2]; the height of what it is put on; the least height of the fingertips there; whether the hand
-    is turned so that its palm is clear of what stands around the spot."""
+    """Where a thing is put down."""
 
-    xy: np.ndarray
-    surface: float
-    least: float
-    turned: bool = False
+    xy: np.ndarray  # float64 [2], where its origin is to come to
+    surface: float  # m, height of what it is put on
+    least: float  # m, lowest height of the fingertips there
+    turned: bool = False  # before it comes near the hand is turned until its palm is clear of what stands around the spot
 
 
 def carry(hand: Hand, now: Now, name: str, spot: Spot) -> np.ndarray:
