@@ -217,6 +217,13 @@ def test_what_is_flat_and_wide_is_pushed_over_the_table():
     assert np.linalg.norm(world.tool[:2, 3] - world.plate[:2]) < 0.05  # pressed on its middle
 
 
+@pytest.mark.parametrize("closing", [1.0, -1.0])
+def test_of_two_ways_to_close_over_a_bar_the_hand_takes_the_one_that_turns_it_less(closing):
+    R = motion.pointing(REST, -OUT, np.array((0.0, 0.0, closing)))
+    assert np.allclose(R[:, 2], -OUT) and np.linalg.det(R) == pytest.approx(1.0) and abs(R[2, 0]) == 1.0
+    assert motion.angle_between(REST, R) == pytest.approx(np.pi / 2)  # the other one is half a turn
+
+
 @pytest.mark.parametrize("about", [1.0, -1.0])
 def test_a_knob_is_turned_though_the_fingers_do_not_feel_it_all_the_time(about):
     knob = part("stove_1", box((-0.035, -0.012, 0.0), (0.035, 0.012, 0.04)))
