@@ -10,8 +10,8 @@ _OPEN, _ENOUGH = 0.9, 0.72  # of the way that a drawer comes out: so far it is p
 def subgoal(now: Now) -> tuple[str, ...]:
     """The first predicate that does not hold yet, in the order in which a goal is reached; the last one once all hold.
 
-    What nothing is put into is shut first: open it would be in the way. Before something is put into a drawer, that it be open, whether the goal says so
-    or not. (Of what the expert sets aside for that nothing is told.)
+    What nothing is put into is shut first: open it would be in the way. Before something is put into a drawer, that it be open, whether the goal says
+    so or not. (Of what the expert sets aside for that nothing is told.)
     """
     filled = [predicate[2] for predicate in now.scene.goal if predicate[0] == "in"]
     first = [predicate for predicate in now.scene.goal if predicate[0] == "close" and not any(place.startswith(predicate[1]) for place in filled)]
