@@ -253,6 +253,24 @@ def test_a_knob_is_turned_though_the_fingers_do_not_feel_it_all_the_time(about):
     assert angle > 0.9
 
 
+def test_what_stands_or_has_no_solid_of_its_own_is_not_flat():
+    now = Little(scene((("on", "plate_1", "table_spot"),))).now()
+    upright = now.poses.copy()
+    upright[3, :3, :3] = Rotation.from_euler("x", 90, degrees=True).as_matrix()
+    assert not skills.flat(replace(now, poses=upright), "plate_1")
+    things = now.scene.things | {"bottle_1": Thing("bottle_1", "bottle", "bottle", False, 5, (4, 5))}
+    parts = (*now.scene.parts, Part("bottle_1", (), np.zeros((2, 3)), False), part("bottle_1", box((-0.02, -0.02, 0.0), (0.02, 0.02, 0.2))))
+    poses = np.concatenate([now.poses, np.stack([np.eye(4)] * 2)])
+    assert not skills.flat(replace(now, scene=replace(now.scene, things=things, parts=parts), poses=poses), "bottle_1")
+
+
+def test_what_is_in_the_drawer_already_is_not_set_aside():
+    world = Little(scene((("open", "cabinet_1_top_region"), ("in", "cup_1", "cabinet_1_top_region"))), out=0.13)
+    world.cup = np.array((0.0, -0.23, 0.97)) + world.out * OUT
+    assert world.now().holds == (False, True)
+    assert world.play(200) < 200
+
+
 def test_the_hand_turns_as_little_as_its_palm_needs():
     wall = filled([box((0.05, -0.3, 0.9), (0.07, 0.3, 1.1))])  # beside the place, along y
     along_x = se3.pose(motion.downward(np.array((1.0, 0.0, 0.0))), np.array((0.0, 0.0, 1.2)))

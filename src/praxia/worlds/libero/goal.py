@@ -1,4 +1,7 @@
-"""Which part of a task's goal is worked on now: the expert, and what is told of the target and of where it goes, follow the same choice."""
+"""Which part of a task's goal is worked on now: the expert, and what is told of the target and of where it goes, follow the same choice.
+
+But for what the expert does on the way to it: see `subgoal`.
+"""
 
 from praxia.worlds.libero.scene import Now, Scene
 
@@ -11,7 +14,7 @@ def subgoal(now: Now) -> tuple[str, ...]:
     """The first predicate that does not hold yet, in the order in which a goal is reached; the last one once all hold.
 
     What nothing is put into is shut first: open it would be in the way. Before something is put into a drawer, that it be open, whether the goal says
-    so or not. (Of what the expert sets aside for that nothing is told.)
+    so or not. While the expert sets something aside for that, or lays down what the benchmark calls in already, this does not say so.
     """
     filled = [predicate[2] for predicate in now.scene.goal if predicate[0] == "in"]
     first = [predicate for predicate in now.scene.goal if predicate[0] == "close" and not any(place.startswith(predicate[1]) for place in filled)]
@@ -28,4 +31,4 @@ def subgoal(now: Now) -> tuple[str, ...]:
 def drawer(scene: Scene, region: str) -> str | None:
     """The joint of the drawer that a region is in; None for any other name."""
     part = scene.regions[region].part if region in scene.regions else -1
-    return next((name for name, joint in scene.joints.items() if joint.part == part and joint.slides), None)
+    return next((name for name, joint in scene.joints.items() if part >= 0 and joint.part == part and joint.slides), None)

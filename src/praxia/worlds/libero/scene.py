@@ -123,7 +123,8 @@ class Now:
 
     def out(self, joint: str) -> float:
         """How far a drawer is open, of how far it can be: 0 to 1."""
-        return abs(self.joints[tuple(self.scene.joints).index(joint)]) / max(abs(end) for end in self.scene.joints[joint].range)
+        position, end = self.joints[tuple(self.scene.joints).index(joint)], max(self.scene.joints[joint].range, key=abs)
+        return float(np.clip(position / end, 0.0, 1.0))
 
     def shapes(self, part: int) -> list[np.ndarray]:
         """What collides of a part: one array [N, 3] a shape, in the base frame."""

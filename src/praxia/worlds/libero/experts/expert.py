@@ -53,10 +53,11 @@ class Expert:
 
     def _open(self, now: Now, region: str, joint: str) -> np.ndarray:
         """Pull, once what is to be put into the drawer stands where it can be taken when the drawer is out."""
-        for thing in (predicate[1] for predicate in now.scene.goal if predicate[0] == "in" and predicate[2] == region):
-            first = skills.set_aside(self._hand, now, thing, drawers.way(now, joint))
-            if first is not None:
-                return first
+        for predicate, holds in zip(now.scene.goal, now.holds):
+            if predicate[0] == "in" and predicate[2] == region and not holds:
+                first = skills.set_aside(self._hand, now, predicate[1], drawers.way(now, joint))
+                if first is not None:
+                    return first
         return drawers.pull(now, joint)
 
 

@@ -48,6 +48,7 @@ class Hand:
     def forget(self, name: str) -> None:
         """Plan the grasp of a thing anew, when it is to be taken next."""
         self._grasps.pop(name, None)
+        self._rise = None
 
     def take(self, now: Now, name: str, parts: tuple[int, ...] | None = None, middle: bool = False) -> np.ndarray | None:
         """Command that brings the fingers around a thing and closes them; None once they hold it.

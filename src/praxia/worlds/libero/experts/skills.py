@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from praxia.geometry import se3
 from praxia.worlds.libero.experts import motion
 from praxia.worlds.libero.experts.grasp import WIDEST, free_closing
 from praxia.worlds.libero.experts.hand import ABOVE, CORRIDOR, Hand, divided, travel
@@ -13,7 +14,7 @@ _NEAR = 0.012  # m, how exactly a thing is placed
 _SPARE, _ASIDE, _FURTHEST = 0.015, 0.03, 0.25  # m around a thing that is set aside, how exactly, and how far at most
 _LOWER = 0.03  # m below its travelling height the hand is not turned with what it holds
 _SLOWLY, _TURNED = 0.3, 0.2  # radians a command by which it is turned; radians from there at which it goes on
-_LOW = 0.03  # m: a lower rim leaves the fingers nothing to take
+_LOW, _LYING = 0.03, 0.8  # m: a lower rim leaves the fingers nothing to take; cosine to the vertical of what lies: a book that stands does not
 _PRESSED, _WITHIN = 0.012, 0.006  # m below a flat thing's rim, which its floor hinders: so hard it is pressed; m above it: the fingers are inside
 _PUSH = 0.04  # m a command
 _TURN, _SLIPPED = 0.4, 0.5  # radians a command with a knob; radians between hand and knob at which it has slipped
@@ -87,9 +88,10 @@ def _least_move(now: Now, name: str, way: np.ndarray) -> np.ndarray:
 
 def flat(now: Now, name: str) -> bool:
     """Whether a thing is too wide to be taken around its middle and too low to be taken at its rim: it is pushed."""
-    part = now.scene.parts[now.scene.things[name].parts[0]]
-    thin, wide, _ = np.sort(np.ptp(part.points, axis=0))
-    return bool(thin < _LOW and wide > WIDEST)
+    T = now.thing(name)
+    size = np.ptp(se3.apply(se3.invert(T), now.points[name]), axis=0)  # along its own axes: it may be tipped while it is pushed
+    thin = int(size.argmin())
+    return bool(size[thin] < _LOW and np.sort(size)[1] > WIDEST and abs(T[2, thin]) > _LYING)
 
 
 def push(now: Now, name: str, spot: Spot) -> np.ndarray:
