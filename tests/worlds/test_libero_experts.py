@@ -207,7 +207,16 @@ def test_a_goal_without_a_skill_is_said():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not installed(), reason="LIBERO is not installed here: scripts/oracles libero")
-@pytest.mark.parametrize(("suite", "place"), [("libero_object", 0), ("libero_object", 6), ("libero_spatial", 0)])
+@pytest.mark.parametrize(
+    ("suite", "place"),
+    [
+        *((suite, 0) for suite in ("libero_object", "libero_spatial", "libero_goal")),
+        ("libero_object", 6),
+        ("libero_goal", 3),
+        ("libero_goal", 5),
+        ("libero_10", 3),
+    ],
+)
 def test_the_expert_solves_the_real_task(suite, place):
     world = Libero(suite, (tasks_of(suite)[place],))
     try:

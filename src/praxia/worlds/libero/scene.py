@@ -106,7 +106,7 @@ class Now:
     poses: np.ndarray  # float64 [parts, 4, 4]
     region_poses: np.ndarray  # float64 [regions, 4, 4]
     touched: tuple[str, ...]  # things that both fingers touch
-    joints: tuple[float, ...] = ()  # positions of the scene's joints, metres or radians
+    joints: tuple[float, ...] = ()  # positions of the scene's joints, metres or radians, at the control step's end
 
     @property
     def opening(self) -> float:

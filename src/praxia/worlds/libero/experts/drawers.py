@@ -12,7 +12,7 @@ _AROUND = 0.016  # m from the middle of the bar: the fingers close around it
 _HELD = 0.03  # m from there within which what both fingers touch is the bar
 _PULL = 0.04  # m a command: slow enough for two fingers' friction
 _LEFT = 0.08  # m before the handle, where the hand may go elsewhere
-_TRAVEL, _HAND = 0.16, 0.15  # m that a drawer comes out; m before it that the hand takes up
+_HAND = 0.15  # m before an open drawer that the hand takes up
 _THROUGH = 0.03  # m behind the bar, where a hand that presses is sent to
 _STILL = 0.015  # m/s of the fingers
 
@@ -43,10 +43,11 @@ def handle(now: Now, joint: str) -> Handle:
 
 
 def way(now: Now, joint: str) -> np.ndarray:
-    """Lowest and highest corner [2, 3] of what a drawer takes up once it is open, and the hand that pulls it."""
-    points = np.concatenate(now.shapes(now.scene.joints[joint].part))
-    out = -(_TRAVEL + _HAND) * handle(now, joint).ahead
-    both = np.concatenate((points, points + out))
+    """Lowest and highest corner [2, 2], seen from above, of what a shut drawer takes up once it is open, and the hand that pulls it."""
+    found = now.scene.joints[joint]
+    points = np.concatenate(now.shapes(found.part))
+    out = -(max(abs(end) for end in found.range) + _HAND) * handle(now, joint).ahead
+    both = np.concatenate((points, points + out))[:, :2]
     return np.stack((both.min(0), both.max(0)))
 
 
@@ -57,8 +58,8 @@ def pull(now: Now, joint: str) -> np.ndarray:
     R = motion.pointing(now.tool, found.ahead, found.closing)
     off = float(np.linalg.norm(found.middle - tool))
     if off < _HELD and now.scene.parts[now.scene.joints[joint].part].thing in now.touched:
-        still = np.abs(now.finger_speeds).max() < _STILL
-        return motion.towards(now.tool, tool - _PULL * found.ahead * still, R, motion.CLOSED)
+        pulled = _PULL if np.abs(now.finger_speeds).max() < _STILL else 0.0
+        return motion.towards(now.tool, tool - pulled * found.ahead, R, motion.CLOSED)
     if off < _AROUND:
         return motion.towards(now.tool, found.middle, R, motion.CLOSED)
     return _from_front(now, found, R, motion.OPEN)
@@ -93,6 +94,7 @@ def _from_front(now: Now, found: Handle, R: np.ndarray, gripper: float) -> np.nd
     gap = found.middle - now.tool[:3, 3]
     depth = float(gap @ found.ahead)
     aside = float(np.linalg.norm(gap - depth * found.ahead))
+    # all the way back from 5 cm aside or 0.4 rad on, not at all within 1 cm and 0.1 rad
     share = max(np.clip((aside - 0.012) / 0.04, 0.0, 1.0), np.clip((motion.angle_between(now.tool, R) - 0.1) / 0.3, 0.0, 1.0))
     target = found.middle - share * _BEFORE * found.ahead
     if depth < share * _BEFORE - 0.05:

@@ -56,7 +56,7 @@ def carry(hand: Hand, now: Now, name: str, spot: Spot) -> np.ndarray:
 def set_aside(hand: Hand, now: Now, name: str, way: np.ndarray) -> np.ndarray | None:
     """Carry a thing out of the way of what is about to come there; None where it is not in the way. Where to is decided once an episode.
 
-    way: lowest and highest corner [2, 3] of the box that is to be free.
+    way: lowest and highest corner [2, 2], sideways, of what is to be free.
     """
     origin, points, tool = now.thing(name)[:2, 3], now.points[name], now.tool[:3, 3]
     if name not in hand.aside:
@@ -79,7 +79,7 @@ def _least_move(now: Now, name: str, way: np.ndarray) -> np.ndarray:
         for angle in np.radians(np.arange(0, 360, 5)):
             move = length * np.array([np.cos(angle), np.sin(angle)])
             at = middle + move
-            apart = np.linalg.norm(at - np.clip(at, way[0, :2], way[1, :2]))
+            apart = np.linalg.norm(at - np.clip(at, *way))
             nearest = np.linalg.norm(others[:, :2] - at, axis=1).min(initial=np.inf)
             if apart > half + _SPARE and (not length or nearest > half + _SPARE):
                 return move

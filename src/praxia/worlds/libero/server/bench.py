@@ -299,7 +299,7 @@ class Bench:
                     "name": env.sim.model.joint_id2name(j),
                     "part": self._part_of(model.jnt_bodyid[j]),
                     "axis": model.jnt_axis[j],
-                    "slides": bool(model.jnt_type[j] == 2),
+                    "slides": bool(model.jnt_type[j] == 2),  # mjJNT_SLIDE
                     "range": model.jnt_range[j],
                 }
                 for j in self._joints
